@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Executor: runs tasks on the calling thread, pinned to a core or not.
+ *
+ *     static int first(void *arg) { return 0; }
+ *
+ *     int main(void)
+ *     {
+ *         struct rt_config config = RT_CONFIG_INIT;
+ *
+ *         config.cpus = "0";
+ *         return rt_run(&config, first, NULL) < 0;
+ *     }
+ *
+ * rt_run() makes an executor (task queue, timers, io_uring ring, stacks), runs
+ * first(arg) as its first task, cancels what still lives when that returns,
+ * waits until nothing does, and takes everything down again.
+ */
+#ifndef RT_EXECUTOR_H
+#define RT_EXECUTOR_H
+
+#include "rt/base.h"
+#include "rt/task.h"
+#include "rt/trace.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum rt_log_level {
+    RT_LOG_ERROR = 1, /* a call fails because of it */
+    RT_LOG_WARNING,   /* something works worse than it could */
+    RT_LOG_INFO,      /* what was granted and chosen */
+};
+
+/** Takes one line of text, without a newline. */
+typedef void (*rt_log_fn)(void *arg, enum rt_log_level level, const char *text);
+
+/**
+ * How an executor is made. Start from RT_CONFIG_INIT (or from zeroes with
+ * `size` set); a field of 0 or NULL means the default named beside it.
+ */
+struct rt_config {
+    uint32_t size;            /* sizeof(struct rt_config) */
+    uint32_t tasks_max;       /* live tasks at most; 1..16777216; default 1048576 */
+    const char *cpus;         /* the CPU to pin the thread to, such as "0"; default: not pinned */
+    const char *name;         /* of the executor, shown in reports; default "shard" */
+    uint32_t ring_entries;    /* submission queue of the ring; 1..32768; default 256 */
+    uint32_t cq_entries;      /* completion queue; at least ring_entries; default 4096 */
+    uint32_t stack_bytes;     /* default size of a task's stack: 16, 64 or 256 KiB; default 64 */
+    uint32_t log_level;       /* enum rt_log_level; default RT_LOG_WARNING */
+    uint32_t io_workers;      /* kernel threads for I/O that the ring cannot do itself; 8 */
+    uint32_t reserved;        /* 0 */
+    rt_time task_quota;       /* tasks run so long before I/O and timers are looked at; 0.5 ms */
+    rt_time stop_timeout;     /* tasks may live so long after the first has returned; 30 s */
+    const char *disable;      /* optional features to go without, as RT_DISABLE; default: none */
+    rt_log_fn log;            /* default: to standard error */
+    void *log_arg;            /* given to log */
+    rt_trace_fn trace;        /* see rt/trace.h; default: none */
+    void *trace_arg;          /* given to trace */
+};
+
+#define RT_CONFIG_INIT \
+    { (uint32_t)sizeof(struct rt_config), 0, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, \
+      NULL, NULL, NULL }
+
+/**
+ * Run first(arg) as the first task of a new executor on this thread.
+ *
+ * While it runs, the thread is pinned if config.cpus says so and has an
+ * alternate signal stack; both are as before afterwards. When `first` has
+ * returned, the tasks that still live are cancelled, and the call returns when
+ * none lives. If some live on after config.stop_timeout, they are printed and
+ * the process aborts.
+ *
+ * The environment variable RT_DISABLE names optional features to go without,
+ * separated by commas: guard_install, no_sqarray, no_iowait, registered_ring,
+ * defer_taskrun, iowq, or all.
+ *
+ * @param config  read before `first` starts; the strings must stay valid. NULL = defaults.
+ * @return what `first` returned; or, before `first` was started, an error whose
+ *         text went to config.log: -EINVAL (a wrong value in config), -E2BIG (config
+ *         of a newer library), -EBUSY (this thread runs an executor), -ENOMEM, -EMFILE,
+ *         -EPERM, -ENOSYS or -EOPNOTSUPP (no io_uring, or one older than Linux 6.1).
+ * \context{Any thread that runs no executor.}
+ */
+RT_API RT_ANY_THREAD
+int rt_run(const struct rt_config *config, rt_task_fn first, void *arg);
+
+/** What an executor counted so far, and how full it is. Grows at the end in later versions. */
+struct rt_stats {
+    uint32_t tasks_live;      /* tasks that have not ended, or whose handle has not */
+    uint32_t stacks_in_use;   /* stacks of tasks that have not returned */
+    uint32_t ops_in_flight;   /* operations that the kernel works on */
+    uint32_t timers_armed;    /* deadlines of waits that go on */
+    uint64_t turns;           /* passes of the loop */
+    uint64_t runs;            /* times a task was started or continued */
+    uint64_t spawns;          /* tasks made */
+    uint64_t spawns_refused;  /* spawns that met config.tasks_max, or no memory */
+    uint64_t enters;          /* io_uring_enter calls */
+    uint64_t sleeps;          /* of these, those that waited */
+    uint64_t submitted;       /* submission entries taken by the kernel */
+    uint64_t completions;     /* completion entries seen */
+    uint64_t stale;           /* completions of no known operation; above 0 is a kernel's fault */
+    uint64_t overflows;       /* times the completion queue was found overflown */
+    uint64_t cancels;         /* operations that the kernel was asked to cancel */
+    uint64_t accept_backoffs; /* times accepting paused for want of descriptors or memory */
+};
+
+/**
+ * The counters of this thread's executor.
+ *
+ * @param out    filled up to `bytes`.
+ * @param bytes  sizeof(struct rt_stats) of the caller.
+ * \context{On a shard. Does not suspend.}
+ */
+RT_API RT_ON_SHARD
+void rt_stats_get(struct rt_stats *out, size_t bytes);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RT_EXECUTOR_H */

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Files: opened, read, written and synced through the ring.
+ *
+ *     struct rt_file *file;
+ *     char buf[4096];
+ *     ssize_t n;
+ *
+ *     if (rt_file_open(&file, "data", O_RDONLY, 0, RT_NEVER) == 0) {
+ *         n = rt_file_read_at(file, buf, sizeof(buf), 0, RT_NEVER);
+ *         rt_file_close(file);
+ *     }
+ *
+ * Opened with O_DIRECT, a file is read and written past the page cache;
+ * buffers, offsets and lengths must then be aligned as the device wants it
+ * (a multiple of rt_file_stat.block_bytes does), else -EINVAL.
+ *
+ * A buffer belongs to the kernel until the call returns, also when its
+ * deadline passed or the task was cancelled: an operation that the device has
+ * taken cannot be called back, so calls on files may outlast their deadline.
+ */
+#ifndef RT_FILE_H
+#define RT_FILE_H
+
+#include "rt/base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** An open file. Belongs to the shard that opened it. */
+struct rt_file;
+
+/** What rt_file_stat() tells. */
+struct rt_file_stat {
+    uint64_t size_bytes;
+    uint64_t allocated_bytes; /* what the file takes on the device */
+    uint32_t mode;            /* type and permissions, as st_mode of stat(2) */
+    uint32_t block_bytes;     /* preferred size of I/O, as st_blksize */
+    uint64_t inode;
+    int64_t modified_ns;      /* last change of the data, since 1970, UTC */
+};
+
+/**
+ * Open a file.
+ *
+ * @param out    gets the file, on success only; the caller closes it.
+ * @param path   relative to the working directory if it does not start with '/'.
+ * @param flags  as of open(2); O_CLOEXEC is added.
+ * @param mode   permissions of a file that O_CREAT makes, as of open(2); else 0.
+ * @return 0, or what open(2) fails with; -EINVAL also when O_DIRECT is asked for on
+ *         a file system that has none; -ETIME; -ECANCELED.
+ * \context{In a task. Suspends; may outlast its deadline.}
+ */
+RT_API RT_MUST_CHECK RT_SUSPENDS
+int rt_file_open(struct rt_file **out, const char *path, int flags, mode_t mode, rt_time deadline);
+
+/**
+ * Read up to `bytes` at `offset`.
+ *
+ * @return how many bytes were read: fewer than asked at the end of the file, 0 past
+ *         it, and fewer also where the kernel gives a short count; or -errno; -ETIME;
+ *         -ECANCELED.
+ * \context{In a task of the file's shard. Suspends; may outlast its deadline.}
+ */
+RT_API RT_MUST_CHECK RT_SUSPENDS
+ssize_t rt_file_read_at(struct rt_file *file, void *buf, size_t bytes, uint64_t offset,
+                        rt_time deadline);
+
+/**
+ * Write up to `bytes` at `offset`.
+ *
+ * @return how many bytes were written, possibly fewer than asked (a signal, a full
+ *         device); or -errno; -ETIME; -ECANCELED. After -ETIME or -ECANCELED nothing
+ *         was written.
+ * \context{In a task of the file's shard. Suspends; may outlast its deadline.}
+ */
+RT_API RT_MUST_CHECK RT_SUSPENDS
+ssize_t rt_file_write_at(struct rt_file *file, const void *buf, size_t bytes, uint64_t offset,
+                         rt_time deadline);
+
+/**
+ * Ask for the file's size, mode and times.
+ *
+ * @param out  filled on success only.
+ * @return 0, or -errno; -ETIME; -ECANCELED.
+ * \context{In a task of the file's shard. Suspends; may outlast its deadline.}
+ */
+RT_API RT_MUST_CHECK RT_SUSPENDS
+int rt_file_stat(struct rt_file *file, struct rt_file_stat *out, rt_time deadline);
+
+/**
+ * Make data and metadata durable, as fsync(2).
+ *
+ * @return 0, or -errno: then data written since the last success may be lost.
+ * \context{In a task of the file's shard. Suspends; may outlast its deadline.}
+ */
+RT_API RT_MUST_CHECK RT_SUSPENDS
+int rt_file_sync(struct rt_file *file, rt_time deadline);
+
+/**
+ * Make data durable, and the metadata needed to read it, as fdatasync(2).
+ *
+ * @return as rt_file_sync().
+ * \context{In a task of the file's shard. Suspends; may outlast its deadline.}
+ */
+RT_API RT_MUST_CHECK RT_SUSPENDS
+int rt_file_datasync(struct rt_file *file, rt_time deadline);
+
+/**
+ * Close the file and free it; its operations must have ended. Works in a cancelled task too.
+ *
+ * @param file  NULL does nothing.
+ * @return 0, or what close(2) failed with (the file is closed all the same).
+ * \context{In a task of the file's shard. Suspends.}
+ */
+RT_API RT_SUSPENDS
+int rt_file_close(struct rt_file *file);
+
+/**
+ * The file's descriptor, for calls that this library does not wrap. Stays the file's.
+ *
+ * \context{Any thread. Does not suspend.}
+ */
+RT_API RT_ANY_THREAD
+int rt_file_descriptor(const struct rt_file *file);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RT_FILE_H */

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * shardrt: a thread-per-core, shared-nothing runtime for Linux.
+ *
+ * This header includes all others, lowest first. Each stands alone too.
+ */
+#ifndef RT_RT_H
+#define RT_RT_H
+
+#include "rt/base.h"
+#include "rt/version.h"
+
+#include "rt/timer.h"
+#include "rt/task.h"
+#include "rt/group.h"
+#include "rt/trace.h"
+#include "rt/executor.h"
+#include "rt/file.h"
+#include "rt/tcp.h"
+
+#endif /* RT_RT_H */

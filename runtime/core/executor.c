@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: MIT */
+/* Executor: its life, and the turn. See executor.h for the invariants. */
+#include "core/executor.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/config.h"
+#include "core/trace.h"
+#include "os/explain.h"
+#include "os/features.h"
+#include "os/sys.h"
+
+_Thread_local struct rti_executor *rti_current __attribute__((tls_model("initial-exec")));
+
+/* After an enter the kernel may hold more completions (20 come at a time): so many times more it
+ * is entered in one turn before tasks run again. */
+#define EXTRA_ENTERS 8
+
+/* The turn */
+
+static void take_completions(struct rti_executor *executor)
+{
+    struct rti_reactor *reactor = &executor->reactor;
+
+    rti_reactor_reap(reactor);
+    for (int i = 0; i < EXTRA_ENTERS && rti_uring_has_work(&reactor->ring); i++) {
+        rti_reactor_poll(reactor);
+        rti_reactor_reap(reactor);
+    }
+}
+
+static void expire_timers(struct rti_executor *executor, rt_time now)
+{
+    struct rti_timer *timer;
+
+    while ((timer = rti_wheel_expire(&executor->wheel, now)) != NULL) {
+        struct rti_waiter *waiter = RTI_CONTAINER_OF(timer, struct rti_waiter, timer);
+
+        rti_trace(executor, RT_TRACE_TIMEOUT, waiter->task, NULL, waiter->kind->name, 0);
+        rti_waiter_abort(waiter, -ETIME);
+    }
+}
+
+/* How long the loop may sleep: ns, 0 = not at all, below 0 = until a completion. */
+static rt_time sleep_limit(struct rti_executor *executor)
+{
+    rt_time next = rti_wheel_next(&executor->wheel);
+    rt_time now;
+
+    if (executor->stopping && executor->stop_deadline < next) {
+        next = executor->stop_deadline;
+    }
+    if (next == RT_NEVER) {
+        return -1;
+    }
+    now = rti_sys_now();
+    return next > now ? next - now : 0;
+}
+
+static bool may_sleep(const struct rti_executor *executor) /* E3 */
+{
+    const struct rti_reactor *reactor = &executor->reactor;
+
+    return rti_taskq_length(&executor->queue) == 0 && rti_uring_ready(&reactor->ring) == 0 &&
+           rti_list_is_empty(&reactor->cancels) && rti_list_is_empty(&reactor->room_waiters);
+}
+
+static void flush(struct rti_executor *executor)
+{
+    rt_time limit = 0;
+
+    if (may_sleep(executor)) {
+        limit = sleep_limit(executor);
+    }
+    if (limit == 0) {
+        rti_reactor_poll(&executor->reactor);
+        return;
+    }
+    rti_trace(executor, RT_TRACE_SLEEP, NULL, NULL, NULL, limit);
+    rti_reactor_sleep(&executor->reactor, limit);
+    rti_trace(executor, RT_TRACE_AWAKE, NULL, NULL, NULL,
+              rti_uring_ready(&executor->reactor.ring));
+}
+
+static void check_stop(const struct rti_executor *executor, rt_time now)
+{
+    if (executor->stopping && now >= executor->stop_deadline) {
+        rti_executor_dump(executor, RT_LOG_ERROR);
+        rti_misuse("%u tasks live on %lld ms after the first task of '%s' has returned and they "
+                   "were cancelled (config.stop_timeout)",
+                   executor->tasks.active, (long long)(executor->config.stop_timeout / 1000000),
+                   executor->config.name);
+    }
+}
+
+void rti_executor_turn(struct rti_executor *executor, rt_time now)
+{
+    executor->turns++;
+    executor->turn_time = now;
+    executor->slice_end = now + executor->config.task_quota;
+    executor->run_credit = RTI_RUNS_PER_CLOCK;
+    executor->reactor.flushed_at = now;
+    take_completions(executor);
+    expire_timers(executor, now);
+    rti_executor_run_tasks(executor);
+    if (!rti_executor_is_done(executor)) {
+        check_stop(executor, now);
+        flush(executor);
+    }
+}
+
+bool rti_executor_renew_credit(struct rti_executor *executor)
+{
+    const rt_time now = rti_sys_now();
+
+    rti_reactor_flush_if_due(&executor->reactor, now);
+    if (now >= executor->slice_end) {
+        executor->run_credit = 0; /* the next one looks again */
+        return false;
+    }
+    executor->run_credit = RTI_RUNS_PER_CLOCK - 1;
+    return true;
+}
+
+/* Start and stop */
+
+int rti_executor_start(struct rti_executor *executor, rt_task_fn first, void *arg)
+{
+    const struct rt_spawn_options options = { .size = sizeof(options), .name = "first" };
+    const int r = rti_task_spawn(executor, &executor->first, first, arg, &options, NULL);
+
+    if (r < 0) {
+        rti_explain_memory(&executor->log, "the first task", r);
+    }
+    return r;
+}
+
+void rti_executor_task_ended(struct rti_executor *executor, const struct rt_task *task)
+{
+    struct rt_task *other;
+
+    if (task != executor->first) {
+        return;
+    }
+    executor->stopping = true;
+    executor->stop_deadline = rti_sys_now() + executor->config.stop_timeout;
+    for (uint32_t i = 0; (other = rti_task_at(&executor->tasks, i)) != NULL; i++) {
+        rti_task_cancel(other);
+    }
+}
+
+bool rti_executor_is_done(const struct rti_executor *executor)
+{
+    return executor->stopping && executor->tasks.active == 0;
+}
+
+void rti_executor_dump(const struct rti_executor *executor, enum rt_log_level level)
+{
+    const struct rt_task *task;
+    char text[256];
+
+    for (uint32_t i = 0; (task = rti_task_at(&executor->tasks, i)) != NULL; i++) {
+        if ((task->state & (RTI_TASK_CLOSED | RTI_TASK_COMPLETED)) == 0) {
+            rti_task_describe(task, text, sizeof(text));
+            rti_log(&executor->log, level, "%s", text);
+        }
+    }
+}
+
+/* Life */
+
+static int read_disabled(const struct rti_executor *executor, uint32_t *disabled)
+{
+    const char *const lists[] = { executor->config.disable, getenv("RT_DISABLE") };
+    static const char *const names[] = { "config.disable", "RT_DISABLE" };
+    char known[128];
+    const char *wrong;
+
+    *disabled = 0;
+    for (int i = 0; i < 2; i++) {
+        if (rti_features_parse(lists[i], disabled, &wrong) < 0) {
+            rti_features_format(RTI_FEATURES_ALL, known, sizeof(known));
+            rti_log(&executor->log, RT_LOG_ERROR,
+                    "%s: no feature is called \"%.*s\"; there are: %s all", names[i],
+                    (int)strcspn(wrong, ", "), wrong, known);
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
+
+/* Called in the handler of SIGSEGV: nothing here may take a lock or memory. */
+static bool describe_overflow(void *arg, void *address, char *text, size_t bytes)
+{
+    const struct rti_executor *executor = arg;
+    const struct rt_task *task = executor->running;
+    const char *where = address;
+
+    if (task == NULL || task->stack == NULL || where < (char *)rti_stack_guard(task->stack) ||
+        where >= (char *)rti_stack_low(task->stack)) {
+        return false;
+    }
+    snprintf(text, bytes, "task %u '%s' (%zu KiB stack)", task->index,
+             task->name != NULL ? task->name : "",
+             (size_t)((char *)rti_stack_top(task->stack) - (char *)rti_stack_guard(task->stack) +
+                      1023) / 1024);
+    return true;
+}
+
+static int make_stacks(struct rti_executor *executor, uint32_t disabled)
+{
+    const struct rti_stack_config config = {
+        .stacks_max = executor->config.tasks_max,
+        .guard_by_mprotect = (disabled & RTI_FEATURE_GUARD_INSTALL) != 0,
+    };
+
+    for (int c = RTI_STACK_CLASSES - 1; c >= 0; c--) {
+        if (executor->config.stack_bytes <= rti_stack_class_bytes((enum rti_stack_class)c)) {
+            executor->stack_class = (enum rti_stack_class)c;
+        }
+    }
+    return rti_stack_pool_create(&executor->stacks, &config);
+}
+
+static int open_reactor(struct rti_executor *executor, uint32_t disabled)
+{
+    cpu_set_t others;
+    const bool have_others = rti_thread_other_cpus(&executor->thread, &others) > 0;
+    const struct rti_uring_config config = {
+        .sq_entries = executor->config.ring_entries,
+        .cq_entries = executor->config.cq_entries,
+        .disabled = disabled,
+        .io_workers = executor->config.io_workers,
+        .worker_cpus = have_others ? &others : NULL,
+    };
+
+    return rti_reactor_init(&executor->reactor, &config, &executor->log);
+}
+
+static void report_start(const struct rti_executor *executor)
+{
+    struct rti_stack_stats stacks;
+    uint32_t granted = executor->reactor.ring.features;
+    char names[128];
+    char where[16] = "any CPU";
+
+    rti_stack_get_stats(executor->stacks, &stacks);
+    if (stacks.guard_installs) {
+        granted |= RTI_FEATURE_GUARD_INSTALL;
+    }
+    rti_features_format(granted, names, sizeof(names));
+    if (executor->thread.cpu >= 0) {
+        snprintf(where, sizeof(where), "CPU %d", executor->thread.cpu);
+    }
+    rti_log(&executor->log, RT_LOG_INFO, "executor '%s' on %s: ring of %u and %u entries, with %s",
+            executor->config.name, where, executor->reactor.ring.sq_entries,
+            executor->reactor.ring.cq_mask + 1, names);
+}
+
+int rti_executor_init(struct rti_executor *executor, const struct rt_config *config)
+{
+    uint32_t disabled;
+    int r;
+
+    memset(executor, 0, sizeof(*executor));
+    r = rti_config_read(&executor->config, &executor->log, config);
+    if (r < 0) {
+        return r;
+    }
+    r = read_disabled(executor, &disabled);
+    if (r < 0) {
+        return r;
+    }
+    executor->trace = executor->config.trace;
+    rti_wheel_init(&executor->wheel, rti_sys_now());
+    rti_pool_init(&executor->handles, RTI_HANDLE_BYTES);
+    r = rti_thread_begin(&executor->thread, executor->config.cpus, &executor->log);
+    if (r < 0) {
+        return r;
+    }
+    r = rti_taskq_init(&executor->queue, "default"); /* from here on: the pin decides where */
+    if (r < 0) {
+        goto fail_thread;
+    }
+    r = rti_task_table_init(&executor->tasks, executor->config.tasks_max);
+    if (r < 0) {
+        goto fail_queue;
+    }
+    r = make_stacks(executor, disabled);
+    if (r < 0) {
+        goto fail_table;
+    }
+    r = rti_overflow_install();
+    if (r < 0) {
+        goto fail_stacks;
+    }
+    r = rti_overflow_thread_begin(&executor->overflow, describe_overflow, executor);
+    if (r < 0) {
+        goto fail_handler;
+    }
+    r = open_reactor(executor, disabled);
+    if (r < 0) {
+        goto fail_overflow;
+    }
+    rti_fiber_adopt(&executor->loop);
+    rti_current = executor;
+    report_start(executor);
+    return 0;
+
+fail_overflow:
+    rti_overflow_thread_end(&executor->overflow);
+fail_handler:
+    rti_overflow_remove();
+fail_stacks:
+    rti_stack_pool_destroy(executor->stacks);
+fail_table:
+    rti_task_table_fini(&executor->tasks);
+fail_queue:
+    rti_taskq_fini(&executor->queue);
+fail_thread:
+    rti_thread_end(&executor->thread);
+    if (r == -ENOMEM && executor->reactor.ring.fd == 0) {
+        rti_explain_memory(&executor->log, "the executor", r);
+    }
+    return r;
+}
+
+void rti_executor_fini(struct rti_executor *executor)
+{
+    rti_current = NULL;
+    rti_fiber_release(&executor->loop);
+    rti_reactor_fini(&executor->reactor);
+    rti_overflow_thread_end(&executor->overflow);
+    rti_overflow_remove();
+    rti_stack_pool_destroy(executor->stacks);
+    rti_pool_fini(&executor->handles);
+    rti_task_table_fini(&executor->tasks);
+    rti_taskq_fini(&executor->queue);
+    rti_thread_end(&executor->thread);
+}
+
+/* Public */
+
+int rt_run(const struct rt_config *config, rt_task_fn first, void *arg)
+{
+    struct rti_executor *executor;
+    int result;
+
+    if (rti_current != NULL) {
+        return -EBUSY;
+    }
+    executor = rti_sys_alloc(sizeof(*executor));
+    if (executor == NULL) {
+        return -ENOMEM;
+    }
+    result = rti_executor_init(executor, config);
+    if (result == 0) {
+        result = rti_executor_start(executor, first, arg);
+        if (result == 0) {
+            while (!rti_executor_is_done(executor)) {
+                rti_executor_turn(executor, rti_sys_now());
+            }
+            result = executor->first->result;
+        }
+        rti_executor_fini(executor);
+    }
+    rti_sys_free(executor);
+    return result;
+}
+
+void rt_stats_get(struct rt_stats *out, size_t bytes)
+{
+    const struct rti_executor *executor = rti_current;
+    struct rti_stack_stats stacks;
+    struct rt_stats stats;
+
+    RTI_ASSERT(executor != NULL);
+    rti_stack_get_stats(executor->stacks, &stacks);
+    stats = (struct rt_stats){
+        .tasks_live = executor->tasks.used,
+        .stacks_in_use = stacks.in_use,
+        .ops_in_flight = executor->reactor.in_flight,
+        .timers_armed = executor->wheel.armed,
+        .turns = executor->turns,
+        .runs = executor->queue.runs,
+        .spawns = executor->spawns,
+        .spawns_refused = executor->spawns_refused,
+        .enters = executor->reactor.ring.enters,
+        .sleeps = executor->reactor.sleeps,
+        .submitted = executor->reactor.ring.submitted,
+        .completions = executor->reactor.completions,
+        .stale = executor->reactor.stale,
+        .overflows = executor->reactor.overflows,
+        .cancels = executor->reactor.cancels_sent,
+        .accept_backoffs = executor->accept_backoffs,
+    };
+    memset(out, 0, bytes);
+    memcpy(out, &stats, bytes < sizeof(stats) ? bytes : sizeof(stats));
+}

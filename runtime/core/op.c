@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/* Operation: see op.h for its states and rules. */
+#include "core/op.h"
+
+#include "core/executor.h"
+#include "core/trace.h"
+
+#define GENERATION_SHIFT 48 /* user addresses have 47 bits on x86-64 and aarch64 */
+#define ADDRESS_MASK     ((1ull << GENERATION_SHIFT) - 1)
+
+uint64_t rti_op_user_data(const struct rti_op *op)
+{
+    return (uint64_t)(uintptr_t)op | (uint64_t)op->generation << GENERATION_SHIFT;
+}
+
+struct rti_op *rti_op_of_user_data(uint64_t user_data)
+{
+    struct rti_op *op = (struct rti_op *)(uintptr_t)(user_data & ADDRESS_MASK); /* R3 */
+    const uint16_t generation = (uint16_t)(user_data >> GENERATION_SHIFT);
+
+    return op->state != RTI_OP_FREE && op->generation == generation ? op : NULL;
+}
+
+/* Waiting for room in the submission queue: a wait of its own, before the operation's. */
+struct room_waiter {
+    struct rti_waiter waiter;
+    struct rti_list link; /* in reactor->room_waiters */
+};
+
+static void room_abort(struct rti_waiter *waiter, int reason)
+{
+    struct room_waiter *room = RTI_CONTAINER_OF(waiter, struct room_waiter, waiter);
+
+    rti_list_remove(&room->link);
+    rti_waiter_finish(waiter, reason);
+}
+
+static const struct rti_wait_kind room_kind = { .name = "room in the ring", .abort = room_abort };
+
+void rti_op_room_came(struct rti_list *node)
+{
+    struct room_waiter *room = RTI_CONTAINER_OF(node, struct room_waiter, link);
+
+    rti_list_remove(node);
+    rti_waiter_finish(&room->waiter, 0);
+}
+
+static int await_room(struct rti_reactor *reactor, bool exempt, rt_time deadline)
+{
+    struct room_waiter room;
+
+    rti_waiter_init(&room.waiter, &room_kind);
+    room.waiter.exempt = exempt;
+    rti_list_push_back(&reactor->room_waiters, &room.link);
+    return rti_wait(&room.waiter, deadline);
+}
+
+static int begin(struct rti_op *op, const struct rti_wait_kind *kind, bool exempt,
+                 rt_time deadline, struct io_uring_sqe **sqe)
+{
+    struct rti_reactor *reactor = &rti_current->reactor;
+
+    while ((*sqe = rti_reactor_sqe(reactor)) == NULL) {
+        const int r = await_room(reactor, exempt, deadline);
+
+        if (r < 0) {
+            return r;
+        }
+    }
+    rti_waiter_init(&op->waiter, kind);
+    op->waiter.exempt = exempt;
+    rti_list_init(&op->cancel_link);
+    op->state = RTI_OP_FREE;
+    return 0;
+}
+
+int rti_op_begin(struct rti_op *op, const struct rti_wait_kind *kind, rt_time deadline,
+                 struct io_uring_sqe **sqe)
+{
+    const int r = rti_wait_allowed();
+
+    return r < 0 ? r : begin(op, kind, false, deadline, sqe);
+}
+
+void rti_op_begin_exempt(struct rti_op *op, const struct rti_wait_kind *kind,
+                         struct io_uring_sqe **sqe)
+{
+    (void)begin(op, kind, true, RT_NEVER, sqe); /* nothing ends this wait but room */
+}
+
+int rti_op_await(struct rti_op *op, struct io_uring_sqe *sqe, rt_time deadline)
+{
+    struct rti_executor *executor = rti_current;
+    struct rti_reactor *reactor = &executor->reactor;
+
+    reactor->generation = (uint16_t)(reactor->generation + 1u);
+    if (reactor->generation == 0) {
+        reactor->generation = 1; /* so that user_data is never CANCEL_USER_DATA */
+    }
+    op->generation = reactor->generation;
+    op->state = RTI_OP_IN_FLIGHT;
+    reactor->in_flight++;
+    io_uring_sqe_set_data64(sqe, rti_op_user_data(op));
+    rti_trace(executor, RT_TRACE_SUBMIT, op->waiter.task, NULL, op->waiter.kind->name, 0);
+    return rti_wait(&op->waiter, deadline);
+}
+
+void rti_op_abort(struct rti_waiter *waiter, int reason)
+{
+    struct rti_op *op = RTI_CONTAINER_OF(waiter, struct rti_op, waiter);
+
+    (void)reason; /* stays in the waiter until the completion (O1) */
+    op->state = RTI_OP_CANCELLING;
+    rti_reactor_cancel(&waiter->task->executor->reactor, op);
+}
+
+void rti_op_complete(struct rti_op *op, int32_t result, uint32_t cqe_flags)
+{
+    struct rti_waiter *waiter = &op->waiter;
+
+    rti_list_remove(&op->cancel_link); /* a cancel that was not sent yet has become needless */
+    op->state = RTI_OP_FREE;
+    op->cqe_flags = cqe_flags;
+    rti_trace(waiter->task->executor, RT_TRACE_COMPLETE, waiter->task, NULL, waiter->kind->name,
+              result);
+    /* A worker that was interrupted by the cancel answers -EINTR. */
+    if (waiter->reason != 0 && (result == -ECANCELED || result == -EINTR)) {
+        result = waiter->reason; /* O2 */
+    }
+    rti_waiter_finish(waiter, result);
+}

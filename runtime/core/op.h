@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Operation: one request to the kernel, in the frame of the task that waits.
+ *
+ *     struct rti_op op;
+ *     struct io_uring_sqe *sqe;
+ *
+ *     r = rti_op_begin(&op, &read_kind, deadline, &sqe);
+ *     if (r < 0) {
+ *         return r;
+ *     }
+ *     io_uring_prep_read(sqe, fd, buf, bytes, offset);
+ *     return rti_op_await(&op, sqe, deadline);
+ *
+ *   begin         await                  completion of its own
+ *   ------> FREE -------> IN_FLIGHT ----------------------------> FREE (waiter done)
+ *                             | abort                             ^
+ *                             v                                   |
+ *                         CANCELLING -----------------------------+
+ *
+ * O1 From await to its completion the operation, and the memory it names,
+ *    belong to the kernel; deadline and cancel only ask, and the task stays.
+ * O2 A result that is not "cancelled" counts, also after a cancel was asked.
+ */
+#ifndef RTI_CORE_OP_H
+#define RTI_CORE_OP_H
+
+#include <stdint.h>
+
+#include "base/list.h"
+#include "core/wait.h"
+#include "os/uring.h"
+
+enum rti_op_state {
+    RTI_OP_FREE,       /* not known to the kernel */
+    RTI_OP_IN_FLIGHT,  /* its entry is in the queue, or the kernel works on it */
+    RTI_OP_CANCELLING, /* the same, and the kernel was or will be asked to cancel it */
+};
+
+struct rti_op {
+    struct rti_waiter waiter;
+    struct rti_list cancel_link; /* in reactor->cancels while the cancel has no entry */
+    uint32_t cqe_flags;          /* valid when done */
+    uint16_t generation;         /* R3 */
+    uint16_t state;              /* enum rti_op_state */
+};
+
+/* All operations share one abort; a kind differs by its name only. */
+#define RTI_OP_KIND(text) { .name = (text), .abort = rti_op_abort }
+void rti_op_abort(struct rti_waiter *waiter, int reason);
+
+/*
+ * Get a submission entry, waiting for room if need be. Returns 0; -ECANCELED;
+ * -ETIME. The entry must be filled and given to rti_op_await() with no
+ * suspension in between. An exempt operation only gives something back: it is
+ * begun in a cancelled task too, and never cancelled.
+ */
+int rti_op_begin(struct rti_op *op, const struct rti_wait_kind *kind, rt_time deadline,
+                 struct io_uring_sqe **sqe);
+void rti_op_begin_exempt(struct rti_op *op, const struct rti_wait_kind *kind,
+                         struct io_uring_sqe **sqe);
+
+/* Hand the operation to the kernel and wait for its result: what the completion says, or -ETIME
+ * or -ECANCELED when it was cancelled for that reason. */
+int rti_op_await(struct rti_op *op, struct io_uring_sqe *sqe, rt_time deadline);
+
+/* The completion came; called by the reactor. */
+void rti_op_complete(struct rti_op *op, int32_t result, uint32_t cqe_flags);
+
+/* There is room in the submission queue for the task that waits by `node`; called by the reactor. */
+void rti_op_room_came(struct rti_list *node);
+
+/* What goes into the entry's user_data, and back. */
+uint64_t rti_op_user_data(const struct rti_op *op);
+struct rti_op *rti_op_of_user_data(uint64_t user_data); /* NULL when stale */
+
+#endif /* RTI_CORE_OP_H */

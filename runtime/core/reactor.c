@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/* Reactor: see reactor.h for the invariants. */
+#include "core/reactor.h"
+
+#include "base/assert.h"
+#include "core/op.h"
+#include "os/sys.h"
+
+/* Entries wait for this many others, or this long, before they are submitted in the middle of a
+ * turn. An enter costs about 110 ns and an entry 45, so at 32 the enter is 7 % of the work. */
+#define FLUSH_ENTRIES 32
+#define FLUSH_AFTER   RT_MICROSECONDS(50)
+
+/* user_data of cancels: their own completions mean nothing. */
+#define CANCEL_USER_DATA 0
+
+int rti_reactor_init(struct rti_reactor *reactor, const struct rti_uring_config *config,
+                     const struct rti_log *log)
+{
+    *reactor = (struct rti_reactor){ 0 };
+    rti_list_init(&reactor->room_waiters);
+    rti_list_init(&reactor->cancels);
+    return rti_uring_open(&reactor->ring, config, log);
+}
+
+void rti_reactor_fini(struct rti_reactor *reactor)
+{
+    RTI_ASSERT(reactor->in_flight == 0);
+    rti_uring_close(&reactor->ring);
+}
+
+struct io_uring_sqe *rti_reactor_sqe(struct rti_reactor *reactor)
+{
+    struct rti_uring *ring = &reactor->ring;
+    const uint32_t pending = rti_uring_pending(ring);
+
+    if (RTI_UNLIKELY(pending >= FLUSH_ENTRIES || pending == ring->sq_entries)) {
+        (void)rti_uring_submit(ring);
+    }
+    return rti_uring_sqe(ring);
+}
+
+/* Cancels that found no room, and then tasks that wait for some, in this order. */
+static void use_room(struct rti_reactor *reactor)
+{
+    struct rti_list *node;
+    uint32_t room;
+
+    while ((node = rti_list_first(&reactor->cancels)) != NULL) {
+        struct io_uring_sqe *sqe = rti_uring_sqe(&reactor->ring);
+        struct rti_op *op = RTI_CONTAINER_OF(node, struct rti_op, cancel_link);
+
+        if (sqe == NULL) {
+            return;
+        }
+        rti_list_remove(node);
+        io_uring_prep_cancel64(sqe, rti_op_user_data(op), 0);
+        io_uring_sqe_set_data64(sqe, CANCEL_USER_DATA);
+        sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    }
+    room = reactor->ring.sq_entries - rti_uring_pending(&reactor->ring);
+    while (room-- > 0 && (node = rti_list_first(&reactor->room_waiters)) != NULL) {
+        rti_op_room_came(node);
+    }
+}
+
+void rti_reactor_cancel(struct rti_reactor *reactor, struct rti_op *op)
+{
+    reactor->cancels_sent++;
+    rti_list_push_back(&reactor->cancels, &op->cancel_link);
+    if (rti_uring_pending(&reactor->ring) == reactor->ring.sq_entries) {
+        (void)rti_uring_submit(&reactor->ring);
+    }
+    use_room(reactor);
+}
+
+static void complete(struct rti_reactor *reactor, const struct io_uring_cqe *cqe)
+{
+    struct rti_op *op;
+
+    if (cqe->user_data == CANCEL_USER_DATA) {
+        return;
+    }
+    op = rti_op_of_user_data(cqe->user_data);
+    if (RTI_UNLIKELY(op == NULL)) {
+        reactor->stale++;
+        return;
+    }
+    reactor->in_flight--;
+    rti_op_complete(op, cqe->res, cqe->flags);
+}
+
+void rti_reactor_reap(struct rti_reactor *reactor)
+{
+    struct rti_uring *ring = &reactor->ring;
+    const uint32_t ready = rti_uring_ready(ring);
+
+    for (uint32_t i = 0; i < ready; i++) {
+        complete(reactor, rti_uring_cqe(ring, i));
+    }
+    if (ready > 0) {
+        rti_uring_advance(ring, ready);
+        reactor->completions += ready;
+    }
+    if (RTI_UNLIKELY(!rti_list_is_empty(&reactor->room_waiters))) {
+        use_room(reactor);
+    }
+}
+
+static void note_overflow(struct rti_reactor *reactor)
+{
+    if (RTI_UNLIKELY(rti_uring_is_overflown(&reactor->ring))) {
+        reactor->overflows++;
+    }
+}
+
+void rti_reactor_poll(struct rti_reactor *reactor)
+{
+    struct rti_uring *ring = &reactor->ring;
+
+    use_room(reactor);
+    if (rti_uring_pending(ring) > 0 || rti_uring_has_work(ring)) {
+        note_overflow(reactor);
+        (void)rti_uring_enter(ring, 0, -1);
+    }
+}
+
+void rti_reactor_sleep(struct rti_reactor *reactor, rt_time timeout)
+{
+    use_room(reactor);
+    note_overflow(reactor);
+    reactor->sleeps++;
+    (void)rti_uring_enter(&reactor->ring, 1, timeout);
+}
+
+void rti_reactor_flush_if_due(struct rti_reactor *reactor, rt_time now)
+{
+    if (rti_uring_pending(&reactor->ring) == 0) {
+        reactor->flushed_at = now;
+    } else if (now - reactor->flushed_at >= FLUSH_AFTER) {
+        (void)rti_uring_submit(&reactor->ring);
+        reactor->flushed_at = now;
+    }
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reactor: the executor's ring, and the operations in flight on it.
+ *
+ * R1 At most one enter per turn, but for a submission queue that is full,
+ *    completions beyond the 20 that one enter brings, and entries that have
+ *    waited for 32 others or 50 us.
+ * R2 A completion finishes its operation's waiter and does nothing else.
+ * R3 user_data is the operation's address with its 16-bit generation in the
+ *    bits above; a completion whose operation is not in flight under that
+ *    generation is counted as stale and dropped. Operations lie in frames of
+ *    tasks and outlive their completion, so the look is at memory that is there.
+ */
+#ifndef RTI_CORE_REACTOR_H
+#define RTI_CORE_REACTOR_H
+
+#include <stdint.h>
+
+#include "base/list.h"
+#include "os/uring.h"
+
+struct rti_executor;
+struct rti_op;
+
+struct rti_reactor {
+    struct rti_uring ring;
+    struct rti_list room_waiters; /* tasks that wait for a free entry, first come first served */
+    struct rti_list cancels;      /* operations whose cancel found no free entry */
+    uint32_t in_flight;
+    uint16_t generation;       /* of the next operation; never 0 */
+    rt_time flushed_at;        /* about when entries were submitted last */
+    uint64_t completions;
+    uint64_t stale;
+    uint64_t overflows;
+    uint64_t sleeps;
+    uint64_t cancels_sent;
+};
+
+int rti_reactor_init(struct rti_reactor *reactor, const struct rti_uring_config *config,
+                     const struct rti_log *log);
+void rti_reactor_fini(struct rti_reactor *reactor);
+
+/* A free submission entry, or NULL when there is none even after submitting what is pending. */
+struct io_uring_sqe *rti_reactor_sqe(struct rti_reactor *reactor);
+
+/* Finish the operations whose completions can be read. */
+void rti_reactor_reap(struct rti_reactor *reactor);
+
+/* Submit and take completions in, without sleeping; nothing when there is neither. */
+void rti_reactor_poll(struct rti_reactor *reactor);
+
+/* Submit and sleep until a completion comes, at most `timeout` ns (below 0: no limit). */
+void rti_reactor_sleep(struct rti_reactor *reactor, rt_time timeout);
+
+/* Submit entries that have waited too long for company; called between task runs. */
+void rti_reactor_flush_if_due(struct rti_reactor *reactor, rt_time now);
+
+/* Ask the kernel to cancel an operation in flight. Never fails for want of room. */
+void rti_reactor_cancel(struct rti_reactor *reactor, struct rti_op *op);
+
+#endif /* RTI_CORE_REACTOR_H */

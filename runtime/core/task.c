@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: MIT */
+/* Task: the table of slots, and the edges of the state word but for those of a run (wait.c). */
+#include "core/task.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "core/executor.h"
+#include "core/trace.h"
+#include "os/sys.h"
+
+_Static_assert(RTI_ASAN || RTI_TSAN || sizeof(struct rt_task) == 128, "two cache lines a task");
+
+/* The table */
+
+int rti_task_table_init(struct rti_task_table *table, uint32_t tasks_max)
+{
+    const uint32_t blocks = (tasks_max + RTI_TASKS_PER_BLOCK - 1) / RTI_TASKS_PER_BLOCK;
+
+    *table = (struct rti_task_table){ .max = tasks_max };
+    table->blocks = rti_sys_alloc(blocks * sizeof(struct rt_task *));
+    return table->blocks == NULL ? -ENOMEM : 0;
+}
+
+void rti_task_table_fini(struct rti_task_table *table)
+{
+    for (uint32_t i = 0; i < table->block_count; i++) {
+        rti_sys_free(table->blocks[i]);
+    }
+    rti_sys_free(table->blocks);
+    table->blocks = NULL;
+    table->block_count = 0;
+}
+
+struct rt_task *rti_task_at(const struct rti_task_table *table, uint32_t index)
+{
+    const uint32_t block = index / RTI_TASKS_PER_BLOCK;
+
+    return block < table->block_count ? &table->blocks[block][index % RTI_TASKS_PER_BLOCK] : NULL;
+}
+
+static int add_block(struct rti_executor *executor)
+{
+    struct rti_task_table *table = &executor->tasks;
+    struct rt_task *block = rti_sys_alloc(RTI_TASKS_PER_BLOCK * sizeof(struct rt_task));
+
+    if (block == NULL) {
+        return -ENOMEM;
+    }
+    for (uint32_t i = RTI_TASKS_PER_BLOCK; i > 0; i--) {
+        struct rt_task *task = &block[i - 1];
+
+        task->state = RTI_TASK_CLOSED;
+        task->generation = 1;
+        task->executor = executor;
+        task->index = table->block_count * RTI_TASKS_PER_BLOCK + i - 1;
+        task->next = table->free;
+        table->free = task;
+    }
+    table->blocks[table->block_count++] = block;
+    return 0;
+}
+
+static int take_slot(struct rti_executor *executor, struct rt_task **out)
+{
+    struct rti_task_table *table = &executor->tasks;
+
+    if (table->used == table->max) {
+        return -EAGAIN;
+    }
+    if (table->free == NULL) {
+        const int r = add_block(executor);
+
+        if (r < 0) {
+            return r;
+        }
+    }
+    *out = table->free;
+    table->free = (*out)->next;
+    table->used++;
+    return 0;
+}
+
+static void give_slot(struct rt_task *task)
+{
+    struct rti_task_table *table = &task->executor->tasks;
+
+    task->next = table->free;
+    table->free = task;
+    table->used--;
+}
+
+/* The end of a task: nobody can name it any more (T5, T6). */
+static void free_task(struct rt_task *task)
+{
+    rti_trace(task->executor, RT_TRACE_FREE, task, NULL, NULL, 0);
+    task->state = RTI_TASK_CLOSED;
+    task->generation++;
+    rti_taskq_leave(task->queue);
+    give_slot(task);
+}
+
+/* Birth */
+
+static void complete(struct rt_task *task, int result)
+{
+    struct rti_executor *executor = task->executor;
+
+    rti_trace(executor, RT_TRACE_RETURN, task, NULL, NULL, result);
+    task->state &= ~(uint32_t)(RTI_TASK_RUNNING | RTI_TASK_SCHEDULED); /* T1, T2 */
+    task->state |= RTI_TASK_COMPLETED;
+    task->result = result;
+    rti_stack_put(executor->stacks, task->stack); /* nobody gets one before rti_task_exit() */
+    task->stack = NULL;
+    executor->tasks.active--;
+    if (task->awaiter != NULL) {
+        struct rti_waiter *awaiter = task->awaiter;
+
+        task->awaiter = NULL;
+        rti_waiter_finish(awaiter, 0);
+    }
+    if (task->group != NULL) {
+        *task->link = task->next;
+        if (task->next != NULL) {
+            task->next->link = task->link;
+        }
+        rti_group_task_ended(task->group, result);
+    }
+    rti_executor_task_ended(executor, task);
+    if ((task->state & RTI_TASK_HANDLE) == 0) {
+        free_task(task);
+    }
+}
+
+static void task_main(void *arg)
+{
+    struct rt_task *task = arg;
+
+    complete(task, task->fn(task->arg));
+    rti_task_exit(task);
+}
+
+static int choose_stack(const struct rti_executor *executor, uint32_t bytes,
+                        enum rti_stack_class *out)
+{
+    if (bytes == 0) {
+        *out = executor->stack_class;
+        return 0;
+    }
+    for (int c = 0; c < RTI_STACK_CLASSES; c++) {
+        if (bytes <= rti_stack_class_bytes((enum rti_stack_class)c)) {
+            *out = (enum rti_stack_class)c;
+            return 0;
+        }
+    }
+    rti_log(&executor->log, RT_LOG_ERROR,
+            "a stack of %u bytes was asked for; a task's stack is at most 256 KiB", bytes);
+    return -EINVAL;
+}
+
+/* Everything that can fail in making a task. */
+static int reserve(struct rti_executor *executor, uint32_t stack_bytes, struct rt_task **out)
+{
+    enum rti_stack_class stack_class;
+    struct rt_task *task;
+    int r = choose_stack(executor, stack_bytes, &stack_class);
+
+    if (r < 0) {
+        return r;
+    }
+    r = take_slot(executor, &task);
+    if (r < 0) {
+        return r;
+    }
+    r = rti_taskq_join(&executor->queue);
+    if (r < 0) {
+        goto fail_slot;
+    }
+    r = rti_stack_get(executor->stacks, stack_class, &task->stack);
+    if (r < 0) {
+        goto fail_queue;
+    }
+    *out = task;
+    return 0;
+
+fail_queue:
+    rti_taskq_leave(&executor->queue);
+fail_slot:
+    give_slot(task);
+    return r;
+}
+
+static void join_group(struct rt_task *task, struct rt_group *group)
+{
+    task->group = group;
+    task->next = NULL;
+    if (group != NULL) {
+        task->next = group->first;
+        task->link = &group->first;
+        if (task->next != NULL) {
+            task->next->link = &task->next;
+        }
+        group->first = task;
+        group->live++;
+    }
+}
+
+int rti_task_spawn(struct rti_executor *executor, struct rt_task **out, rt_task_fn fn, void *arg,
+                   const struct rt_spawn_options *options, struct rt_group *group)
+{
+    struct rt_task *task;
+    int r = executor->stopping ? -ESHUTDOWN
+                               : reserve(executor, options != NULL ? options->stack_bytes : 0,
+                                         &task);
+
+    if (RTI_UNLIKELY(r < 0)) {
+        executor->spawns_refused++;
+        return r;
+    }
+    task->fn = fn;
+    task->arg = arg;
+    task->name = options != NULL ? options->name : NULL;
+    task->queue = &executor->queue;
+    task->waiter = NULL;
+    task->awaiter = NULL;
+    task->state = RTI_TASK_SCHEDULED | (out != NULL ? RTI_TASK_HANDLE : 0);
+    join_group(task, group);
+    rti_fiber_init(&task->fiber, task->stack, task_main, task);
+    executor->tasks.active++;
+    executor->spawns++;
+    rti_trace(executor, RT_TRACE_SPAWN, task, executor->running, NULL, 0);
+    rti_trace(executor, RT_TRACE_SCHEDULE, task, NULL, NULL, 0);
+    rti_taskq_push(task->queue, task);
+    if (out != NULL) {
+        *out = task;
+    }
+    return 0;
+}
+
+int rt_spawn(struct rt_task **out, rt_task_fn fn, void *arg)
+{
+    return rti_task_spawn(rti_executor_here("rt_spawn"), out, fn, arg, NULL, NULL);
+}
+
+int rt_spawn_with(struct rt_task **out, rt_task_fn fn, void *arg,
+                  const struct rt_spawn_options *options)
+{
+    return rti_task_spawn(rti_executor_here("rt_spawn_with"), out, fn, arg, options, NULL);
+}
+
+/* Wake and cancel */
+
+void rti_task_wake(struct rt_task *task)
+{
+    if ((task->state & (RTI_TASK_SCHEDULED | RTI_TASK_COMPLETED | RTI_TASK_CLOSED)) != 0) {
+        return;
+    }
+    rti_trace(task->executor, RT_TRACE_WAKE, task, task->executor->running, NULL, 0);
+    task->state |= RTI_TASK_SCHEDULED;
+    if ((task->state & RTI_TASK_RUNNING) == 0) { /* else when its run ends: T1 */
+        rti_trace(task->executor, RT_TRACE_SCHEDULE, task, NULL, NULL, 0);
+        rti_taskq_push(task->queue, task);
+    }
+}
+
+void rti_task_cancel(struct rt_task *task)
+{
+    const uint32_t over = RTI_TASK_COMPLETED | RTI_TASK_CLOSED | RTI_TASK_CANCEL;
+
+    if ((task->state & over) != 0) {
+        return;
+    }
+    rti_trace(task->executor, RT_TRACE_CANCEL, task, task->executor->running, NULL, 0);
+    task->state |= RTI_TASK_CANCEL;
+    if (task->waiter != NULL && !task->waiter->exempt) {
+        rti_waiter_abort(task->waiter, -ECANCELED);
+    }
+}
+
+/* The join handle */
+
+static void must_be_handle(const struct rt_task *task, const char *call)
+{
+    if (RTI_UNLIKELY(task == NULL || (task->state & RTI_TASK_HANDLE) == 0)) {
+        rti_misuse("%s(): not a join handle, or it has ended", call);
+    }
+    rti_executor_must_own(task->executor, call);
+}
+
+static void join_abort(struct rti_waiter *waiter, int reason)
+{
+    ((struct rt_task *)waiter->target)->awaiter = NULL;
+    rti_waiter_finish(waiter, reason);
+}
+
+static const struct rti_wait_kind join_kind = { .name = "join", .abort = join_abort };
+
+static int await_end(struct rt_task *task, rt_time deadline)
+{
+    struct rti_waiter waiter;
+    int r = rti_wait_allowed();
+
+    if (r < 0) {
+        return r;
+    }
+    rti_waiter_init(&waiter, &join_kind);
+    waiter.target = task;
+    task->awaiter = &waiter;
+    return rti_wait(&waiter, deadline);
+}
+
+int rt_join(struct rt_task *task, int *result, rt_time deadline)
+{
+    struct rti_executor *executor = rti_executor_here("rt_join");
+
+    must_be_handle(task, "rt_join");
+    if (RTI_UNLIKELY(task == executor->running)) {
+        rti_misuse("rt_join(): a task cannot join itself");
+    }
+    if (RTI_UNLIKELY(task->awaiter != NULL)) {
+        rti_misuse("rt_join(): task %u is being joined by another task", task->index);
+    }
+    if ((task->state & RTI_TASK_COMPLETED) == 0) {
+        const int r = await_end(task, deadline);
+
+        if (r < 0) {
+            return r;
+        }
+    }
+    rti_trace(executor, RT_TRACE_JOINED, task, executor->running, NULL, task->result);
+    if (result != NULL) {
+        *result = task->result;
+    }
+    task->state &= ~(uint32_t)RTI_TASK_HANDLE;
+    free_task(task);
+    return 0;
+}
+
+void rt_detach(struct rt_task *task)
+{
+    if (task == NULL) {
+        return;
+    }
+    must_be_handle(task, "rt_detach");
+    if (RTI_UNLIKELY(task->awaiter != NULL)) {
+        rti_misuse("rt_detach(): task %u is being joined", task->index);
+    }
+    task->state &= ~(uint32_t)RTI_TASK_HANDLE;
+    if ((task->state & RTI_TASK_COMPLETED) != 0) {
+        free_task(task);
+    }
+}
+
+void rt_cancel(struct rt_task *task)
+{
+    must_be_handle(task, "rt_cancel");
+    rti_task_cancel(task);
+}
+
+bool rt_is_finished(const struct rt_task *task)
+{
+    must_be_handle(task, "rt_is_finished");
+    return (task->state & RTI_TASK_COMPLETED) != 0;
+}
+
+/* The running task */
+
+void rt_cancel_self(void)
+{
+    rti_task_cancel(rti_executor_here("rt_cancel_self")->running);
+}
+
+bool rt_cancelled(void)
+{
+    return (rti_executor_here("rt_cancelled")->running->state & RTI_TASK_CANCEL) != 0;
+}
+
+struct rt_waker rt_waker_self(void)
+{
+    struct rt_task *task = rti_executor_here("rt_waker_self")->running;
+
+    return (struct rt_waker){ .task = task, .generation = task->generation };
+}
+
+uint32_t rt_self_id(void)
+{
+    return rti_executor_here("rt_self_id")->running->index;
+}
+
+void rt_self_set_name(const char *name)
+{
+    rti_executor_here("rt_self_set_name")->running->name = name;
+}
+
+/* Dumps */
+
+const char *rti_task_state_name(const struct rt_task *task)
+{
+    if ((task->state & RTI_TASK_CLOSED) != 0) {
+        return "free";
+    }
+    if ((task->state & RTI_TASK_COMPLETED) != 0) {
+        return "completed";
+    }
+    if ((task->state & RTI_TASK_RUNNING) != 0) {
+        return "running";
+    }
+    return (task->state & RTI_TASK_SCHEDULED) != 0 ? "runnable" : "waiting";
+}
+
+void rti_task_describe(const struct rt_task *task, char *text, size_t bytes)
+{
+    const struct rti_waiter *waiter = task->waiter;
+    int n = snprintf(text, bytes, "task %u '%s' %s%s", task->index,
+                     task->name != NULL ? task->name : "", rti_task_state_name(task),
+                     (task->state & RTI_TASK_CANCEL) != 0 ? ", cancelled" : "");
+
+    if (waiter != NULL && n > 0 && (size_t)n < bytes) {
+        n += snprintf(text + n, bytes - (size_t)n, ", in %s", waiter->kind->name);
+        if (waiter->target != NULL && (size_t)n < bytes) {
+            snprintf(text + n, bytes - (size_t)n, " of task %u", waiter->target->index);
+        }
+    }
+}

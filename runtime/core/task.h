@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Task: a slot in the shard's task table, and the state word that all of its
+ * life goes through.
+ *
+ *                spawn                    picked
+ *      (free) ----------> SCHEDULED -----------------> RUNNING
+ *         ^                  ^  ^                       |  |  |
+ *         |       rti_wake   |  |   suspends, woken     |  |  | suspends
+ *         |   +--------------+  +-----------------------+  |  v
+ *         |   |            (SCHEDULED was set while RUNNING)|  (no bit: waiting)
+ *         |   +------------------------------------------- | --+
+ *         |                                                v returns
+ *         +------------------------------------------- COMPLETED
+ *           no HANDLE left: slot free, generation + 1
+ *
+ * T1 SCHEDULED: the task stands in its queue once, or (with RUNNING) will be
+ *    put there right after its run. Never together with COMPLETED.
+ * T2 RUNNING: its code runs; at most one task of a shard. Never together with COMPLETED.
+ * T3 CANCEL: it was asked to end. Never cleared.
+ * T4 COMPLETED: its result is stored, its stack is back in the pool.
+ * T5 HANDLE: a join handle exists. The slot is free when COMPLETED and not HANDLE.
+ * T6 CLOSED: the slot is free; set in the same step that frees it, so that a
+ *    stale pointer is recognised as long as the slot is not used again.
+ *
+ * The word is touched by its own shard only. Slots live in blocks that are
+ * freed with the executor, so a stale waker may always look at its slot.
+ */
+#ifndef RTI_CORE_TASK_H
+#define RTI_CORE_TASK_H
+
+#include <stdint.h>
+
+#include "base/compiler.h"
+#include "core/taskq.h"
+#include "core/wait.h"
+#include "fiber/fiber.h"
+#include "rt/group.h"
+#include "rt/task.h"
+
+enum rti_task_state {
+    RTI_TASK_SCHEDULED = 1u << 0,
+    RTI_TASK_RUNNING = 1u << 1,
+    RTI_TASK_CANCEL = 1u << 2,
+    RTI_TASK_COMPLETED = 1u << 3,
+    RTI_TASK_CLOSED = 1u << 4,
+    RTI_TASK_HANDLE = 1u << 5,
+};
+
+struct rti_executor;
+
+struct rt_task {
+    uint32_t state;      /* enum rti_task_state */
+    uint32_t generation; /* rises each time the slot is freed */
+    struct rti_fiber fiber;
+    struct rti_taskq *queue;     /* that the task belongs to */
+    struct rti_waiter *waiter;   /* what it waits for, or NULL */
+    struct rti_waiter *awaiter;  /* who joins it, or NULL */
+    struct rti_executor *executor;
+    struct rti_stack *stack;     /* NULL once COMPLETED */
+    uint32_t index;              /* in the table; never changes */
+    int32_t result;              /* valid when COMPLETED */
+
+    rt_task_fn fn;
+    void *arg;
+    const char *name;       /* NULL = none */
+    struct rt_group *group; /* NULL = none */
+    struct rt_task *next;   /* in the group, or in the list of free slots */
+    struct rt_task **link;  /* what points here in the group's list */
+} RTI_ALIGNED(RTI_CACHE_LINE);
+
+#define RTI_TASKS_PER_BLOCK 256
+
+struct rti_task_table {
+    struct rt_task *free;    /* last freed first */
+    struct rt_task **blocks; /* room for all that tasks_max needs */
+    uint32_t block_count;
+    uint32_t used;   /* slots that are not free */
+    uint32_t active; /* of these, tasks that have not COMPLETED */
+    uint32_t max;
+};
+
+int rti_task_table_init(struct rti_task_table *table, uint32_t tasks_max);
+void rti_task_table_fini(struct rti_task_table *table);
+
+/* Slot number `index`; NULL past the last one made. For walks over all tasks. */
+struct rt_task *rti_task_at(const struct rti_task_table *table, uint32_t index);
+
+/* Make a task of `executor`. `group` may be NULL; `out` too (no handle). */
+int rti_task_spawn(struct rti_executor *executor, struct rt_task **out, rt_task_fn fn, void *arg,
+                   const struct rt_spawn_options *options, struct rt_group *group);
+
+/* Put the task in its queue, unless it stands there or has ended (T1). The wake of everything. */
+void rti_task_wake(struct rt_task *task);
+
+/* Ask the task to end. */
+void rti_task_cancel(struct rt_task *task);
+
+/* Names for traces and dumps. */
+const char *rti_task_state_name(const struct rt_task *task); /* "running", "runnable", ... */
+
+/* One task, as a dump shows it: number, name, state, what it waits for. */
+void rti_task_describe(const struct rt_task *task, char *text, size_t bytes);
+
+/* A task of the group has ended with `result`; in core/group.c. */
+void rti_group_task_ended(struct rt_group *group, int result);
+
+#endif /* RTI_CORE_TASK_H */

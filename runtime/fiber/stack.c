@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stacks: arenas, two lists of free slots per class, and the way between.
+ *
+ *     unprepared --prepare--> cold --get--> in use --put--> warm --get--> in use
+ *                              ^                             |
+ *                              +------------- trim ----------+
+ *
+ * A warm slot was used since it last had no memory; the warm list is last in,
+ * first out, so its end is the coldest. get() looks there first: two loads and
+ * two stores. Cold slots come from a batch just prepared or from a trim.
+ */
+#include "fiber/stack.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+
+#include "base/assert.h"
+#include "base/poison.h"
+#include "os/mem.h"
+#include "os/sys.h"
+
+#define ARENA_BYTES_DEFAULT ((size_t)64 << 20)
+#define ARENA_BYTES_MAX     ((size_t)1 << 40)
+
+/* Slots prepared at a time. A guard costs 0.2-0.3 us, so a batch is a pause of about 15 us. */
+#define PREPARE_BATCH 64
+
+struct rti_stack_arena {
+    struct rti_stack_arena *next; /* in the pool, last made first */
+    void *mapping;                /* one slot more than needed, for the alignment */
+    size_t mapping_bytes;
+    char *first;         /* slot 0 */
+    size_t bytes;        /* of all slots */
+    size_t slot_bytes;   /* of one */
+    uint32_t slot_count;
+    uint32_t prepared;   /* slots [0, prepared) have guards (S2) */
+    uint32_t discarding; /* slots to be trimmed; only within rti_stack_trim() */
+    struct rti_stack stacks[];
+};
+
+struct size_class {
+    struct rti_stack *warm;
+    struct rti_stack *cold;
+    struct rti_stack_arena *filling; /* the only one with unprepared slots, or NULL */
+    uint32_t warm_count;
+};
+
+struct rti_stack_pool {
+    struct size_class classes[RTI_STACK_CLASSES];
+    uint32_t in_use;
+    uint32_t stacks_max;
+    struct rti_stack_arena *arenas; /* all classes */
+    uint32_t arena_count;
+    bool guard_installs;
+    size_t arena_bytes;
+    uint64_t trimmed;
+};
+
+int rti_stack_pool_create(struct rti_stack_pool **out, const struct rti_stack_config *config)
+{
+    struct rti_stack_pool *pool;
+
+    RTI_ASSERT(out != NULL && config != NULL);
+    if (config->arena_bytes > ARENA_BYTES_MAX) {
+        return -EINVAL;
+    }
+    pool = rti_sys_alloc(sizeof(*pool));
+    if (pool == NULL) {
+        return -ENOMEM;
+    }
+    pool->stacks_max = config->stacks_max != 0 ? config->stacks_max : UINT32_MAX;
+    pool->arena_bytes = config->arena_bytes != 0 ? config->arena_bytes : ARENA_BYTES_DEFAULT;
+    pool->guard_installs = !config->guard_by_mprotect;
+    *out = pool;
+    return 0;
+}
+
+static void arena_destroy(struct rti_stack_arena *arena)
+{
+    for (uint32_t i = 0; i < arena->prepared; i++) {
+        rti_sanitize_stack_fini(&arena->stacks[i].sanitizer);
+    }
+    /* ASan does not forget by itself: the addresses may be mapped again for something else. */
+    rti_unpoison(arena->mapping, arena->mapping_bytes);
+    (void)rti_mem_release(arena->mapping, arena->mapping_bytes); /* nothing left to undo */
+    rti_sys_free(arena);
+}
+
+void rti_stack_pool_destroy(struct rti_stack_pool *pool)
+{
+    struct rti_stack_arena *arena;
+
+    if (pool == NULL) {
+        return;
+    }
+    RTI_ASSERT(pool->in_use == 0); /* S1 */
+    while ((arena = pool->arenas) != NULL) {
+        pool->arenas = arena->next;
+        arena_destroy(arena);
+    }
+    rti_sys_free(pool);
+}
+
+static int arena_create(struct rti_stack_pool *pool, enum rti_stack_class size_class,
+                        struct rti_stack_arena **out)
+{
+    const size_t slot_bytes = rti_stack_class_bytes(size_class);
+    const size_t fitting = pool->arena_bytes / slot_bytes;
+    const size_t count = fitting > 0 ? fitting : 1;
+    struct rti_stack_arena *arena =
+        rti_sys_alloc(sizeof(*arena) + count * sizeof(arena->stacks[0]));
+    int r;
+
+    if (arena == NULL) {
+        return -ENOMEM;
+    }
+    arena->slot_bytes = slot_bytes;
+    arena->slot_count = (uint32_t)count; /* at most 2^40 / 2^14 */
+    arena->bytes = count * slot_bytes;
+    arena->mapping_bytes = arena->bytes + slot_bytes;
+    r = rti_mem_reserve(&arena->mapping, arena->mapping_bytes);
+    if (r < 0) {
+        rti_sys_free(arena);
+        return r;
+    }
+    /* The rest before and after stays mapped: it costs addresses only. */
+    arena->first = (char *)arena->mapping + (-(uintptr_t)arena->mapping & (slot_bytes - 1));
+    for (uint32_t i = 0; i < arena->slot_count; i++) {
+        arena->stacks[i].slot = arena->first + i * slot_bytes;
+        arena->stacks[i].arena = arena;
+        arena->stacks[i].index = i;
+        arena->stacks[i].size_class = (uint8_t)size_class;
+    }
+    *out = arena;
+    return 0;
+}
+
+static int install_guard(struct rti_stack_pool *pool, struct rti_stack *stack)
+{
+    if (pool->guard_installs) {
+        int r = rti_mem_guard_install(rti_stack_guard(stack), RTI_STACK_GUARD_BYTES);
+
+        if (r != -EINVAL) {
+            return r;
+        }
+        /* The kernel has it not, or the process has locked its memory: do without from now on. */
+        pool->guard_installs = false;
+    }
+    return rti_mem_guard_protect(rti_stack_guard(stack), RTI_STACK_GUARD_BYTES);
+}
+
+/* Make the next batch of the arena cold slots; at least one, or it is an error. */
+static int arena_prepare(struct rti_stack_pool *pool, struct size_class *size_class,
+                         struct rti_stack_arena *arena)
+{
+    const uint32_t begin = arena->prepared;
+    const uint32_t left = arena->slot_count - begin;
+    const uint32_t end = begin + (left < PREPARE_BATCH ? left : PREPARE_BATCH);
+    struct rti_stack **link = &size_class->cold;
+    int r = 0;
+
+    RTI_ASSERT(size_class->cold == NULL && begin < end);
+    while (arena->prepared < end) {
+        struct rti_stack *stack = &arena->stacks[arena->prepared];
+
+        r = install_guard(pool, stack);
+        if (r < 0) {
+            break;
+        }
+        *link = stack; /* lowest address first */
+        link = &stack->next;
+        arena->prepared++;
+    }
+    if (arena->prepared == begin) {
+        return r;
+    }
+    rti_mem_dump(arena->stacks[begin].slot, (arena->prepared - begin) * arena->slot_bytes);
+    return 0;
+}
+
+/* Let the class have a cold slot, in the arena that it is filling or in a new one. */
+static int refill(struct rti_stack_pool *pool, enum rti_stack_class size_class)
+{
+    struct size_class *class = &pool->classes[size_class];
+    struct rti_stack_arena *arena = class->filling;
+    int r;
+
+    if (arena == NULL) {
+        r = arena_create(pool, size_class, &arena);
+        if (r < 0) {
+            return r;
+        }
+    }
+    r = arena_prepare(pool, class, arena);
+    if (r < 0) {
+        if (class->filling == NULL) {
+            arena_destroy(arena);
+        }
+        return r;
+    }
+    if (class->filling == NULL) {
+        arena->next = pool->arenas;
+        atomic_signal_fence(memory_order_release); /* the handler's find_guard() sees it whole */
+        pool->arenas = arena;
+        pool->arena_count++;
+    }
+    class->filling = arena->prepared < arena->slot_count ? arena : NULL;
+    return 0;
+}
+
+static RTI_COLD int pop_cold(struct rti_stack_pool *pool, enum rti_stack_class size_class,
+                             struct rti_stack **out)
+{
+    struct size_class *class = &pool->classes[size_class];
+
+    if (class->cold == NULL) {
+        int r = refill(pool, size_class);
+
+        if (r < 0) {
+            return r;
+        }
+    }
+    *out = class->cold;
+    class->cold = class->cold->next;
+    return 0;
+}
+
+int rti_stack_get(struct rti_stack_pool *pool, enum rti_stack_class size_class,
+                  struct rti_stack **out)
+{
+    struct size_class *class = &pool->classes[size_class];
+    struct rti_stack *stack = class->warm;
+
+    if (RTI_UNLIKELY(pool->in_use >= pool->stacks_max)) {
+        return -EAGAIN;
+    }
+    if (RTI_LIKELY(stack != NULL)) {
+        class->warm = stack->next;
+        class->warm_count--;
+    } else {
+        int r = pop_cold(pool, size_class, &stack);
+
+        if (r < 0) {
+            return r;
+        }
+    }
+    RTI_DASSERT(!stack->in_use); /* S1 */
+    stack->in_use = true;
+    pool->in_use++;
+    rti_unpoison(rti_stack_low(stack),
+                 (size_t)((char *)rti_stack_top(stack) - (char *)rti_stack_low(stack)));
+    *out = stack;
+    return 0;
+}
+
+/* Poison a free stack, but not under the feet of the code that gives back its own: whoever
+ * continues after it does that (sanitize.h). */
+static inline void poison_free(struct rti_stack *stack)
+{
+    char *low = rti_stack_low(stack);
+    char *top = rti_stack_top(stack);
+    const uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+
+    if (here < (uintptr_t)low || here >= (uintptr_t)top) {
+        rti_poison(low, (size_t)(top - low));
+    }
+}
+
+void rti_stack_put(struct rti_stack_pool *pool, struct rti_stack *stack)
+{
+    struct size_class *class = &pool->classes[stack->size_class];
+
+    RTI_ASSERT(stack->in_use); /* S1 */
+    stack->in_use = false;
+    stack->next = class->warm;
+    class->warm = stack;
+    class->warm_count++;
+    pool->in_use--;
+    poison_free(stack);
+}
+
+/* Take all but the first `keep` slots off the warm list, and mark them for their arenas. */
+static void mark_cold_end(struct size_class *class, uint32_t keep)
+{
+    struct rti_stack **link = &class->warm;
+
+    if (class->warm_count <= keep) {
+        return;
+    }
+    for (uint32_t i = 0; i < keep; i++) {
+        link = &(*link)->next;
+    }
+    for (struct rti_stack *stack = *link; stack != NULL; stack = stack->next) {
+        stack->discarding = true;
+        stack->arena->discarding++;
+    }
+    *link = NULL;
+    class->warm_count = keep;
+}
+
+/* Discard the marked slots [begin, end), which are neighbours. */
+static void discard_run(struct rti_stack_pool *pool, struct rti_stack_arena *arena, uint32_t begin,
+                        uint32_t end)
+{
+    struct size_class *class = &pool->classes[arena->stacks[begin].size_class];
+    const bool discarded =
+        rti_mem_discard(arena->stacks[begin].slot, (end - begin) * arena->slot_bytes) == 0;
+    struct rti_stack **list = discarded ? &class->cold : &class->warm;
+
+    for (uint32_t i = end; i-- > begin;) {
+        struct rti_stack *stack = &arena->stacks[i];
+
+        stack->discarding = false;
+        stack->next = *list;
+        *list = stack;
+    }
+    arena->discarding -= end - begin;
+    if (discarded) {
+        pool->trimmed += end - begin;
+    } else {
+        class->warm_count += end - begin; /* they keep their memory, that is all */
+    }
+}
+
+void rti_stack_trim(struct rti_stack_pool *pool, uint32_t keep)
+{
+    for (unsigned i = 0; i < RTI_STACK_CLASSES; i++) {
+        mark_cold_end(&pool->classes[i], keep);
+    }
+    for (struct rti_stack_arena *arena = pool->arenas; arena != NULL; arena = arena->next) {
+        uint32_t begin = 0;
+
+        while (arena->discarding > 0) {
+            uint32_t end;
+
+            while (!arena->stacks[begin].discarding) {
+                begin++;
+            }
+            for (end = begin; end < arena->prepared && arena->stacks[end].discarding;) {
+                end++;
+            }
+            discard_run(pool, arena, begin, end);
+            begin = end;
+        }
+    }
+}
+
+void rti_stack_get_stats(const struct rti_stack_pool *pool, struct rti_stack_stats *out)
+{
+    *out = (struct rti_stack_stats){
+        .in_use = pool->in_use,
+        .arenas = pool->arena_count,
+        .trimmed = pool->trimmed,
+        .guard_installs = pool->guard_installs,
+    };
+    for (unsigned i = 0; i < RTI_STACK_CLASSES; i++) {
+        out->cached += pool->classes[i].warm_count;
+    }
+}
+
+bool rti_stack_pool_find_guard(const struct rti_stack_pool *pool, const void *address,
+                               struct rti_stack **out)
+{
+    struct rti_stack_arena *arena = pool->arenas;
+
+    atomic_signal_fence(memory_order_acquire); /* pairs with the fence in refill() */
+    for (; arena != NULL; arena = arena->next) {
+        const uintptr_t offset = (uintptr_t)address - (uintptr_t)arena->first;
+
+        if (offset < arena->bytes) {
+            *out = &arena->stacks[offset / arena->slot_bytes];
+            return offset % arena->slot_bytes < RTI_STACK_GUARD_BYTES;
+        }
+    }
+    return false;
+}

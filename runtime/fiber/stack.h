@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stacks: pools of stacks with guards, one pool per executor.
+ *
+ * A pool maps arenas (64 MiB by default, no memory reserved) of one size class
+ * each, and cuts them into slots. The lowest page of each slot is a guard: it
+ * is made by MADV_GUARD_INSTALL where the kernel has it, so that a million
+ * guards need no mapping of their own, else by mprotect. Which one works is
+ * found out when the pool makes its first guard. Free slots are used again
+ * last in, first out, for their pages and cache lines are warm. Tops are
+ * shifted by 0..15 cache lines from slot to slot ("colouring"): without it all
+ * stacks share the same few sets of the L1 cache (2.4 against 12 ns a switch).
+ * A slot is aligned to its size.
+ *
+ * Slots are prepared in batches, in the order of their addresses, when no free
+ * one is left: guards are installed and the batch is let into core dumps. The
+ * unprepared rest of an arena is not dumped. Free slots are, if they were used
+ * and not trimmed: the flag belongs to a mapping of the kernel, and one per
+ * free slot would split the arena into as many mappings.
+ *
+ * A guard catches what touches it. Code that moves the stack pointer by more
+ * than a page without touching the pages between may jump over it, unless it
+ * is compiled with -fstack-clash-protection.
+ *
+ * S1 A slot is either free (in the pool) or in use (of exactly one fiber).
+ * S2 A slot's guard is installed before the slot is handed out for the first
+ *    time and stays until the arena is unmapped.
+ * S3 Slots never move, and an arena is unmapped only by rti_stack_pool_destroy().
+ *
+ * All functions: on the thread that owns the pool.
+ */
+#ifndef RTI_FIBER_STACK_H
+#define RTI_FIBER_STACK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+#include "fiber/sanitize.h"
+
+enum rti_stack_class {
+    RTI_STACK_16K,
+    RTI_STACK_64K,
+    RTI_STACK_256K,
+    RTI_STACK_CLASSES,
+};
+
+#define RTI_STACK_GUARD_BYTES 4096
+#define RTI_STACK_COLOURS     16
+
+struct rti_stack_arena;
+
+/* The book-keeping of one slot; lies outside the slot, in memory of the pool. Read it through the
+ * functions at the end of this file. */
+struct rti_stack {
+    char *slot;                    /* lowest address; never changes */
+    struct rti_stack_arena *arena; /* never changes */
+    struct rti_stack *next;        /* in a list of free slots; not valid while in use */
+    uint32_t index;                /* in its arena; never changes */
+    uint8_t size_class;            /* enum rti_stack_class; never changes */
+    bool in_use;                   /* S1 */
+    bool discarding;               /* only within rti_stack_trim() */
+    struct rti_sanitize_stack sanitizer;
+};
+
+_Static_assert(RTI_ASAN || RTI_TSAN || sizeof(struct rti_stack) == 32, "two per cache line");
+
+struct rti_stack_config {
+    size_t arena_bytes;     /* 0 = 64 MiB; at least one slot is made of it */
+    uint32_t stacks_max;    /* in use at a time, over all classes; 0 = no limit */
+    bool guard_by_mprotect; /* do not use MADV_GUARD_INSTALL (feature "guard_install" disabled) */
+};
+
+struct rti_stack_stats {
+    uint32_t in_use;     /* handed out */
+    uint32_t cached;     /* free, with memory of their own */
+    uint32_t arenas;     /* mapped */
+    uint64_t trimmed;    /* slots whose memory was given back, ever */
+    bool guard_installs; /* guards are made by MADV_GUARD_INSTALL, as far as tried */
+};
+
+struct rti_stack_pool;
+
+/* -EINVAL when arena_bytes is beyond reason (1 TiB); -ENOMEM. Maps nothing yet. */
+int rti_stack_pool_create(struct rti_stack_pool **out, const struct rti_stack_config *config);
+void rti_stack_pool_destroy(struct rti_stack_pool *pool); /* every stack must be free (S1) */
+
+/* A stack of the class; -ENOMEM, or -EAGAIN at stacks_max. Maps an arena when no slot is free. */
+int rti_stack_get(struct rti_stack_pool *pool, enum rti_stack_class size_class,
+                  struct rti_stack **out);
+
+/* Give a stack back. May be called by code that still runs on it, as long as nobody gets a stack
+ * or trims before that code has switched away for good. */
+void rti_stack_put(struct rti_stack_pool *pool, struct rti_stack *stack);
+
+/* Give memory of free stacks back to the kernel until at most `keep` of each class stay warm;
+ * the coldest go first, neighbouring slots in one call. Looks at all free warm slots. */
+void rti_stack_trim(struct rti_stack_pool *pool, uint32_t keep);
+
+void rti_stack_get_stats(const struct rti_stack_pool *pool, struct rti_stack_stats *out);
+
+/* Whether the address lies in the guard of a slot; then *out is the slot. Async-signal-safe on the
+ * owner's thread, also if the signal interrupts any function of this file. */
+bool rti_stack_pool_find_guard(const struct rti_stack_pool *pool, const void *address,
+                               struct rti_stack **out);
+
+/* Of a slot, guard included. */
+static inline size_t rti_stack_class_bytes(enum rti_stack_class size_class)
+{
+    return (size_t)16384 << (2 * (unsigned)size_class);
+}
+
+/* Bounds of a stack: usable bytes lie in [low, top); the guard is [guard, low). The top is aligned
+ * to a cache line. */
+static inline void *rti_stack_top(const struct rti_stack *stack)
+{
+    const size_t colour = stack->index % RTI_STACK_COLOURS;
+
+    return stack->slot + rti_stack_class_bytes((enum rti_stack_class)stack->size_class) -
+           colour * RTI_CACHE_LINE;
+}
+
+static inline void *rti_stack_low(const struct rti_stack *stack)
+{
+    return stack->slot + RTI_STACK_GUARD_BYTES;
+}
+
+static inline void *rti_stack_guard(const struct rti_stack *stack)
+{
+    return stack->slot;
+}
+
+#endif /* RTI_FIBER_STACK_H */

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Switch: the inline half, included by fiber.h only.
+ *
+ * Both functions are inlined into the one that suspends. That saves a `ret`
+ * on the new stack, which is always mispredicted, and TSan needs it: its hook
+ * changes the stack of calls that it keeps, so no instrumented function may
+ * be entered before the hook and left after the switch.
+ */
+#ifndef RTI_FIBER_SWITCH_H
+#define RTI_FIBER_SWITCH_H
+
+#ifndef RTI_FIBER_FIBER_H
+#error "include fiber/fiber.h"
+#endif
+
+#if !defined(__x86_64__)
+#error "there is no context switch for this processor yet"
+#endif
+
+/* What lies at the stack pointer of a suspended fiber, in words (switch_x86_64.S). */
+enum rti_frame {
+    RTI_FRAME_R15,
+    RTI_FRAME_R14,
+    RTI_FRAME_R13,
+    RTI_FRAME_R12,
+    RTI_FRAME_RBX,
+    RTI_FRAME_RBP,
+    RTI_FRAME_RIP,
+    RTI_FRAME_WORDS,
+};
+
+/* Save the registers on this stack and its pointer in *save, then continue what `load` is the
+ * saved pointer of. */
+__attribute__((visibility("hidden"))) void rti_switch(void **save, void *load);
+
+/* Continue `load`; this stack is not continued. Not declared to never return: compilers would
+ * call a sanitizer there, after the sanitizer was told that the stack has changed. */
+__attribute__((visibility("hidden"))) void rti_switch_last(void *load);
+
+/* First instruction of a new fiber. No function that C code could call. */
+extern __attribute__((visibility("hidden"))) const char rti_fiber_start[];
+
+static inline __attribute__((always_inline)) void rti_fiber_switch(struct rti_fiber *from,
+                                                                   struct rti_fiber *to)
+{
+    void *load = to->stack_pointer;
+
+    rti_sanitize_leave(&from->sanitizer, &to->sanitizer);
+    rti_switch(&from->stack_pointer, load);
+    rti_sanitize_arrive(&from->sanitizer);
+}
+
+static inline __attribute__((always_inline)) RTI_NORETURN void
+rti_fiber_exit_to(struct rti_fiber *from, struct rti_fiber *to)
+{
+    void *load = to->stack_pointer;
+
+    rti_sanitize_leave_for_good(&from->sanitizer, &to->sanitizer, load);
+    rti_switch_last(load);
+    __builtin_unreachable();
+}
+
+#endif /* RTI_FIBER_SWITCH_H */

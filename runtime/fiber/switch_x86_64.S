@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Switch for x86-64: leave one stack, continue another (fiber.h, switch.h).
+ *
+ * A suspended fiber is its stack pointer. At that address lie, upwards,
+ *
+ *     r15 r14 r13 r12 rbx rbp  address to continue at
+ *
+ * which is what RTI_FRAME_* in switch.h and tools/gdb/shardrt-gdb.py know too.
+ * Both stacks have the same layout at the moment rsp changes, so one set of
+ * call frame information is right before and after it: a debugger or profiler
+ * that stops in mid-switch sees the fiber that rsp points into.
+ *
+ * Leaving by `jmp`: a `ret` would be predicted from the calls made on the
+ * other stack, and miss. `notrack`, as the target is the middle of a function.
+ *
+ * The object is marked for IBT, not for shadow stacks: those would need one
+ * shadow stack per fiber. So a linker never marks a program with it SHSTK.
+ */
+
+    .text
+
+/* void rti_switch(void **save, void *load) */
+    .globl rti_switch
+    .hidden rti_switch
+    .type rti_switch, @function
+    .p2align 6
+rti_switch:
+    .cfi_startproc
+    endbr64
+    pushq %rbp
+    .cfi_def_cfa_offset 16
+    .cfi_offset %rbp, -16
+    pushq %rbx
+    .cfi_def_cfa_offset 24
+    .cfi_offset %rbx, -24
+    pushq %r12
+    .cfi_def_cfa_offset 32
+    .cfi_offset %r12, -32
+    pushq %r13
+    .cfi_def_cfa_offset 40
+    .cfi_offset %r13, -40
+    pushq %r14
+    .cfi_def_cfa_offset 48
+    .cfi_offset %r14, -48
+    pushq %r15
+    .cfi_def_cfa_offset 56
+    .cfi_offset %r15, -56
+    movq %rsp, (%rdi)
+    movq %rsi, %rsp
+    popq %r15
+    .cfi_def_cfa_offset 48
+    .cfi_restore %r15
+    popq %r14
+    .cfi_def_cfa_offset 40
+    .cfi_restore %r14
+    popq %r13
+    .cfi_def_cfa_offset 32
+    .cfi_restore %r13
+    popq %r12
+    .cfi_def_cfa_offset 24
+    .cfi_restore %r12
+    popq %rbx
+    .cfi_def_cfa_offset 16
+    .cfi_restore %rbx
+    popq %rbp
+    .cfi_def_cfa_offset 8
+    .cfi_restore %rbp
+    popq %rcx
+    .cfi_def_cfa_offset 0
+    .cfi_register 16, %rcx          /* 16 is the return address */
+    notrack jmp *%rcx
+    .cfi_endproc
+    .size rti_switch, . - rti_switch
+
+/* void rti_switch_last(void *load): as above, but nothing is saved. */
+    .globl rti_switch_last
+    .hidden rti_switch_last
+    .type rti_switch_last, @function
+    .p2align 6
+rti_switch_last:
+    .cfi_startproc
+    endbr64
+    movq %rdi, %rsp
+    .cfi_def_cfa_offset 56
+    .cfi_offset %rbp, -16
+    .cfi_offset %rbx, -24
+    .cfi_offset %r12, -32
+    .cfi_offset %r13, -40
+    .cfi_offset %r14, -48
+    .cfi_offset %r15, -56
+    popq %r15
+    .cfi_def_cfa_offset 48
+    .cfi_restore %r15
+    popq %r14
+    .cfi_def_cfa_offset 40
+    .cfi_restore %r14
+    popq %r13
+    .cfi_def_cfa_offset 32
+    .cfi_restore %r13
+    popq %r12
+    .cfi_def_cfa_offset 24
+    .cfi_restore %r12
+    popq %rbx
+    .cfi_def_cfa_offset 16
+    .cfi_restore %rbx
+    popq %rbp
+    .cfi_def_cfa_offset 8
+    .cfi_restore %rbp
+    popq %rcx
+    .cfi_def_cfa_offset 0
+    .cfi_register 16, %rcx
+    notrack jmp *%rcx
+    .cfi_endproc
+    .size rti_switch_last, . - rti_switch_last
+
+/*
+ * Where a new fiber starts, by the first switch to it: rbx holds the entry
+ * function, r12 its argument, rbp is 0 and rsp is aligned to 16.
+ *
+ * It is the outermost frame: the return address is undefined for unwinders by
+ * call frame information, rbp = 0 ends a walk along frame pointers. Unwinders
+ * look up the instruction before a return address, so before the first switch
+ * they look at the nop, which must belong to this function.
+ */
+    .globl rti_fiber_trampoline
+    .hidden rti_fiber_trampoline
+    .type rti_fiber_trampoline, @function
+    .globl rti_fiber_start
+    .hidden rti_fiber_start
+    .p2align 6
+rti_fiber_trampoline:
+    .cfi_startproc
+    .cfi_undefined 16
+    .cfi_def_cfa_offset 0
+    nop
+rti_fiber_start:
+    endbr64
+    movq %r12, %rdi
+    callq *%rbx
+    ud2                             /* the entry function must not return */
+    .cfi_endproc
+    .size rti_fiber_trampoline, . - rti_fiber_trampoline
+
+    .section .note.GNU-stack, "", @progbits
+
+    .section .note.gnu.property, "a", @note
+    .p2align 3
+    .long 4                         /* bytes of the name */
+    .long 16                        /* bytes of the descriptor */
+    .long 5                         /* NT_GNU_PROPERTY_TYPE_0 */
+    .asciz "GNU"
+    .long 0xc0000002                /* GNU_PROPERTY_X86_FEATURE_1_AND */
+    .long 4
+    .long 1                         /* IBT */
+    .long 0

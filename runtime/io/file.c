@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/* Files: each call one operation on the ring. See rt/file.h for the contract. */
+#include "rt/file.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "io/handle.h"
+
+struct rt_file {
+    struct rti_handle handle;
+};
+
+/* What one operation moves at most, so that its length fits the entry; a short count says so. */
+#define TRANSFER_MAX (1u << 30)
+
+static const struct rti_wait_kind open_kind = RTI_OP_KIND("open");
+static const struct rti_wait_kind read_kind = RTI_OP_KIND("read");
+static const struct rti_wait_kind write_kind = RTI_OP_KIND("write");
+static const struct rti_wait_kind stat_kind = RTI_OP_KIND("stat");
+static const struct rti_wait_kind sync_kind = RTI_OP_KIND("sync");
+static const struct rti_wait_kind datasync_kind = RTI_OP_KIND("datasync");
+
+static int open_fd(const char *path, int flags, mode_t mode, rt_time deadline)
+{
+    struct rti_op op;
+    struct io_uring_sqe *sqe;
+    int r = rti_op_begin(&op, &open_kind, deadline, &sqe);
+
+    if (r < 0) {
+        return r;
+    }
+    io_uring_prep_openat(sqe, AT_FDCWD, path, flags | O_CLOEXEC, mode);
+    return rti_op_await(&op, sqe, deadline);
+}
+
+int rt_file_open(struct rt_file **out, const char *path, int flags, mode_t mode, rt_time deadline)
+{
+    struct rti_executor *executor = rti_executor_here("rt_file_open");
+    struct rt_file *file;
+    int r;
+
+    RTI_ASSERT(out != NULL && path != NULL);
+    file = rti_handle_get(executor, sizeof(*file));
+    if (file == NULL) {
+        return -ENOMEM;
+    }
+    r = open_fd(path, flags, mode, deadline);
+    if (r < 0) {
+        rti_handle_put(file);
+        return r;
+    }
+    file->handle.fd = r;
+    *out = file;
+    return 0;
+}
+
+static unsigned transfer_bytes(size_t bytes)
+{
+    return bytes < TRANSFER_MAX ? (unsigned)bytes : TRANSFER_MAX;
+}
+
+ssize_t rt_file_read_at(struct rt_file *file, void *buf, size_t bytes, uint64_t offset,
+                        rt_time deadline)
+{
+    struct rti_op op;
+    struct io_uring_sqe *sqe;
+    int r;
+
+    (void)rti_handle_must_own(file, "rt_file_read_at");
+    r = rti_op_begin(&op, &read_kind, deadline, &sqe);
+    if (r < 0) {
+        return r;
+    }
+    io_uring_prep_read(sqe, file->handle.fd, buf, transfer_bytes(bytes), offset);
+    return rti_op_await(&op, sqe, deadline);
+}
+
+ssize_t rt_file_write_at(struct rt_file *file, const void *buf, size_t bytes, uint64_t offset,
+                         rt_time deadline)
+{
+    struct rti_op op;
+    struct io_uring_sqe *sqe;
+    int r;
+
+    (void)rti_handle_must_own(file, "rt_file_write_at");
+    r = rti_op_begin(&op, &write_kind, deadline, &sqe);
+    if (r < 0) {
+        return r;
+    }
+    io_uring_prep_write(sqe, file->handle.fd, buf, transfer_bytes(bytes), offset);
+    return rti_op_await(&op, sqe, deadline);
+}
+
+int rt_file_stat(struct rt_file *file, struct rt_file_stat *out, rt_time deadline)
+{
+    struct statx answer;
+    struct rti_op op;
+    struct io_uring_sqe *sqe;
+    int r;
+
+    (void)rti_handle_must_own(file, "rt_file_stat");
+    r = rti_op_begin(&op, &stat_kind, deadline, &sqe);
+    if (r < 0) {
+        return r;
+    }
+    io_uring_prep_statx(sqe, file->handle.fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &answer);
+    r = rti_op_await(&op, sqe, deadline);
+    if (r < 0) {
+        return r;
+    }
+    *out = (struct rt_file_stat){
+        .size_bytes = answer.stx_size,
+        .allocated_bytes = answer.stx_blocks * 512,
+        .mode = answer.stx_mode,
+        .block_bytes = answer.stx_blksize,
+        .inode = answer.stx_ino,
+        .modified_ns = answer.stx_mtime.tv_sec * RT_SECONDS(1) + answer.stx_mtime.tv_nsec,
+    };
+    return 0;
+}
+
+static int sync_file(struct rt_file *file, const struct rti_wait_kind *kind, unsigned flags,
+                     rt_time deadline)
+{
+    struct rti_op op;
+    struct io_uring_sqe *sqe;
+    int r = rti_op_begin(&op, kind, deadline, &sqe);
+
+    if (r < 0) {
+        return r;
+    }
+    io_uring_prep_fsync(sqe, file->handle.fd, flags);
+    return rti_op_await(&op, sqe, deadline);
+}
+
+int rt_file_sync(struct rt_file *file, rt_time deadline)
+{
+    (void)rti_handle_must_own(file, "rt_file_sync");
+    return sync_file(file, &sync_kind, 0, deadline);
+}
+
+int rt_file_datasync(struct rt_file *file, rt_time deadline)
+{
+    (void)rti_handle_must_own(file, "rt_file_datasync");
+    return sync_file(file, &datasync_kind, IORING_FSYNC_DATASYNC, deadline);
+}
+
+int rt_file_close(struct rt_file *file)
+{
+    int r;
+
+    if (file == NULL) {
+        return 0;
+    }
+    (void)rti_handle_must_own(file, "rt_file_close");
+    r = rti_handle_close_fd(file->handle.fd);
+    rti_handle_put(file);
+    return r;
+}
+
+int rt_file_descriptor(const struct rt_file *file)
+{
+    return file->handle.fd;
+}

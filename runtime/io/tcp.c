@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * TCP: listeners and streams. See rt/tcp.h for the contract.
+ *
+ * Sockets are blocking descriptors: with O_NONBLOCK the ring would answer
+ * -EAGAIN where we want it to wait. A receive goes straight into the caller's
+ * buffer. Whether it asks the kernel to look for data first or to wait for
+ * readiness first (POLL_FIRST) depends on what the receive before it left in
+ * the socket: a request and its answer leave nothing.
+ *
+ * K1 `reader` and `writer` are the operations in flight on the stream, in the
+ *    frames of the tasks that wait; NULL when there is none.
+ * K2 A close aborts both, and closes the descriptor when both are NULL.
+ */
+#include "rt/tcp.h"
+
+#include <netinet/tcp.h>
+#include <string.h>
+
+#include "core/trace.h"
+#include "io/address.h"
+#include "io/handle.h"
+#include "os/sys.h"
+#include "rt/timer.h"
+
+#define BACKLOG 4096u
+
+/* Accepting pauses so long when there are no descriptors; it doubles up to the second. */
+#define BACKOFF_FIRST RT_MILLISECONDS(10)
+#define BACKOFF_MAX   RT_SECONDS(1)
+
+/* The most that one send or receive moves; a short count says so. */
+#define TRANSFER_MAX (1u << 30)
+
+struct rt_tcp_listener {
+    struct rti_handle handle;
+    bool accepting;    /* a task is in rt_tcp_accept() */
+    bool short_warned; /* the warning about missing descriptors was given */
+};
+
+struct rt_tcp_stream {
+    struct rti_handle handle;
+    bool drained;              /* the last receive left nothing in the socket */
+    struct rti_op *reader;     /* K1 */
+    struct rti_op *writer;     /* K1 */
+    struct rti_waiter *closer; /* who waits for K2, or NULL */
+};
+
+static const struct rti_wait_kind accept_kind = RTI_OP_KIND("accept");
+static const struct rti_wait_kind connect_kind = RTI_OP_KIND("connect");
+static const struct rti_wait_kind recv_kind = RTI_OP_KIND("recv");
+static const struct rti_wait_kind send_kind = RTI_OP_KIND("send");
+static const struct rti_wait_kind shutdown_kind = RTI_OP_KIND("shutdown");
+
+/* Sockets */
+
+static int set_option(int fd, int level, int option, uint32_t value)
+{
+    const int number = (int)value;
+
+    return rti_sys_setsockopt(fd, level, option, &number, sizeof(number));
+}
+
+static int apply_options(int fd, const struct rt_tcp_options *options)
+{
+    int r = 0;
+
+    if (options == NULL || options->delay == 0) {
+        r = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    }
+    if (r == 0 && options != NULL && options->receive_buffer_bytes != 0) {
+        r = set_option(fd, SOL_SOCKET, SO_RCVBUF, options->receive_buffer_bytes);
+    }
+    if (r == 0 && options != NULL && options->send_buffer_bytes != 0) {
+        r = set_option(fd, SOL_SOCKET, SO_SNDBUF, options->send_buffer_bytes);
+    }
+    return r;
+}
+
+/* A socket for the address with the options set, or -errno. */
+static int make_socket(const struct rti_address *address, const struct rt_tcp_options *options)
+{
+    const int fd =
+        rti_sys_socket(address->socket.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+    int r;
+
+    if (fd < 0) {
+        return fd;
+    }
+    r = apply_options(fd, options);
+    if (r < 0) {
+        (void)rti_sys_close(fd);
+        return r;
+    }
+    return fd;
+}
+
+/* SO_REUSEADDR lets a server bind while old connections are in TIME_WAIT; a second listener on the
+ * same address still gets -EADDRINUSE. */
+static int bind_and_listen(int fd, const struct rti_address *address, uint32_t backlog)
+{
+    int r = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+
+    if (r == 0) {
+        r = rti_sys_bind(fd, &address->socket.any, address->bytes);
+    }
+    if (r == 0) {
+        r = rti_sys_listen(fd, (int)backlog);
+    }
+    return r;
+}
+
+/* Listeners */
+
+int rt_tcp_listen(struct rt_tcp_listener **out, const char *address,
+                  const struct rt_tcp_options *options)
+{
+    struct rti_executor *executor = rti_executor_here("rt_tcp_listen");
+    const uint32_t backlog = options != NULL && options->backlog != 0 ? options->backlog : BACKLOG;
+    struct rt_tcp_listener *listener;
+    struct rti_address parsed;
+    int r = rti_address_parse(&parsed, address, &executor->log);
+
+    if (r < 0) {
+        return r;
+    }
+    listener = rti_handle_get(executor, sizeof(*listener));
+    if (listener == NULL) {
+        return -ENOMEM;
+    }
+    r = make_socket(&parsed, options);
+    if (r < 0) {
+        goto fail_listener;
+    }
+    listener->handle.fd = r;
+    r = bind_and_listen(listener->handle.fd, &parsed, backlog);
+    if (r < 0) {
+        goto fail_socket;
+    }
+    *out = listener;
+    return 0;
+
+fail_socket:
+    (void)rti_sys_close(listener->handle.fd);
+fail_listener:
+    rti_handle_put(listener);
+    return r;
+}
+
+int rt_tcp_listener_address(const struct rt_tcp_listener *listener, char *text, size_t bytes)
+{
+    struct rti_address address = { .bytes = sizeof(address.socket) };
+    int r;
+
+    (void)rti_handle_must_own(listener, "rt_tcp_listener_address");
+    r = rti_sys_getsockname(listener->handle.fd, &address.socket.any, &address.bytes);
+    return r < 0 ? r : rti_address_format(&address, text, bytes);
+}
+
+static int accept_once(struct rt_tcp_listener *listener, rt_time deadline)
+{
+    struct rti_op op;
+    struct io_uring_sqe *sqe;
+    int r = rti_op_begin(&op, &accept_kind, deadline, &sqe);
+
+    if (r < 0) {
+        return r;
+    }
+    io_uring_prep_accept(sqe, listener->handle.fd, NULL, NULL, SOCK_CLOEXEC);
+    return rti_op_await(&op, sqe, deadline);
+}
+
+/* The peer gave up, or its network failed, before the connection was taken (accept(2)). */
+static bool is_peers_fault(int r)
+{
+    return r == -ECONNABORTED || r == -EPROTO || r == -ENETDOWN || r == -ENOPROTOOPT ||
+           r == -EHOSTDOWN || r == -ENONET || r == -EHOSTUNREACH || r == -ENETUNREACH;
+}
+
+static bool is_shortage(int r)
+{
+    return r == -EMFILE || r == -ENFILE || r == -ENOBUFS || r == -ENOMEM;
+}
+
+static int back_off(struct rt_tcp_listener *listener, int error, rt_time *pause, rt_time deadline)
+{
+    struct rti_executor *executor = listener->handle.executor;
+    const rt_time until = rt_in(*pause);
+    int r;
+
+    executor->accept_backoffs++;
+    if (!listener->short_warned) {
+        listener->short_warned = true;
+        rti_log(&executor->log, RT_LOG_WARNING,
+                "accepting pauses: %s (%s); raise the limit (ulimit -n) or close connections",
+                strerrordesc_np(-error), strerrorname_np(-error));
+    }
+    *pause = *pause * 2 < BACKOFF_MAX ? *pause * 2 : BACKOFF_MAX;
+    r = rt_sleep_until(until < deadline ? until : deadline);
+    if (r == 0 && until >= deadline) {
+        r = -ETIME;
+    }
+    return r;
+}
+
+static int accept_fd(struct rt_tcp_listener *listener, rt_time deadline)
+{
+    rt_time pause = BACKOFF_FIRST;
+
+    for (;;) {
+        int r = accept_once(listener, deadline);
+
+        if (is_shortage(r)) {
+            r = back_off(listener, r, &pause, deadline);
+            if (r < 0) {
+                return r;
+            }
+        } else if (!is_peers_fault(r)) {
+            return r;
+        }
+    }
+}
+
+int rt_tcp_accept(struct rt_tcp_listener *listener, struct rt_tcp_stream **out, rt_time deadline)
+{
+    struct rti_executor *executor = rti_handle_must_own(listener, "rt_tcp_accept");
+    struct rt_tcp_stream *stream;
+    int r;
+
+    if (listener->accepting) {
+        rti_misuse("rt_tcp_accept(): another task is accepting on this listener");
+    }
+    stream = rti_handle_get(executor, sizeof(*stream)); /* before the connection: it cannot be lost */
+    if (stream == NULL) {
+        return -ENOMEM;
+    }
+    listener->accepting = true;
+    r = accept_fd(listener, deadline);
+    listener->accepting = false;
+    if (r < 0) {
+        rti_handle_put(stream);
+        return r;
+    }
+    listener->short_warned = false;
+    stream->handle.fd = r;
+    *out = stream;
+    return 0;
+}
+
+void rt_tcp_listener_close(struct rt_tcp_listener *listener)
+{
+    if (listener == NULL) {
+        return;
+    }
+    (void)rti_handle_must_own(listener, "rt_tcp_listener_close");
+    if (listener->accepting) {
+        rti_misuse("rt_tcp_listener_close(): a task is accepting on this listener");
+    }
+    (void)rti_handle_close_fd(listener->handle.fd);
+    rti_handle_put(listener);
+}
+
+/* Streams */
+
+static int connect_fd(int fd, const struct rti_address *address, rt_time deadline)
+{
+    struct rti_op op;
+    struct io_uring_sqe *sqe;
+    int r = rti_op_begin(&op, &connect_kind, deadline, &sqe);
+
+    if (r < 0) {
+        return r;
+    }
+    io_uring_prep_connect(sqe, fd, &address->socket.any, address->bytes);
+    return rti_op_await(&op, sqe, deadline);
+}
+
+int rt_tcp_connect(struct rt_tcp_stream **out, const char *address,
+                   const struct rt_tcp_options *options, rt_time deadline)
+{
+    struct rti_executor *executor = rti_executor_here("rt_tcp_connect");
+    struct rt_tcp_stream *stream;
+    struct rti_address parsed;
+    int r = rti_address_parse(&parsed, address, &executor->log);
+
+    if (r < 0) {
+        return r;
+    }
+    stream = rti_handle_get(executor, sizeof(*stream));
+    if (stream == NULL) {
+        return -ENOMEM;
+    }
+    r = make_socket(&parsed, options);
+    if (r < 0) {
+        goto fail_stream;
+    }
+    stream->handle.fd = r;
+    r = connect_fd(stream->handle.fd, &parsed, deadline);
+    if (r < 0) {
+        goto fail_socket;
+    }
+    *out = stream;
+    return 0;
+
+fail_socket:
+    (void)rti_handle_close_fd(stream->handle.fd);
+fail_stream:
+    rti_handle_put(stream);
+    return r;
+}
+
+/* One operation of the stream ends: the closer may go on (K2). */
+static void leave(struct rt_tcp_stream *stream, struct rti_op **which)
+{
+    *which = NULL;
+    if (stream->closer != NULL && stream->reader == NULL && stream->writer == NULL) {
+        struct rti_waiter *closer = stream->closer;
+
+        stream->closer = NULL;
+        rti_waiter_finish(closer, 0);
+    }
+}
+
+static int enter(struct rti_op *op, struct rti_op **which,
+                 const struct rti_wait_kind *kind, rt_time deadline, struct io_uring_sqe **sqe)
+{
+    int r;
+
+    if (RTI_UNLIKELY(*which != NULL)) {
+        rti_misuse("rt_tcp_%s(): another task is in it, on the same stream", kind->name);
+    }
+    r = rti_op_begin(op, kind, deadline, sqe);
+    if (r == 0) {
+        *which = op;
+    }
+    return r;
+}
+
+static unsigned transfer_bytes(size_t bytes)
+{
+    return bytes < TRANSFER_MAX ? (unsigned)bytes : TRANSFER_MAX;
+}
+
+ssize_t rt_tcp_recv(struct rt_tcp_stream *stream, void *buf, size_t bytes, rt_time deadline)
+{
+    struct rti_op op;
+    struct io_uring_sqe *sqe;
+    int r;
+
+    (void)rti_handle_must_own(stream, "rt_tcp_recv");
+    r = enter(&op, &stream->reader, &recv_kind, deadline, &sqe);
+    if (r < 0) {
+        return r;
+    }
+    io_uring_prep_recv(sqe, stream->handle.fd, buf, transfer_bytes(bytes), 0);
+    if (stream->drained) {
+        sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
+    }
+    r = rti_op_await(&op, sqe, deadline);
+    stream->drained = (op.cqe_flags & IORING_CQE_F_SOCK_NONEMPTY) == 0;
+    leave(stream, &stream->reader);
+    return r;
+}
+
+static ssize_t send_some(struct rt_tcp_stream *stream, const void *buf, size_t bytes, int flags,
+                         rt_time deadline)
+{
+    struct rti_op op;
+    struct io_uring_sqe *sqe;
+    int r = enter(&op, &stream->writer, &send_kind, deadline, &sqe);
+
+    if (r < 0) {
+        return r;
+    }
+    io_uring_prep_send(sqe, stream->handle.fd, buf, transfer_bytes(bytes), flags | MSG_NOSIGNAL);
+    r = rti_op_await(&op, sqe, deadline);
+    leave(stream, &stream->writer);
+    return r;
+}
+
+ssize_t rt_tcp_send(struct rt_tcp_stream *stream, const void *buf, size_t bytes, rt_time deadline)
+{
+    (void)rti_handle_must_own(stream, "rt_tcp_send");
+    return send_some(stream, buf, bytes, 0, deadline);
+}
+
+/* MSG_WAITALL lets the kernel go on by itself after a short send; it may still give up early. */
+ssize_t rt_tcp_send_all(struct rt_tcp_stream *stream, const void *buf, size_t bytes, size_t *done,
+                        rt_time deadline)
+{
+    size_t sent = 0;
+    ssize_t r = 0;
+
+    (void)rti_handle_must_own(stream, "rt_tcp_send_all");
+    while (sent < bytes) {
+        r = send_some(stream, (const char *)buf + sent, bytes - sent, MSG_WAITALL, deadline);
+        if (r < 0) {
+            break;
+        }
+        sent += (size_t)r;
+    }
+    if (done != NULL) {
+        *done = sent;
+    }
+    return r < 0 ? r : (ssize_t)sent;
+}
+
+int rt_tcp_shutdown_send(struct rt_tcp_stream *stream)
+{
+    struct rti_op op;
+    struct io_uring_sqe *sqe;
+
+    (void)rti_handle_must_own(stream, "rt_tcp_shutdown_send");
+    rti_op_begin_exempt(&op, &shutdown_kind, &sqe);
+    io_uring_prep_shutdown(sqe, stream->handle.fd, SHUT_WR);
+    return rti_op_await(&op, sqe, RT_NEVER);
+}
+
+int rt_tcp_peer_address(const struct rt_tcp_stream *stream, char *text, size_t bytes)
+{
+    struct rti_address address = { .bytes = sizeof(address.socket) };
+    int r;
+
+    (void)rti_handle_must_own(stream, "rt_tcp_peer_address");
+    r = rti_sys_getpeername(stream->handle.fd, &address.socket.any, &address.bytes);
+    return r < 0 ? r : rti_address_format(&address, text, bytes);
+}
+
+static void closer_abort(struct rti_waiter *waiter, int reason)
+{
+    (void)waiter; /* never: the wait is exempt and has no deadline */
+    (void)reason;
+}
+
+static const struct rti_wait_kind closer_kind = { .name = "tcp close", .abort = closer_abort };
+
+static void await_users(struct rt_tcp_stream *stream)
+{
+    struct rti_waiter closer;
+
+    if (stream->reader != NULL) {
+        rti_waiter_abort(&stream->reader->waiter, -EPIPE);
+    }
+    if (stream->writer != NULL) {
+        rti_waiter_abort(&stream->writer->waiter, -EPIPE);
+    }
+    if (stream->reader == NULL && stream->writer == NULL) {
+        return;
+    }
+    rti_waiter_init(&closer, &closer_kind);
+    closer.exempt = true;
+    stream->closer = &closer;
+    (void)rti_wait(&closer, RT_NEVER);
+}
+
+void rt_tcp_close(struct rt_tcp_stream *stream)
+{
+    if (stream == NULL) {
+        return;
+    }
+    (void)rti_handle_must_own(stream, "rt_tcp_close");
+    if (stream->closer != NULL) {
+        rti_misuse("rt_tcp_close(): the stream is being closed by another task");
+    }
+    await_users(stream);
+    (void)rti_handle_close_fd(stream->handle.fd);
+    rti_handle_put(stream);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory: address space by the arena, with guards, and what the kernel is told about it. */
+#ifndef RTI_OS_MEM_H
+#define RTI_OS_MEM_H
+
+#include <stddef.h>
+
+/* Linux 6.13; not in the headers of older C libraries, so under a name of our own. */
+#define RTI_MADV_GUARD_INSTALL 102
+
+/* Address space for stacks: readable and writable, without memory until it is touched, in small
+ * pages (a huge page would give each stack more than it will use), left out of core dumps. */
+int rti_mem_reserve(void **out, size_t bytes);
+int rti_mem_release(void *address, size_t bytes);
+
+/* Let the range appear in core dumps. Advice: a failure is of no consequence. */
+void rti_mem_dump(void *address, size_t bytes);
+
+/* Make every access to the range fault, for as long as it is mapped. The first way costs no
+ * mapping of its own; -EINVAL when the kernel has it not, or not for locked memory. */
+int rti_mem_guard_install(void *address, size_t bytes);
+int rti_mem_guard_protect(void *address, size_t bytes);
+
+/* Give the memory of the range back; it reads as zero afterwards. Guards in it stay. */
+int rti_mem_discard(void *address, size_t bytes);
+
+#endif /* RTI_OS_MEM_H */

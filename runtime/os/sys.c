@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/* System calls: see sys.h. Nothing but the calls, so that nothing here needs a test of its own. */
+#include "os/sys.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The convention of the C library to ours. */
+static int result_of(int r)
+{
+    return r < 0 ? -errno : r;
+}
+
+rt_time rti_sys_now(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
+    return (rt_time)now.tv_sec * RT_SECONDS(1) + now.tv_nsec;
+}
+
+/* liburing's bare calls return -errno already. */
+int rti_sys_uring_setup(unsigned entries, struct io_uring_params *params)
+{
+    return io_uring_setup(entries, params);
+}
+
+int rti_sys_uring_enter(int fd, unsigned to_submit, unsigned min_complete, unsigned flags,
+                        void *arg, size_t arg_bytes)
+{
+    return io_uring_enter2((unsigned)fd, to_submit, min_complete, flags, arg, arg_bytes);
+}
+
+int rti_sys_uring_register(int fd, unsigned opcode, const void *arg, unsigned count)
+{
+    return io_uring_register((unsigned)fd, opcode, arg, count);
+}
+
+int rti_sys_mmap(void **out, size_t bytes, int protection, int flags, int fd, off_t offset)
+{
+    void *address = mmap(NULL, bytes, protection, flags, fd, offset);
+
+    if (address == MAP_FAILED) {
+        return -errno;
+    }
+    *out = address;
+    return 0;
+}
+
+int rti_sys_munmap(void *address, size_t bytes)
+{
+    return result_of(munmap(address, bytes));
+}
+
+int rti_sys_mprotect(void *address, size_t bytes, int protection)
+{
+    return result_of(mprotect(address, bytes, protection));
+}
+
+int rti_sys_madvise(void *address, size_t bytes, int advice)
+{
+    return result_of(madvise(address, bytes, advice));
+}
+
+void *rti_sys_alloc(size_t bytes)
+{
+    const size_t line = 64;
+    const size_t rounded = (bytes + line - 1) & ~(line - 1);
+    void *memory = rounded < bytes ? NULL : aligned_alloc(line, rounded);
+
+    if (memory != NULL) {
+        memset(memory, 0, rounded);
+    }
+    return memory;
+}
+
+void rti_sys_free(void *memory)
+{
+    free(memory);
+}
+
+int rti_sys_close(int fd)
+{
+    return result_of(close(fd));
+}
+
+int rti_sys_socket(int domain, int type, int protocol)
+{
+    return result_of(socket(domain, type, protocol));
+}
+
+int rti_sys_bind(int fd, const struct sockaddr *address, socklen_t bytes)
+{
+    return result_of(bind(fd, address, bytes));
+}
+
+int rti_sys_listen(int fd, int backlog)
+{
+    return result_of(listen(fd, backlog));
+}
+
+int rti_sys_setsockopt(int fd, int level, int option, const void *value, socklen_t bytes)
+{
+    return result_of(setsockopt(fd, level, option, value, bytes));
+}
+
+int rti_sys_getsockname(int fd, struct sockaddr *address, socklen_t *bytes)
+{
+    return result_of(getsockname(fd, address, bytes));
+}
+
+int rti_sys_getpeername(int fd, struct sockaddr *address, socklen_t *bytes)
+{
+    return result_of(getpeername(fd, address, bytes));
+}
+
+int rti_sys_getaffinity(size_t bytes, cpu_set_t *set)
+{
+    return result_of(sched_getaffinity(0, bytes, set));
+}
+
+int rti_sys_setaffinity(size_t bytes, const cpu_set_t *set)
+{
+    return result_of(sched_setaffinity(0, bytes, set));
+}
+
+int rti_sys_prctl(int option, unsigned long argument)
+{
+    return result_of(prctl(option, argument, 0UL, 0UL, 0UL));
+}
+
+int rti_sys_sigaltstack(const stack_t *new_stack, stack_t *old_stack)
+{
+    return result_of(sigaltstack(new_stack, old_stack));
+}
+
+int rti_sys_sigaction(int number, const struct sigaction *action, struct sigaction *old_action)
+{
+    return result_of(sigaction(number, action, old_action));
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * System calls: every one that the runtime makes, a thin function each.
+ *
+ * This is the seam to the kernel. A function here adds nothing to its system
+ * call but the convention of results: 0 or a count, or -errno. So tests can
+ * put another kernel behind it (tests/support/sim.h) or make the nth call fail
+ * (tests/support/fault.h), by linking with --wrap for the names below.
+ *
+ * Memory of the heap goes through here too, for the same reason.
+ */
+#ifndef RTI_OS_SYS_H
+#define RTI_OS_SYS_H
+
+#include <liburing.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include "rt/base.h"
+
+/* clock */
+rt_time rti_sys_now(void); /* CLOCK_MONOTONIC, ns */
+
+/* io_uring: arguments as in io_uring_setup(2), io_uring_enter2(2), io_uring_register(2) */
+int rti_sys_uring_setup(unsigned entries, struct io_uring_params *params);
+int rti_sys_uring_enter(int fd, unsigned to_submit, unsigned min_complete, unsigned flags,
+                        void *arg, size_t arg_bytes);
+int rti_sys_uring_register(int fd, unsigned opcode, const void *arg, unsigned count);
+
+/* memory */
+int rti_sys_mmap(void **out, size_t bytes, int protection, int flags, int fd, off_t offset);
+int rti_sys_munmap(void *address, size_t bytes);
+int rti_sys_mprotect(void *address, size_t bytes, int protection);
+int rti_sys_madvise(void *address, size_t bytes, int advice);
+void *rti_sys_alloc(size_t bytes); /* zeroed, aligned to 64 bytes; NULL when there is none */
+void rti_sys_free(void *memory);
+
+/* descriptors and sockets */
+int rti_sys_close(int fd);
+int rti_sys_socket(int domain, int type, int protocol); /* the new descriptor */
+int rti_sys_bind(int fd, const struct sockaddr *address, socklen_t bytes);
+int rti_sys_listen(int fd, int backlog);
+int rti_sys_setsockopt(int fd, int level, int option, const void *value, socklen_t bytes);
+int rti_sys_getsockname(int fd, struct sockaddr *address, socklen_t *bytes);
+int rti_sys_getpeername(int fd, struct sockaddr *address, socklen_t *bytes);
+
+/* this thread */
+int rti_sys_getaffinity(size_t bytes, cpu_set_t *set);
+int rti_sys_setaffinity(size_t bytes, const cpu_set_t *set);
+int rti_sys_prctl(int option, unsigned long argument);
+int rti_sys_sigaltstack(const stack_t *new_stack, stack_t *old_stack);
+int rti_sys_sigaction(int number, const struct sigaction *action, struct sigaction *old_action);
+
+#endif /* RTI_OS_SYS_H */

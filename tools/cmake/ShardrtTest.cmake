@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+# rt_test(unit/core/timer_test [WRAP sim|fault] [TIMEOUT seconds] [ALONE] [SOURCES more.c ...])
+#
+# One line per test. The source is tests/<name>.c, the name in ctest is <name>, the label is the
+# first folder, exit status 77 is a skip, and after TIMEOUT (60 s) the test is ended and failed.
+#
+# WRAP sim    the kernel behind runtime/os/sys.h is tests/support/sim*.c
+# WRAP fault  every function of runtime/os/sys.h can be made to fail by tests/support/fault.c
+# ALONE       no other test runs meanwhile: for one that measures time or wants every CPU
+
+pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+
+# What the simulated kernel replaces; see tests/support/sim.h.
+set(RT_SIM_WRAPS
+    rti_sys_uring_setup
+    rti_sys_uring_enter
+    rti_sys_uring_register
+    rti_sys_now
+    rti_sys_mmap
+    rti_sys_close
+    rti_sys_socket
+    rti_sys_bind
+    rti_sys_listen
+    rti_sys_setsockopt
+    rti_sys_getsockname
+    rti_sys_getpeername)
+
+# The whole seam, read from its header, so that a new function is never forgotten.
+set(RT_SYS_HEADER "${PROJECT_SOURCE_DIR}/runtime/os/sys.h")
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${RT_SYS_HEADER}")
+file(STRINGS "${RT_SYS_HEADER}" RT_FAULT_WRAPS REGEX "^[a-z].*rti_sys_[a-z_]+\\(")
+list(TRANSFORM RT_FAULT_WRAPS REPLACE "^.*(rti_sys_[a-z_]+)\\(.*$" "\\1")
+
+# Sanitized programs and their link-time instrumentation are slower by this much.
+if(SHARDRT_SANITIZE)
+    set(RT_TIMEOUT_FACTOR 5)
+else()
+    set(RT_TIMEOUT_FACTOR 1)
+endif()
+
+set(RT_TEST_ENVIRONMENT
+    "UBSAN_OPTIONS=print_stacktrace=1"
+    "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
+
+# The part that tests with the same WRAP share is compiled once.
+function(rt_test_support name)
+    add_library(${name} OBJECT ${ARGN})
+    shardrt_target_flags(${name})
+    # The names of wrapped functions begin with __wrap_ and __real_, as ld wants it.
+    target_link_libraries(${name} PUBLIC rt_testing PkgConfig::CMOCKA)
+    target_include_directories(${name} PUBLIC "${PROJECT_SOURCE_DIR}/tests")
+endfunction()
+
+# CONFIGURE_DEPENDS: the next build notices a new part of the simulated kernel.
+file(GLOB rt_sim_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/support/sim*.c")
+if(rt_sim_sources)
+    rt_test_support(rt_test_sim ${rt_sim_sources})
+endif()
+if(EXISTS "${PROJECT_SOURCE_DIR}/tests/support/fault.c")
+    rt_test_support(rt_test_fault "${PROJECT_SOURCE_DIR}/tests/support/fault.c")
+endif()
+
+function(rt_test name)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "ALONE" "WRAP;TIMEOUT" "SOURCES")
+    if(arg_UNPARSED_ARGUMENTS)
+        message(FATAL_ERROR "rt_test(${name}): unknown argument ${arg_UNPARSED_ARGUMENTS}")
+    endif()
+    set(source "${PROJECT_SOURCE_DIR}/tests/${name}.c")
+    if(NOT EXISTS "${source}")
+        message(FATAL_ERROR "rt_test(${name}): ${source} does not exist")
+    endif()
+    if(NOT arg_TIMEOUT)
+        set(arg_TIMEOUT 60)
+    endif()
+    math(EXPR timeout "${arg_TIMEOUT} * ${RT_TIMEOUT_FACTOR}")
+    string(REGEX REPLACE "/.*" "" label "${name}")
+    string(REPLACE "/" "." target "test.${name}")
+
+    add_executable(${target} "${source}" ${arg_SOURCES})
+    shardrt_target_flags(${target})
+    target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/tests")
+    target_link_libraries(${target} PRIVATE rt_testing PkgConfig::CMOCKA)
+    if(arg_WRAP STREQUAL "sim")
+        set(wraps ${RT_SIM_WRAPS})
+    elseif(arg_WRAP STREQUAL "fault")
+        set(wraps ${RT_FAULT_WRAPS})
+    elseif(arg_WRAP)
+        message(FATAL_ERROR "rt_test(${name}): WRAP is sim or fault, not ${arg_WRAP}")
+    endif()
+    if(arg_WRAP)
+        if(NOT TARGET rt_test_${arg_WRAP})
+            message(FATAL_ERROR "rt_test(${name}): tests/support/${arg_WRAP}.c does not exist")
+        endif()
+        # As objects: they and rt_testing need each other, which archives do not like.
+        target_link_libraries(${target} PRIVATE rt_test_${arg_WRAP})
+        list(TRANSFORM wraps PREPEND "LINKER:--wrap=")
+        target_link_options(${target} PRIVATE ${wraps})
+    endif()
+
+    add_test(NAME ${name} COMMAND ${target})
+    set_tests_properties(${name} PROPERTIES
+        LABELS "${label}"
+        SKIP_RETURN_CODE 77
+        TIMEOUT ${timeout}
+        RUN_SERIAL ${arg_ALONE}
+        ENVIRONMENT "${RT_TEST_ENVIRONMENT}")
+endfunction()
