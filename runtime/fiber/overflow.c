@@ -2,7 +2,7 @@
 /*
  * Overflow: signal handlers of the process, an alternate stack per thread.
  *
- * The process-wide state below is written under a mutex (a cold path), and read
+ * The process-wide state below is written under a lock (a cold path), and read
  * by the handler without it. A handler runs only after sigaction() has returned
  * to whoever installed it, or later; `previous` is written before that call and
  * then stays, so the kernel orders the two.
@@ -14,9 +14,9 @@
 #include "fiber/overflow.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -29,14 +29,27 @@ static const int signals[] = { SIGSEGV, SIGBUS };
 
 #define SIGNALS (sizeof(signals) / sizeof(signals[0]))
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* over the three below */
+static atomic_flag locked = ATOMIC_FLAG_INIT; /* guards the three below */
 static unsigned users;
-static bool installed[SIGNALS];             /* our handler is the kernel's, or is covered */
-static struct sigaction previous[SIGNALS];  /* valid when installed; read by the handler */
+static bool installed[SIGNALS];            /* our handler is the kernel's, or is covered */
+static struct sigaction previous[SIGNALS]; /* valid when installed; read by the handler */
 
 /* Innermost of this thread, or NULL. A handler reads it on the same thread. */
-static _Thread_local struct rti_overflow_thread *current
-    __attribute__((tls_model("initial-exec")));
+static _Thread_local struct rti_overflow_thread *current __attribute__((tls_model("initial-exec")));
+
+/* Taken when an executor starts or ends, and held for four system calls: spinning will do. */
+static void take_lock(void)
+{
+    /* pairs with the release in drop_lock() */
+    while (atomic_flag_test_and_set_explicit(&locked, memory_order_acquire)) {
+    }
+}
+
+static void drop_lock(void)
+{
+    /* pairs with the acquire in take_lock() */
+    atomic_flag_clear_explicit(&locked, memory_order_release);
+}
 
 static size_t append(char *line, size_t used, size_t bytes, const char *text)
 {
@@ -130,8 +143,8 @@ static void remove_all(void)
     for (size_t i = 0; i < SIGNALS; i++) {
         struct sigaction action;
 
-        if (installed[i] && rti_sys_sigaction(signals[i], NULL, &action) == 0 &&
-            is_ours(&action) && rti_sys_sigaction(signals[i], &previous[i], NULL) == 0) {
+        if (installed[i] && rti_sys_sigaction(signals[i], NULL, &action) == 0 && is_ours(&action) &&
+            rti_sys_sigaction(signals[i], &previous[i], NULL) == 0) {
             installed[i] = false;
         }
     }
@@ -141,7 +154,7 @@ int rti_overflow_install(void)
 {
     int r = 0;
 
-    (void)pthread_mutex_lock(&lock);
+    take_lock();
     for (size_t i = 0; users == 0 && i < SIGNALS && r == 0; i++) {
         r = install_one(i);
     }
@@ -150,32 +163,32 @@ int rti_overflow_install(void)
     } else {
         remove_all();
     }
-    (void)pthread_mutex_unlock(&lock);
+    drop_lock();
     return r;
 }
 
 void rti_overflow_remove(void)
 {
-    (void)pthread_mutex_lock(&lock);
+    take_lock();
     RTI_ASSERT(users > 0);
     users--;
     if (users == 0) {
         remove_all();
     }
-    (void)pthread_mutex_unlock(&lock);
+    drop_lock();
 }
 
-/* Enough for the registers of this processor (AMX needs 12 KiB), a chained handler, and more. */
+/*
+ * What the C library calls SIGSTKSZ: four times what the kernel needs to save the registers of
+ * this processor (12 KiB with AMX). Not less than a chained handler may need to print its report.
+ */
 static size_t signal_stack_bytes(void)
 {
-    const long page = sysconf(_SC_PAGESIZE);
-    const long wanted = sysconf(_SC_SIGSTKSZ);
-    size_t bytes = wanted > 0 ? (size_t)wanted : 0;
+    const size_t page = 4096;
+    const size_t wanted = 4 * (size_t)getauxval(AT_MINSIGSTKSZ); /* 0 when the kernel is silent */
 
-    if (bytes < SIGNAL_STACK_BYTES_MIN) {
-        bytes = SIGNAL_STACK_BYTES_MIN;
-    }
-    return (bytes + (size_t)page - 1) & ~((size_t)page - 1);
+    return wanted < SIGNAL_STACK_BYTES_MIN ? SIGNAL_STACK_BYTES_MIN
+                                           : (wanted + page - 1) & ~(page - 1);
 }
 
 int rti_overflow_thread_begin(struct rti_overflow_thread *thread, rti_overflow_describe describe,
@@ -200,7 +213,7 @@ int rti_overflow_thread_begin(struct rti_overflow_thread *thread, rti_overflow_d
         (void)rti_sys_munmap(thread->memory, thread->bytes);
         return r;
     }
-    atomic_signal_fence(memory_order_release); /* with the read of `current` in on_fault() */
+    atomic_signal_fence(memory_order_release); /* pairs with on_fault() */
     current = thread;
     return 0;
 }
@@ -209,7 +222,7 @@ void rti_overflow_thread_end(struct rti_overflow_thread *thread)
 {
     RTI_ASSERT(current == thread);
     current = thread->outer;
-    atomic_signal_fence(memory_order_release); /* with the read of `current` in on_fault() */
+    atomic_signal_fence(memory_order_release); /* pairs with on_fault() */
     (void)rti_sys_sigaltstack(&thread->old_stack, NULL);
     (void)rti_sys_munmap(thread->memory, thread->bytes);
 }

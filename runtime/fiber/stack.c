@@ -28,11 +28,9 @@
 
 struct rti_stack_arena {
     struct rti_stack_arena *next; /* in the pool, last made first */
-    void *mapping;                /* one slot more than needed, for the alignment */
-    size_t mapping_bytes;
-    char *first;         /* slot 0 */
-    size_t bytes;        /* of all slots */
-    size_t slot_bytes;   /* of one */
+    char *first;                  /* slot 0 */
+    size_t bytes;                 /* of all slots */
+    size_t slot_bytes;            /* of one, guard included */
     uint32_t slot_count;
     uint32_t prepared;   /* slots [0, prepared) have guards (S2) */
     uint32_t discarding; /* slots to be trimmed; only within rti_stack_trim() */
@@ -82,8 +80,8 @@ static void arena_destroy(struct rti_stack_arena *arena)
         rti_sanitize_stack_fini(&arena->stacks[i].sanitizer);
     }
     /* ASan does not forget by itself: the addresses may be mapped again for something else. */
-    rti_unpoison(arena->mapping, arena->mapping_bytes);
-    (void)rti_mem_release(arena->mapping, arena->mapping_bytes); /* nothing left to undo */
+    rti_unpoison(arena->first, arena->bytes);
+    (void)rti_mem_release(arena->first, arena->bytes); /* nothing left to undo */
     rti_sys_free(arena);
 }
 
@@ -105,27 +103,26 @@ void rti_stack_pool_destroy(struct rti_stack_pool *pool)
 static int arena_create(struct rti_stack_pool *pool, enum rti_stack_class size_class,
                         struct rti_stack_arena **out)
 {
-    const size_t slot_bytes = rti_stack_class_bytes(size_class);
+    const size_t slot_bytes = rti_stack_class_bytes(size_class) + RTI_STACK_GUARD_BYTES;
     const size_t fitting = pool->arena_bytes / slot_bytes;
     const size_t count = fitting > 0 ? fitting : 1;
-    struct rti_stack_arena *arena =
-        rti_sys_alloc(sizeof(*arena) + count * sizeof(arena->stacks[0]));
+    struct rti_stack_arena *arena;
+    void *mapping;
     int r;
 
+    arena = rti_sys_alloc(sizeof(*arena) + count * sizeof(arena->stacks[0]));
     if (arena == NULL) {
         return -ENOMEM;
     }
     arena->slot_bytes = slot_bytes;
     arena->slot_count = (uint32_t)count; /* at most 2^40 / 2^14 */
     arena->bytes = count * slot_bytes;
-    arena->mapping_bytes = arena->bytes + slot_bytes;
-    r = rti_mem_reserve(&arena->mapping, arena->mapping_bytes);
+    r = rti_mem_reserve(&mapping, arena->bytes);
     if (r < 0) {
         rti_sys_free(arena);
         return r;
     }
-    /* The rest before and after stays mapped: it costs addresses only. */
-    arena->first = (char *)arena->mapping + (-(uintptr_t)arena->mapping & (slot_bytes - 1));
+    arena->first = mapping;
     for (uint32_t i = 0; i < arena->slot_count; i++) {
         arena->stacks[i].slot = arena->first + i * slot_bytes;
         arena->stacks[i].arena = arena;
@@ -201,7 +198,7 @@ static int refill(struct rti_stack_pool *pool, enum rti_stack_class size_class)
     }
     if (class->filling == NULL) {
         arena->next = pool->arenas;
-        atomic_signal_fence(memory_order_release); /* the handler's find_guard() sees it whole */
+        atomic_signal_fence(memory_order_release); /* pairs with find_guard() in a handler */
         pool->arenas = arena;
         pool->arena_count++;
     }
@@ -304,8 +301,8 @@ static void discard_run(struct rti_stack_pool *pool, struct rti_stack_arena *are
                         uint32_t end)
 {
     struct size_class *class = &pool->classes[arena->stacks[begin].size_class];
-    const bool discarded =
-        rti_mem_discard(arena->stacks[begin].slot, (end - begin) * arena->slot_bytes) == 0;
+    const size_t bytes = (end - begin) * arena->slot_bytes;
+    const bool discarded = rti_mem_discard(arena->stacks[begin].slot, bytes) == 0;
     struct rti_stack **list = discarded ? &class->cold : &class->warm;
 
     for (uint32_t i = end; i-- > begin;) {

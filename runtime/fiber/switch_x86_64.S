@@ -7,9 +7,13 @@
  *     r15 r14 r13 r12 rbx rbp  address to continue at
  *
  * which is what RTI_FRAME_* in switch.h and tools/gdb/shardrt-gdb.py know too.
- * Both stacks have the same layout at the moment rsp changes, so one set of
- * call frame information is right before and after it: a debugger or profiler
- * that stops in mid-switch sees the fiber that rsp points into.
+ * The call frame information is right at each instruction: a debugger or a
+ * profiler that stops in mid-switch sees one fiber or the other, whole.
+ *
+ * Registers are saved by pushes and loaded by moves that do not name rsp. On
+ * Zen 5 loads by pop, or relative to the new rsp, cost 6.9 instead of 3.2 ns
+ * with 1000 fibers: the processor guesses which store such a load reads, from
+ * what it did on the other stack. Saving by moves costs 0.6 ns more with two.
  *
  * Leaving by `jmp`: a `ret` would be predicted from the calls made on the
  * other stack, and miss. `notrack`, as the target is the middle of a function.
@@ -47,28 +51,22 @@ rti_switch:
     .cfi_def_cfa_offset 56
     .cfi_offset %r15, -56
     movq %rsp, (%rdi)
-    movq %rsi, %rsp
-    popq %r15
-    .cfi_def_cfa_offset 48
-    .cfi_restore %r15
-    popq %r14
-    .cfi_def_cfa_offset 40
-    .cfi_restore %r14
-    popq %r13
-    .cfi_def_cfa_offset 32
-    .cfi_restore %r13
-    popq %r12
-    .cfi_def_cfa_offset 24
-    .cfi_restore %r12
-    popq %rbx
-    .cfi_def_cfa_offset 16
-    .cfi_restore %rbx
-    popq %rbp
-    .cfi_def_cfa_offset 8
-    .cfi_restore %rbp
-    popq %rcx
-    .cfi_def_cfa_offset 0
+    movq 48(%rsi), %rcx
+    movq 40(%rsi), %rbp
+    movq 32(%rsi), %rbx
+    movq 24(%rsi), %r12
+    movq 16(%rsi), %r13
+    movq 8(%rsi), %r14
+    movq 0(%rsi), %r15
+    leaq 56(%rsi), %rsp
+    .cfi_def_cfa %rsp, 0
     .cfi_register 16, %rcx          /* 16 is the return address */
+    .cfi_restore %rbp
+    .cfi_restore %rbx
+    .cfi_restore %r12
+    .cfi_restore %r13
+    .cfi_restore %r14
+    .cfi_restore %r15
     notrack jmp *%rcx
     .cfi_endproc
     .size rti_switch, . - rti_switch
@@ -81,35 +79,29 @@ rti_switch:
 rti_switch_last:
     .cfi_startproc
     endbr64
-    movq %rdi, %rsp
-    .cfi_def_cfa_offset 56
+    .cfi_def_cfa %rdi, 56           /* from here on it is the other fiber that is seen */
     .cfi_offset %rbp, -16
     .cfi_offset %rbx, -24
     .cfi_offset %r12, -32
     .cfi_offset %r13, -40
     .cfi_offset %r14, -48
     .cfi_offset %r15, -56
-    popq %r15
-    .cfi_def_cfa_offset 48
-    .cfi_restore %r15
-    popq %r14
-    .cfi_def_cfa_offset 40
-    .cfi_restore %r14
-    popq %r13
-    .cfi_def_cfa_offset 32
-    .cfi_restore %r13
-    popq %r12
-    .cfi_def_cfa_offset 24
-    .cfi_restore %r12
-    popq %rbx
-    .cfi_def_cfa_offset 16
-    .cfi_restore %rbx
-    popq %rbp
-    .cfi_def_cfa_offset 8
+    movq 48(%rdi), %rcx
+    movq 40(%rdi), %rbp
+    movq 32(%rdi), %rbx
+    movq 24(%rdi), %r12
+    movq 16(%rdi), %r13
+    movq 8(%rdi), %r14
+    movq 0(%rdi), %r15
+    leaq 56(%rdi), %rsp
+    .cfi_def_cfa %rsp, 0
+    .cfi_register 16, %rcx          /* 16 is the return address */
     .cfi_restore %rbp
-    popq %rcx
-    .cfi_def_cfa_offset 0
-    .cfi_register 16, %rcx
+    .cfi_restore %rbx
+    .cfi_restore %r12
+    .cfi_restore %r13
+    .cfi_restore %r14
+    .cfi_restore %r15
     notrack jmp *%rcx
     .cfi_endproc
     .size rti_switch_last, . - rti_switch_last

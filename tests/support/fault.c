@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/* Fault: see fault.h. */
+#include "support/fault.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+#include "os/sys.h"
+
+static struct {
+    bool counting;
+    bool hit;
+    unsigned calls;
+    unsigned nth;
+    const char *name;
+    int64_t live_blocks;
+    int64_t live_mapped;
+    uint64_t allocations;
+} fault;
+
+void fault_begin(unsigned n)
+{
+    fault.counting = true;
+    fault.hit = false;
+    fault.calls = 0;
+    fault.nth = n;
+    fault.name = "none";
+}
+
+bool fault_end(void)
+{
+    fault.counting = false;
+    return fault.hit;
+}
+
+const char *fault_name(void)
+{
+    return fault.name;
+}
+
+unsigned fault_calls(void)
+{
+    return fault.calls;
+}
+
+int64_t fault_live_blocks(void)
+{
+    return fault.live_blocks;
+}
+
+int64_t fault_live_mapped(void)
+{
+    return fault.live_mapped;
+}
+
+uint64_t fault_allocations(void)
+{
+    return fault.allocations;
+}
+
+/* Whether this call is the one that fails. */
+static bool fails(const char *name)
+{
+    if (!fault.counting || ++fault.calls != fault.nth) {
+        return false;
+    }
+    fault.hit = true;
+    fault.name = name;
+    return true;
+}
+
+/* A wrapped function that fails without doing anything. */
+#define WRAP(type, name, parameters, arguments, error) \
+    type __real_##name parameters;                     \
+    type __wrap_##name parameters;                     \
+    type __wrap_##name parameters                      \
+    {                                                  \
+        return fails(#name) ? (error) : __real_##name arguments; \
+    }
+
+WRAP(int, rti_sys_uring_setup, (unsigned entries, struct io_uring_params *params),
+     (entries, params), -ENOMEM)
+WRAP(int, rti_sys_uring_enter,
+     (int fd, unsigned to_submit, unsigned wait, unsigned flags, void *arg, size_t bytes),
+     (fd, to_submit, wait, flags, arg, bytes), -EAGAIN)
+WRAP(int, rti_sys_uring_register, (int fd, unsigned opcode, const void *arg, unsigned count),
+     (fd, opcode, arg, count), -ENOMEM)
+WRAP(int, rti_sys_mprotect, (void *address, size_t bytes, int protection),
+     (address, bytes, protection), -ENOMEM)
+WRAP(int, rti_sys_madvise, (void *address, size_t bytes, int advice), (address, bytes, advice),
+     -ENOMEM)
+WRAP(int, rti_sys_socket, (int domain, int type, int protocol), (domain, type, protocol), -EMFILE)
+WRAP(int, rti_sys_bind, (int fd, const struct sockaddr *address, socklen_t bytes),
+     (fd, address, bytes), -EADDRNOTAVAIL)
+WRAP(int, rti_sys_listen, (int fd, int backlog), (fd, backlog), -EADDRINUSE)
+WRAP(int, rti_sys_setsockopt,
+     (int fd, int level, int option, const void *value, socklen_t bytes),
+     (fd, level, option, value, bytes), -ENOPROTOOPT)
+WRAP(int, rti_sys_getsockname, (int fd, struct sockaddr *address, socklen_t *bytes),
+     (fd, address, bytes), -ENOBUFS)
+WRAP(int, rti_sys_getpeername, (int fd, struct sockaddr *address, socklen_t *bytes),
+     (fd, address, bytes), -ENOTCONN)
+WRAP(int, rti_sys_getaffinity, (size_t bytes, cpu_set_t *set), (bytes, set), -EINVAL)
+WRAP(int, rti_sys_setaffinity, (size_t bytes, const cpu_set_t *set), (bytes, set), -EINVAL)
+WRAP(int, rti_sys_prctl, (int option, unsigned long argument), (option, argument), -EINVAL)
+WRAP(int, rti_sys_sigaltstack, (const stack_t *new_stack, stack_t *old_stack),
+     (new_stack, old_stack), -ENOMEM)
+WRAP(int, rti_sys_sigaction,
+     (int number, const struct sigaction *action, struct sigaction *old_action),
+     (number, action, old_action), -EINVAL)
+
+/* The clock cannot fail. */
+rt_time __real_rti_sys_now(void);
+rt_time __wrap_rti_sys_now(void);
+rt_time __wrap_rti_sys_now(void)
+{
+    return __real_rti_sys_now();
+}
+
+/* Memory is counted. */
+int __real_rti_sys_mmap(void **out, size_t bytes, int protection, int flags, int fd, off_t offset);
+int __wrap_rti_sys_mmap(void **out, size_t bytes, int protection, int flags, int fd, off_t offset);
+int __wrap_rti_sys_mmap(void **out, size_t bytes, int protection, int flags, int fd, off_t offset)
+{
+    int r;
+
+    if (fails("rti_sys_mmap")) {
+        return -ENOMEM;
+    }
+    r = __real_rti_sys_mmap(out, bytes, protection, flags, fd, offset);
+    fault.live_mapped += r == 0 ? (int64_t)bytes : 0;
+    return r;
+}
+
+int __real_rti_sys_munmap(void *address, size_t bytes);
+int __wrap_rti_sys_munmap(void *address, size_t bytes);
+int __wrap_rti_sys_munmap(void *address, size_t bytes)
+{
+    const int r = __real_rti_sys_munmap(address, bytes);
+
+    fault.live_mapped -= r == 0 ? (int64_t)bytes : 0;
+    return fails("rti_sys_munmap") ? -ENOMEM : r;
+}
+
+void *__real_rti_sys_alloc(size_t bytes);
+void *__wrap_rti_sys_alloc(size_t bytes);
+void *__wrap_rti_sys_alloc(size_t bytes)
+{
+    void *memory = fails("rti_sys_alloc") ? NULL : __real_rti_sys_alloc(bytes);
+
+    if (memory != NULL) {
+        fault.live_blocks++;
+        fault.allocations++;
+    }
+    return memory;
+}
+
+void __real_rti_sys_free(void *memory);
+void __wrap_rti_sys_free(void *memory);
+void __wrap_rti_sys_free(void *memory)
+{
+    fault.live_blocks -= memory != NULL;
+    __real_rti_sys_free(memory);
+}
+
+/* Closed in any case: close(2). */
+int __real_rti_sys_close(int fd);
+int __wrap_rti_sys_close(int fd);
+int __wrap_rti_sys_close(int fd)
+{
+    const int r = __real_rti_sys_close(fd);
+
+    return fails("rti_sys_close") ? -EIO : r;
+}
