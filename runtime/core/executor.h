@@ -82,8 +82,8 @@ bool rti_executor_is_done(const struct rti_executor *executor);
  * the loop must go on with completions and timers. */
 bool rti_executor_renew_credit(struct rti_executor *executor);
 
-/* A task has completed: the executor stops when it was the first. */
-void rti_executor_task_ended(struct rti_executor *executor, const struct rt_task *task);
+/* The first task has completed: cancel all others. */
+void rti_executor_stop(struct rti_executor *executor);
 
 /* Print the tasks that have not ended, to the log. */
 void rti_executor_dump(const struct rti_executor *executor, enum rt_log_level level);

@@ -95,7 +95,7 @@ int rti_op_await(struct rti_op *op, struct io_uring_sqe *sqe, rt_time deadline)
 
     reactor->generation = (uint16_t)(reactor->generation + 1u);
     if (reactor->generation == 0) {
-        reactor->generation = 1; /* so that user_data is never CANCEL_USER_DATA */
+        reactor->generation = 1; /* so that user_data is never RTI_OP_IGNORED */
     }
     op->generation = reactor->generation;
     op->state = RTI_OP_IN_FLIGHT;
@@ -103,6 +103,12 @@ int rti_op_await(struct rti_op *op, struct io_uring_sqe *sqe, rt_time deadline)
     io_uring_sqe_set_data64(sqe, rti_op_user_data(op));
     rti_trace(executor, RT_TRACE_SUBMIT, op->waiter.task, NULL, op->waiter.kind->name, 0);
     return rti_wait(&op->waiter, deadline);
+}
+
+void rti_op_drop(struct io_uring_sqe *sqe)
+{
+    io_uring_prep_nop(sqe);
+    io_uring_sqe_set_data64(sqe, RTI_OP_IGNORED);
 }
 
 void rti_op_abort(struct rti_waiter *waiter, int reason)

@@ -64,11 +64,17 @@ void rti_op_begin_exempt(struct rti_op *op, const struct rti_wait_kind *kind,
  * or -ECANCELED when it was cancelled for that reason. */
 int rti_op_await(struct rti_op *op, struct io_uring_sqe *sqe, rt_time deadline);
 
+/* Instead of rti_op_await(): the entry, which cannot be given back, does nothing. */
+void rti_op_drop(struct io_uring_sqe *sqe);
+
 /* The completion came; called by the reactor. */
 void rti_op_complete(struct rti_op *op, int32_t result, uint32_t cqe_flags);
 
 /* There is room in the submission queue for the task that waits by `node`; called by the reactor. */
 void rti_op_room_came(struct rti_list *node);
+
+/* user_data of entries whose completion means nothing: cancels, and dropped ones. */
+#define RTI_OP_IGNORED 0
 
 /* What goes into the entry's user_data, and back. */
 uint64_t rti_op_user_data(const struct rti_op *op);

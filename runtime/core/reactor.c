@@ -11,9 +11,6 @@
 #define FLUSH_ENTRIES 32
 #define FLUSH_AFTER   RT_MICROSECONDS(50)
 
-/* user_data of cancels: their own completions mean nothing. */
-#define CANCEL_USER_DATA 0
-
 int rti_reactor_init(struct rti_reactor *reactor, const struct rti_uring_config *config,
                      const struct rti_log *log)
 {
@@ -55,7 +52,7 @@ static void use_room(struct rti_reactor *reactor)
         }
         rti_list_remove(node);
         io_uring_prep_cancel64(sqe, rti_op_user_data(op), 0);
-        io_uring_sqe_set_data64(sqe, CANCEL_USER_DATA);
+        io_uring_sqe_set_data64(sqe, RTI_OP_IGNORED);
         sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
     }
     room = reactor->ring.sq_entries - rti_uring_pending(&reactor->ring);
@@ -78,7 +75,7 @@ static void complete(struct rti_reactor *reactor, const struct io_uring_cqe *cqe
 {
     struct rti_op *op;
 
-    if (cqe->user_data == CANCEL_USER_DATA) {
+    if (cqe->user_data == RTI_OP_IGNORED) {
         return;
     }
     op = rti_op_of_user_data(cqe->user_data);

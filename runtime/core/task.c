@@ -126,7 +126,9 @@ static void complete(struct rt_task *task, int result)
         }
         rti_group_task_ended(task->group, result);
     }
-    rti_executor_task_ended(executor, task);
+    if (RTI_UNLIKELY(task == executor->first)) {
+        rti_executor_stop(executor);
+    }
     if ((task->state & RTI_TASK_HANDLE) == 0) {
         free_task(task);
     }

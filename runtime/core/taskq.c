@@ -22,7 +22,7 @@ void rti_taskq_fini(struct rti_taskq *queue)
     queue->ring = NULL;
 }
 
-static int grow(struct rti_taskq *queue)
+int rti_taskq_grow(struct rti_taskq *queue)
 {
     const uint32_t entries = (queue->mask + 1) * 2;
     const uint32_t length = rti_taskq_length(queue);
@@ -40,23 +40,4 @@ static int grow(struct rti_taskq *queue)
     queue->head = 0;
     queue->tail = length;
     return 0;
-}
-
-int rti_taskq_join(struct rti_taskq *queue)
-{
-    if (queue->members > queue->mask) {
-        const int r = grow(queue);
-
-        if (r < 0) {
-            return r;
-        }
-    }
-    queue->members++;
-    return 0;
-}
-
-void rti_taskq_leave(struct rti_taskq *queue)
-{
-    RTI_DASSERT(queue->members > 0);
-    queue->members--;
 }

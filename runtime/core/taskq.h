@@ -27,9 +27,29 @@ struct rti_taskq {
 int rti_taskq_init(struct rti_taskq *queue, const char *name);
 void rti_taskq_fini(struct rti_taskq *queue);
 
-/* A task joins or leaves the queue's members. Joining makes room: -ENOMEM. */
-int rti_taskq_join(struct rti_taskq *queue);
-void rti_taskq_leave(struct rti_taskq *queue);
+/* Double the room, keeping the order: 0 or -ENOMEM. */
+int rti_taskq_grow(struct rti_taskq *queue);
+
+/* A task joins the queue's members, which makes room for it: 0 or -ENOMEM. */
+static inline int rti_taskq_join(struct rti_taskq *queue)
+{
+    if (RTI_UNLIKELY(queue->members > queue->mask)) {
+        const int r = rti_taskq_grow(queue);
+
+        if (r < 0) {
+            return r;
+        }
+    }
+    queue->members++;
+    return 0;
+}
+
+/* A member leaves; it must not stand in the queue. */
+static inline void rti_taskq_leave(struct rti_taskq *queue)
+{
+    RTI_DASSERT(queue->members > 0);
+    queue->members--;
+}
 
 static inline uint32_t rti_taskq_length(const struct rti_taskq *queue)
 {

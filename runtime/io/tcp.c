@@ -321,7 +321,9 @@ static void leave(struct rt_tcp_stream *stream, struct rti_op **which)
     }
 }
 
-static int enter(struct rti_op *op, struct rti_op **which,
+/* The stream is in use from here on, also while the task waits for room in the ring: a close that
+ * comes meanwhile must not free it. */
+static int enter(struct rt_tcp_stream *stream, struct rti_op *op, struct rti_op **which,
                  const struct rti_wait_kind *kind, rt_time deadline, struct io_uring_sqe **sqe)
 {
     int r;
@@ -329,9 +331,15 @@ static int enter(struct rti_op *op, struct rti_op **which,
     if (RTI_UNLIKELY(*which != NULL)) {
         rti_misuse("rt_tcp_%s(): another task is in it, on the same stream", kind->name);
     }
+    op->waiter.done = true; /* not yet to be aborted by a close */
+    *which = op;
     r = rti_op_begin(op, kind, deadline, sqe);
-    if (r == 0) {
-        *which = op;
+    if (RTI_UNLIKELY(r == 0 && stream->closer != NULL)) {
+        rti_op_drop(*sqe);
+        r = -EPIPE;
+    }
+    if (r < 0) {
+        leave(stream, which);
     }
     return r;
 }
@@ -348,7 +356,7 @@ ssize_t rt_tcp_recv(struct rt_tcp_stream *stream, void *buf, size_t bytes, rt_ti
     int r;
 
     (void)rti_handle_must_own(stream, "rt_tcp_recv");
-    r = enter(&op, &stream->reader, &recv_kind, deadline, &sqe);
+    r = enter(stream, &op, &stream->reader, &recv_kind, deadline, &sqe);
     if (r < 0) {
         return r;
     }
@@ -367,7 +375,7 @@ static ssize_t send_some(struct rt_tcp_stream *stream, const void *buf, size_t b
 {
     struct rti_op op;
     struct io_uring_sqe *sqe;
-    int r = enter(&op, &stream->writer, &send_kind, deadline, &sqe);
+    int r = enter(stream, &op, &stream->writer, &send_kind, deadline, &sqe);
 
     if (r < 0) {
         return r;

@@ -66,8 +66,8 @@ static int cancel_one(struct sim_request *request)
     if (answer != 0) {
         return answer;
     }
-    /* One that waits for its socket is always found: were it missed, it might wait for ever. */
-    if (request->phase != SIM_PHASE_WAIT && sim_fault_cancel(&answer)) {
+    /* One that waits for its socket is lost on purpose only: missed, it might wait for ever. */
+    if (sim_fault_cancel(request->phase != SIM_PHASE_WAIT, &answer)) {
         sim.stats.cancels_lost++;
         return answer;
     }

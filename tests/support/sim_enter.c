@@ -211,7 +211,7 @@ static int read_timeout(struct enter *enter, const void *arg, size_t arg_bytes)
         return -EINVAL;
     }
     memcpy(&extended, arg, sizeof(extended));
-    if (extended.pad != 0 && (sim.config.features == 0 && sim.config.kernel <= SIM_KERNEL_6_12)) {
+    if (extended.pad != 0 && (sim_kernel_features() & SIM_FEAT_MIN_TIMEOUT) != 0) {
         enter->min_wait_end = sim.now + RT_MICROSECONDS(extended.pad); /* min_wait_usec */
     }
     if (extended.ts == 0) {

@@ -185,12 +185,12 @@ rt_time sim_fault_delay(rt_time delay)
     return (delay > 1000 ? delay : 1000) * rand_range(&sim.rand, 10, 1000);
 }
 
-bool sim_fault_cancel(int *out_answer)
+bool sim_fault_cancel(bool by_chance, int *out_answer)
 {
     if (take_target(SIM_TARGET_CANCEL, SIM_ANY, out_answer)) {
         return true;
     }
-    if (!sim_fault(sim.config.faults.cancel_loses, "cancel loses")) {
+    if (!by_chance || !sim_fault(sim.config.faults.cancel_loses, "cancel loses")) {
         return false;
     }
     *out_answer = rand_chance(&sim.rand, 500) ? -EALREADY : -ENOENT;

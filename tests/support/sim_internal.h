@@ -96,6 +96,7 @@ void sim_ring_post(struct sim_ring *ring, uint64_t user_data, int32_t result, ui
 void sim_ring_flush_backlog(struct sim_ring *ring);
 void sim_ring_update_flags(struct sim_ring *ring);
 unsigned sim_ring_run_owed(struct sim_ring *ring, unsigned limit);
+uint32_t sim_kernel_features(void);
 uint32_t sim_kernel_enter_flags(void);
 bool sim_kernel_has_opcode(unsigned opcode);
 
@@ -283,7 +284,7 @@ bool sim_fault(unsigned per_mille, const char *what);
 void sim_fault_plan(struct sim_request *request); /* may force its result */
 uint32_t sim_fault_length(const struct sim_request *request, uint32_t length);
 rt_time sim_fault_delay(rt_time delay);
-bool sim_fault_cancel(int *out_answer);
+bool sim_fault_cancel(bool by_chance, int *out_answer);
 bool sim_fault_enter(bool submits, int *out_result);
 unsigned sim_fault_submit(unsigned count);
 bool sim_hold_applies(const struct sim_request *request, enum sim_stage *out_stage);

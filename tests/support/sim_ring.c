@@ -70,7 +70,7 @@ static const struct kernel *kernel(void)
     return &kernels[sim.config.kernel];
 }
 
-static uint32_t kernel_features(void)
+uint32_t sim_kernel_features(void)
 {
     return sim.config.features != 0 ? sim.config.features : kernel()->features;
 }
@@ -80,10 +80,10 @@ uint32_t sim_kernel_enter_flags(void)
 {
     uint32_t flags = kernel()->enter_flags;
 
-    if ((kernel_features() & (1U << 17)) == 0) {
+    if ((sim_kernel_features() & (1U << 17)) == 0) {
         flags &= ~SIM_ENTER_NO_IOWAIT;
     }
-    if ((kernel_features() & IORING_FEAT_EXT_ARG) == 0) {
+    if ((sim_kernel_features() & IORING_FEAT_EXT_ARG) == 0) {
         flags &= ~IORING_ENTER_EXT_ARG;
     }
     return flags;
@@ -158,7 +158,7 @@ void sim_ring_post(struct sim_ring *ring, uint64_t user_data, int32_t result, ui
         write_cqe(ring, user_data, result, flags);
         return;
     }
-    if ((kernel_features() & IORING_FEAT_NODROP) == 0) {
+    if ((sim_kernel_features() & IORING_FEAT_NODROP) == 0) {
         (*sim_ring_word(ring, AT_CQ_OVERFLOW))++;
         sim_trace("ring%u CQE dropped", ring->number);
         return;
@@ -261,7 +261,7 @@ static void describe(struct sim_ring *ring, struct io_uring_params *params)
 {
     const uint32_t array_at = AT_CQES + params->cq_entries * (uint32_t)sizeof(struct io_uring_cqe);
 
-    params->features = kernel_features();
+    params->features = sim_kernel_features();
     memset(&params->sq_off, 0, sizeof(params->sq_off));
     memset(&params->cq_off, 0, sizeof(params->cq_off));
     params->sq_off.head = AT_SQ_HEAD;
@@ -546,7 +546,8 @@ int __wrap_rti_sys_uring_register(int fd, unsigned opcode, const void *arg, unsi
         return __real_rti_sys_uring_register(fd, opcode, arg, count);
     }
     if ((opcode & SIM_REGISTER_USE_RING) != 0) {
-        if ((kernel_features() & SIM_FEAT_REG_REG_RING) == 0 || fd < 0 || fd >= SIM_RING_SLOTS) {
+        if ((sim_kernel_features() & SIM_FEAT_REG_REG_RING) == 0 || fd < 0 ||
+            fd >= SIM_RING_SLOTS) {
             return -EINVAL;
         }
         ring = sim.ring_slots[fd];
