@@ -91,7 +91,7 @@ static void give_slot(struct rt_task *task)
 }
 
 /* The end of a task: nobody can name it any more (T5, T6). */
-static void free_task(struct rt_task *task)
+void rti_task_free(struct rt_task *task)
 {
     rti_trace(task->executor, RT_TRACE_FREE, task, NULL, NULL, 0);
     task->state = RTI_TASK_CLOSED;
@@ -130,7 +130,7 @@ static void complete(struct rt_task *task, int result)
         rti_executor_stop(executor);
     }
     if ((task->state & RTI_TASK_HANDLE) == 0) {
-        free_task(task);
+        rti_task_free(task);
     }
 }
 
@@ -230,8 +230,10 @@ int rti_task_spawn(struct rti_executor *executor, struct rt_task **out, rt_task_
     rti_fiber_init(&task->fiber, task->stack, task_main, task);
     executor->tasks.active++;
     executor->spawns++;
-    rti_trace(executor, RT_TRACE_SPAWN, task, executor->running, NULL, 0);
-    rti_trace(executor, RT_TRACE_SCHEDULE, task, NULL, NULL, 0);
+    if (RTI_UNLIKELY(executor->trace != NULL)) {
+        rti_trace_emit(executor, RT_TRACE_SPAWN, task, executor->running, NULL, 0);
+        rti_trace_emit(executor, RT_TRACE_SCHEDULE, task, NULL, NULL, 0);
+    }
     rti_taskq_push(task->queue, task);
     if (out != NULL) {
         *out = task;
@@ -281,7 +283,7 @@ void rti_task_cancel(struct rt_task *task)
 
 /* The join handle */
 
-static void must_be_handle(const struct rt_task *task, const char *call)
+void rti_task_must_be_handle(const struct rt_task *task, const char *call)
 {
     if (RTI_UNLIKELY(task == NULL || (task->state & RTI_TASK_HANDLE) == 0)) {
         rti_misuse("%s(): not a join handle, or it has ended", call);
@@ -289,79 +291,30 @@ static void must_be_handle(const struct rt_task *task, const char *call)
     rti_executor_must_own(task->executor, call);
 }
 
-static void join_abort(struct rti_waiter *waiter, int reason)
-{
-    ((struct rt_task *)waiter->target)->awaiter = NULL;
-    rti_waiter_finish(waiter, reason);
-}
-
-static const struct rti_wait_kind join_kind = { .name = "join", .abort = join_abort };
-
-static int await_end(struct rt_task *task, rt_time deadline)
-{
-    struct rti_waiter waiter;
-    int r = rti_wait_allowed();
-
-    if (r < 0) {
-        return r;
-    }
-    rti_waiter_init(&waiter, &join_kind);
-    waiter.target = task;
-    task->awaiter = &waiter;
-    return rti_wait(&waiter, deadline);
-}
-
-int rt_join(struct rt_task *task, int *result, rt_time deadline)
-{
-    struct rti_executor *executor = rti_executor_here("rt_join");
-
-    must_be_handle(task, "rt_join");
-    if (RTI_UNLIKELY(task == executor->running)) {
-        rti_misuse("rt_join(): a task cannot join itself");
-    }
-    if (RTI_UNLIKELY(task->awaiter != NULL)) {
-        rti_misuse("rt_join(): task %u is being joined by another task", task->index);
-    }
-    if ((task->state & RTI_TASK_COMPLETED) == 0) {
-        const int r = await_end(task, deadline);
-
-        if (r < 0) {
-            return r;
-        }
-    }
-    rti_trace(executor, RT_TRACE_JOINED, task, executor->running, NULL, task->result);
-    if (result != NULL) {
-        *result = task->result;
-    }
-    task->state &= ~(uint32_t)RTI_TASK_HANDLE;
-    free_task(task);
-    return 0;
-}
-
 void rt_detach(struct rt_task *task)
 {
     if (task == NULL) {
         return;
     }
-    must_be_handle(task, "rt_detach");
+    rti_task_must_be_handle(task, "rt_detach");
     if (RTI_UNLIKELY(task->awaiter != NULL)) {
         rti_misuse("rt_detach(): task %u is being joined", task->index);
     }
     task->state &= ~(uint32_t)RTI_TASK_HANDLE;
     if ((task->state & RTI_TASK_COMPLETED) != 0) {
-        free_task(task);
+        rti_task_free(task);
     }
 }
 
 void rt_cancel(struct rt_task *task)
 {
-    must_be_handle(task, "rt_cancel");
+    rti_task_must_be_handle(task, "rt_cancel");
     rti_task_cancel(task);
 }
 
 bool rt_is_finished(const struct rt_task *task)
 {
-    must_be_handle(task, "rt_is_finished");
+    rti_task_must_be_handle(task, "rt_is_finished");
     return (task->state & RTI_TASK_COMPLETED) != 0;
 }
 

@@ -96,6 +96,12 @@ void rti_task_wake(struct rt_task *task);
 /* Ask the task to end. */
 void rti_task_cancel(struct rt_task *task);
 
+/* `task` must be a join handle of this shard that has not ended; aborts, naming the call. */
+void rti_task_must_be_handle(const struct rt_task *task, const char *call);
+
+/* The task has COMPLETED and has no HANDLE: its slot is free (T5, T6). */
+void rti_task_free(struct rt_task *task);
+
 /* Names for traces and dumps. */
 const char *rti_task_state_name(const struct rt_task *task); /* "running", "runnable", ... */
 

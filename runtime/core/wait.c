@@ -111,22 +111,32 @@ int rti_wait_allowed(void)
     return -ECANCELED;
 }
 
-int rti_wait(struct rti_waiter *waiter, rt_time deadline)
+/* A deadline that has passed asks for the end at once; any other is left to the wheel. */
+static void start_deadline(struct rti_executor *executor, struct rti_waiter *waiter,
+                           rt_time deadline)
+{
+    if (deadline > executor->turn_time) {
+        rti_timer_arm(&executor->wheel, &waiter->timer, deadline);
+        return;
+    }
+    rti_waiter_abort(waiter, -ETIME);
+    if (waiter->done) {
+        rti_yield_if_due();
+    }
+}
+
+static inline __attribute__((always_inline)) int wait_inline(struct rti_waiter *waiter,
+                                                             rt_time deadline)
 {
     struct rti_executor *executor = rti_current;
     struct rt_task *task = waiter->task;
 
     task->waiter = waiter;
-    if (deadline <= executor->turn_time) {
-        rti_waiter_abort(waiter, -ETIME);
-        if (waiter->done) {
-            rti_yield_if_due();
-        }
-    } else if (deadline != RT_NEVER) {
-        rti_timer_arm(&executor->wheel, &waiter->timer, deadline);
+    if (deadline != RT_NEVER) {
+        start_deadline(executor, waiter, deadline);
     }
-    if (!waiter->done) {
-        rti_trace(executor, RT_TRACE_WAIT, task, waiter->target, waiter->kind->name, 0);
+    if (RTI_UNLIKELY(executor->trace != NULL) && !waiter->done) {
+        rti_trace_emit(executor, RT_TRACE_WAIT, task, waiter->target, waiter->kind->name, 0);
     }
     while (!waiter->done) { /* Q2 */
         suspend(executor, task);
@@ -134,6 +144,11 @@ int rti_wait(struct rti_waiter *waiter, rt_time deadline)
     rti_timer_disarm(&executor->wheel, &waiter->timer);
     task->waiter = NULL;
     return waiter->result;
+}
+
+int rti_wait(struct rti_waiter *waiter, rt_time deadline)
+{
+    return wait_inline(waiter, deadline);
 }
 
 void rti_waiter_finish(struct rti_waiter *waiter, int32_t result)
@@ -216,4 +231,54 @@ void rt_wake(struct rt_waker waker)
         return;
     }
     rti_task_wake(task);
+}
+
+/* Join: waits here, as each `ret` after a switch is mispredicted, and a join is mostly waits. */
+static void join_abort(struct rti_waiter *waiter, int reason)
+{
+    ((struct rt_task *)waiter->target)->awaiter = NULL;
+    rti_waiter_finish(waiter, reason);
+}
+
+static const struct rti_wait_kind join_kind = { .name = "join", .abort = join_abort };
+
+static inline __attribute__((always_inline)) int await_end(struct rt_task *task, rt_time deadline)
+{
+    struct rti_waiter waiter;
+    int r = rti_wait_allowed();
+
+    if (r < 0) {
+        return r;
+    }
+    rti_waiter_init(&waiter, &join_kind);
+    waiter.target = task;
+    task->awaiter = &waiter;
+    return wait_inline(&waiter, deadline);
+}
+
+int rt_join(struct rt_task *task, int *result, rt_time deadline)
+{
+    struct rti_executor *executor = rti_executor_here("rt_join");
+
+    rti_task_must_be_handle(task, "rt_join");
+    if (RTI_UNLIKELY(task == executor->running)) {
+        rti_misuse("rt_join(): a task cannot join itself");
+    }
+    if (RTI_UNLIKELY(task->awaiter != NULL)) {
+        rti_misuse("rt_join(): task %u is being joined by another task", task->index);
+    }
+    if ((task->state & RTI_TASK_COMPLETED) == 0) {
+        const int r = await_end(task, deadline);
+
+        if (r < 0) {
+            return r;
+        }
+    }
+    rti_trace(executor, RT_TRACE_JOINED, task, executor->running, NULL, task->result);
+    if (result != NULL) {
+        *result = task->result;
+    }
+    task->state &= ~(uint32_t)RTI_TASK_HANDLE;
+    rti_task_free(task);
+    return 0;
 }

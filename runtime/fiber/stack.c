@@ -37,24 +37,6 @@ struct rti_stack_arena {
     struct rti_stack stacks[];
 };
 
-struct size_class {
-    struct rti_stack *warm;
-    struct rti_stack *cold;
-    struct rti_stack_arena *filling; /* the only one with unprepared slots, or NULL */
-    uint32_t warm_count;
-};
-
-struct rti_stack_pool {
-    struct size_class classes[RTI_STACK_CLASSES];
-    uint32_t in_use;
-    uint32_t stacks_max;
-    struct rti_stack_arena *arenas; /* all classes */
-    uint32_t arena_count;
-    bool guard_installs;
-    size_t arena_bytes;
-    uint64_t trimmed;
-};
-
 int rti_stack_pool_create(struct rti_stack_pool **out, const struct rti_stack_config *config)
 {
     struct rti_stack_pool *pool;
@@ -148,7 +130,7 @@ static int install_guard(struct rti_stack_pool *pool, struct rti_stack *stack)
 }
 
 /* Make the next batch of the arena cold slots; at least one, or it is an error. */
-static int arena_prepare(struct rti_stack_pool *pool, struct size_class *size_class,
+static int arena_prepare(struct rti_stack_pool *pool, struct rti_stack_list *size_class,
                          struct rti_stack_arena *arena)
 {
     const uint32_t begin = arena->prepared;
@@ -179,7 +161,7 @@ static int arena_prepare(struct rti_stack_pool *pool, struct size_class *size_cl
 /* Let the class have a cold slot, in the arena that it is filling or in a new one. */
 static int refill(struct rti_stack_pool *pool, enum rti_stack_class size_class)
 {
-    struct size_class *class = &pool->classes[size_class];
+    struct rti_stack_list *class = &pool->classes[size_class];
     struct rti_stack_arena *arena = class->filling;
     int r;
 
@@ -209,7 +191,7 @@ static int refill(struct rti_stack_pool *pool, enum rti_stack_class size_class)
 static RTI_COLD int pop_cold(struct rti_stack_pool *pool, enum rti_stack_class size_class,
                              struct rti_stack **out)
 {
-    struct size_class *class = &pool->classes[size_class];
+    struct rti_stack_list *class = &pool->classes[size_class];
 
     if (class->cold == NULL) {
         int r = refill(pool, size_class);
@@ -223,24 +205,18 @@ static RTI_COLD int pop_cold(struct rti_stack_pool *pool, enum rti_stack_class s
     return 0;
 }
 
-int rti_stack_get(struct rti_stack_pool *pool, enum rti_stack_class size_class,
-                  struct rti_stack **out)
+int rti_stack_get_cold(struct rti_stack_pool *pool, enum rti_stack_class size_class,
+                       struct rti_stack **out)
 {
-    struct size_class *class = &pool->classes[size_class];
-    struct rti_stack *stack = class->warm;
+    struct rti_stack *stack;
+    int r;
 
-    if (RTI_UNLIKELY(pool->in_use >= pool->stacks_max)) {
+    if (pool->in_use >= pool->stacks_max) {
         return -EAGAIN;
     }
-    if (RTI_LIKELY(stack != NULL)) {
-        class->warm = stack->next;
-        class->warm_count--;
-    } else {
-        int r = pop_cold(pool, size_class, &stack);
-
-        if (r < 0) {
-            return r;
-        }
+    r = pop_cold(pool, size_class, &stack);
+    if (r < 0) {
+        return r;
     }
     RTI_DASSERT(!stack->in_use); /* S1 */
     stack->in_use = true;
@@ -251,34 +227,8 @@ int rti_stack_get(struct rti_stack_pool *pool, enum rti_stack_class size_class,
     return 0;
 }
 
-/* Poison a free stack, but not under the feet of the code that gives back its own: whoever
- * continues after it does that (sanitize.h). */
-static inline void poison_free(struct rti_stack *stack)
-{
-    char *low = rti_stack_low(stack);
-    char *top = rti_stack_top(stack);
-    const uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-
-    if (here < (uintptr_t)low || here >= (uintptr_t)top) {
-        rti_poison(low, (size_t)(top - low));
-    }
-}
-
-void rti_stack_put(struct rti_stack_pool *pool, struct rti_stack *stack)
-{
-    struct size_class *class = &pool->classes[stack->size_class];
-
-    RTI_ASSERT(stack->in_use); /* S1 */
-    stack->in_use = false;
-    stack->next = class->warm;
-    class->warm = stack;
-    class->warm_count++;
-    pool->in_use--;
-    poison_free(stack);
-}
-
 /* Take all but the first `keep` slots off the warm list, and mark them for their arenas. */
-static void mark_cold_end(struct size_class *class, uint32_t keep)
+static void mark_cold_end(struct rti_stack_list *class, uint32_t keep)
 {
     struct rti_stack **link = &class->warm;
 
@@ -300,7 +250,7 @@ static void mark_cold_end(struct size_class *class, uint32_t keep)
 static void discard_run(struct rti_stack_pool *pool, struct rti_stack_arena *arena, uint32_t begin,
                         uint32_t end)
 {
-    struct size_class *class = &pool->classes[arena->stacks[begin].size_class];
+    struct rti_stack_list *class = &pool->classes[arena->stacks[begin].size_class];
     const size_t bytes = (end - begin) * arena->slot_bytes;
     const bool discarded = rti_mem_discard(arena->stacks[begin].slot, bytes) == 0;
     struct rti_stack **list = discarded ? &class->cold : &class->warm;

@@ -40,7 +40,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/assert.h"
 #include "base/compiler.h"
+#include "base/poison.h"
 #include "fiber/sanitize.h"
 
 enum rti_stack_class {
@@ -84,19 +86,26 @@ struct rti_stack_stats {
     bool guard_installs; /* guards are made by MADV_GUARD_INSTALL, as far as tried */
 };
 
-struct rti_stack_pool;
+/* Private to stack.c and the two inline functions below. */
+struct rti_stack_pool {
+    struct rti_stack_list {
+        struct rti_stack *warm;          /* free slots that have memory, last put first */
+        struct rti_stack *cold;          /* free slots that have none */
+        struct rti_stack_arena *filling; /* the only one with unprepared slots, or NULL */
+        uint32_t warm_count;
+    } classes[RTI_STACK_CLASSES];
+    uint32_t in_use;
+    uint32_t stacks_max;
+    struct rti_stack_arena *arenas; /* all classes */
+    uint32_t arena_count;
+    bool guard_installs;
+    size_t arena_bytes;
+    uint64_t trimmed;
+};
 
 /* -EINVAL when arena_bytes is beyond reason (1 TiB); -ENOMEM. Maps nothing yet. */
 int rti_stack_pool_create(struct rti_stack_pool **out, const struct rti_stack_config *config);
 void rti_stack_pool_destroy(struct rti_stack_pool *pool); /* every stack must be free (S1) */
-
-/* A stack of the class; -ENOMEM, or -EAGAIN at stacks_max. Maps an arena when no slot is free. */
-int rti_stack_get(struct rti_stack_pool *pool, enum rti_stack_class size_class,
-                  struct rti_stack **out);
-
-/* Give a stack back. May be called by code that still runs on it, as long as nobody gets a stack
- * or trims before that code has switched away for good. */
-void rti_stack_put(struct rti_stack_pool *pool, struct rti_stack *stack);
 
 /* Give memory of free stacks back to the kernel until at most `keep` of each class stay warm;
  * the coldest go first, neighbouring slots in one call. Looks at all free warm slots. */
@@ -133,6 +142,61 @@ static inline void *rti_stack_low(const struct rti_stack *stack)
 static inline void *rti_stack_guard(const struct rti_stack *stack)
 {
     return stack->slot;
+}
+
+/* The part of rti_stack_get() that maps an arena or takes a slot without memory. */
+int rti_stack_get_cold(struct rti_stack_pool *pool, enum rti_stack_class size_class,
+                       struct rti_stack **out);
+
+/* A stack of the class; -ENOMEM, or -EAGAIN at stacks_max. Maps an arena when no slot is free. */
+static inline int rti_stack_get(struct rti_stack_pool *pool, enum rti_stack_class size_class,
+                                struct rti_stack **out)
+{
+    struct rti_stack_list *list = &pool->classes[size_class];
+    struct rti_stack *stack = list->warm;
+
+    if (RTI_UNLIKELY(stack == NULL || pool->in_use >= pool->stacks_max)) {
+        return rti_stack_get_cold(pool, size_class, out);
+    }
+    list->warm = stack->next;
+    list->warm_count--;
+    RTI_DASSERT(!stack->in_use); /* S1 */
+    stack->in_use = true;
+    pool->in_use++;
+    rti_unpoison(rti_stack_low(stack),
+                 (size_t)((char *)rti_stack_top(stack) - (char *)rti_stack_low(stack)));
+    *out = stack;
+    return 0;
+}
+
+/* Poison a free stack, but not under the feet of the code that gives back its own: whoever
+ * continues after it does that (sanitize.h). */
+static inline void rti_stack_poison_free(struct rti_stack *stack)
+{
+    char *low = rti_stack_low(stack);
+    char *top = rti_stack_top(stack);
+    const uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+
+    if (here < (uintptr_t)low || here >= (uintptr_t)top) {
+        rti_poison(low, (size_t)(top - low));
+    }
+}
+
+/* Give a stack back. May be called by code that still runs on it, as long as nobody gets a stack
+ * or trims before that code has switched away for good. */
+static inline void rti_stack_put(struct rti_stack_pool *pool, struct rti_stack *stack)
+{
+    struct rti_stack_list *list = &pool->classes[stack->size_class];
+
+    RTI_ASSERT(stack->in_use); /* S1 */
+    stack->in_use = false;
+    stack->next = list->warm;
+    list->warm = stack;
+    list->warm_count++;
+    pool->in_use--;
+    if (RTI_ASAN) {
+        rti_stack_poison_free(stack);
+    }
 }
 
 #endif /* RTI_FIBER_STACK_H */

@@ -78,7 +78,8 @@ struct sim_faults {
     uint16_t error;                 /* a request ends with a plausible errno of its opcode */
     uint16_t accept_aborted;        /* ACCEPT: -ECONNABORTED, the connection is gone */
     uint16_t accept_emfile;         /* ACCEPT: -EMFILE, the connection stays in the backlog */
-    uint16_t cancel_loses;          /* the request completes although a cancel was submitted */
+    uint16_t cancel_loses;          /* the request completes although a cancel was submitted; not
+                                       one that waits for its socket: it might wait for ever */
     uint16_t enter_eintr;           /* a wait ends with -EINTR */
     uint16_t enter_eagain;          /* an enter that submits gives -EAGAIN, nothing consumed */
     uint16_t enter_ebusy;           /* an enter that submits gives -EBUSY, nothing consumed */
