@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Errors: texts for results. */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,9 +9,10 @@
 
 const char *rt_strerror(int result)
 {
+    const int error = result == INT_MIN ? 0 : abs(result); /* that one has no positive twin */
     const char *text;
 
-    switch (abs(result)) {
+    switch (error) {
     case ETIME:
         return "deadline passed";
     case ECANCELED:
@@ -18,7 +20,7 @@ const char *rt_strerror(int result)
     case ESHUTDOWN:
         return "the executor is stopping";
     default:
-        text = strerrordesc_np(abs(result));
+        text = strerrordesc_np(error);
         return text != NULL ? text : "unknown error";
     }
 }

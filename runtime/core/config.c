@@ -24,15 +24,15 @@ static int copy(struct rt_config *out, const struct rt_config *config)
     const unsigned char *tail = (const unsigned char *)config + sizeof(*out);
 
     memset(out, 0, sizeof(*out));
+    if (config != NULL) {
+        memcpy(out, config, bytes < sizeof(*out) ? bytes : sizeof(*out));
+    }
+    out->size = sizeof(*out);
     for (size_t i = 0; bytes > sizeof(*out) && i < bytes - sizeof(*out); i++) {
         if (tail[i] != 0) {
             return -E2BIG;
         }
     }
-    if (config != NULL) {
-        memcpy(out, config, bytes < sizeof(*out) ? bytes : sizeof(*out));
-    }
-    out->size = sizeof(*out);
     return 0;
 }
 
@@ -86,6 +86,10 @@ static int complete(struct rt_config *config, const struct rti_log *log)
     if (r == 0) {
         r = bound_time(log, "stop_timeout", &config->stop_timeout, STOP_TIMEOUT);
     }
+    if (r == 0 && config->reserved != 0) {
+        rti_log(log, RT_LOG_ERROR, "config.reserved is %u; it must be 0", config->reserved);
+        r = -EINVAL;
+    }
     if (r == 0 && config->cq_entries < config->ring_entries) {
         config->cq_entries = config->ring_entries;
     }
@@ -99,7 +103,7 @@ int rti_config_read(struct rt_config *out, struct rti_log *log, const struct rt_
 {
     int r = copy(out, config);
 
-    log->write = r == 0 && out->log != NULL ? out->log : rti_log_to_stderr;
+    log->write = out->log != NULL ? out->log : rti_log_to_stderr;
     log->arg = out->log_arg;
     log->level = RT_LOG_WARNING;
     if (r < 0) {

@@ -71,7 +71,7 @@ static bool may_sleep(const struct rti_executor *executor) /* E3 */
            rti_list_is_empty(&reactor->cancels) && rti_list_is_empty(&reactor->room_waiters);
 }
 
-/* After a burst most stacks are free: give the memory of all but some back, in bulk (0.1 us each). */
+/* After a burst most stacks are free: give the memory of all but some back, in bulk. */
 static void trim_stacks(struct rti_executor *executor)
 {
     struct rti_stack_stats stats;
@@ -356,13 +356,25 @@ void rti_executor_fini(struct rti_executor *executor)
 
 /* Public */
 
+static int refuse_second(const struct rt_config *config)
+{
+    struct rt_config complete;
+    struct rti_log log;
+
+    (void)rti_config_read(&complete, &log, config);
+    rti_log(&log, RT_LOG_ERROR, "this thread runs an executor already ('%s'): rt_run() was called "
+                                "from one of its tasks",
+            rti_current->config.name);
+    return -EBUSY;
+}
+
 int rt_run(const struct rt_config *config, rt_task_fn first, void *arg)
 {
     struct rti_executor *executor;
     int result;
 
     if (rti_current != NULL) {
-        return -EBUSY;
+        return refuse_second(config);
     }
     executor = rti_sys_alloc(sizeof(*executor));
     if (executor == NULL) {

@@ -70,7 +70,7 @@ void rti_op_drop(struct io_uring_sqe *sqe);
 /* The completion came; called by the reactor. */
 void rti_op_complete(struct rti_op *op, int32_t result, uint32_t cqe_flags);
 
-/* There is room in the submission queue for the task that waits by `node`; called by the reactor. */
+/* There is room in the queue for the task that waits by `node`; called by the reactor. */
 void rti_op_room_came(struct rti_list *node);
 
 /* user_data of entries whose completion means nothing: cancels, and dropped ones. */

@@ -210,7 +210,7 @@ static void join_group(struct rt_task *task, struct rt_group *group)
 int rti_task_spawn(struct rti_executor *executor, struct rt_task **out, rt_task_fn fn, void *arg,
                    const struct rt_spawn_options *options, struct rt_group *group)
 {
-    struct rt_task *task;
+    struct rt_task *task = NULL;
     int r = executor->stopping ? -ESHUTDOWN
                                : reserve(executor, options != NULL ? options->stack_bytes : 0,
                                          &task);

@@ -87,7 +87,7 @@ int rti_address_parse(struct rti_address *out, const char *text, const struct rt
     r = text == NULL ? -EINVAL : parse(out, text);
     if (r < 0) {
         rti_log(log, RT_LOG_ERROR,
-                "address \"%s\" cannot be read: it must be a numeric HOST:PORT such as "
+                "address \"%.100s\" cannot be read: it must be a numeric HOST:PORT such as "
                 "127.0.0.1:7000 or [::1]:7000, or :7000 for every address",
                 text != NULL ? text : "(null)");
     }

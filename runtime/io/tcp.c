@@ -230,7 +230,7 @@ int rt_tcp_accept(struct rt_tcp_listener *listener, struct rt_tcp_stream **out, 
     if (listener->accepting) {
         rti_misuse("rt_tcp_accept(): another task is accepting on this listener");
     }
-    stream = rti_handle_get(executor, sizeof(*stream)); /* before the connection: it cannot be lost */
+    stream = rti_handle_get(executor, sizeof(*stream)); /* first, so that no connection is lost */
     if (stream == NULL) {
         return -ENOMEM;
     }
@@ -356,6 +356,9 @@ ssize_t rt_tcp_recv(struct rt_tcp_stream *stream, void *buf, size_t bytes, rt_ti
     int r;
 
     (void)rti_handle_must_own(stream, "rt_tcp_recv");
+    if (bytes == 0) {
+        return 0; /* the kernel would wait for data all the same */
+    }
     r = enter(stream, &op, &stream->reader, &recv_kind, deadline, &sqe);
     if (r < 0) {
         return r;
@@ -389,6 +392,9 @@ static ssize_t send_some(struct rt_tcp_stream *stream, const void *buf, size_t b
 ssize_t rt_tcp_send(struct rt_tcp_stream *stream, const void *buf, size_t bytes, rt_time deadline)
 {
     (void)rti_handle_must_own(stream, "rt_tcp_send");
+    if (bytes == 0) {
+        return 0;
+    }
     return send_some(stream, buf, bytes, 0, deadline);
 }
 

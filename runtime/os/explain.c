@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
@@ -15,8 +16,10 @@ static long read_number(const char *path, long otherwise)
     long value = otherwise;
 
     if (file != NULL) {
-        if (fscanf(file, "%ld", &value) != 1) {
-            value = otherwise;
+        char line[32];
+
+        if (fgets(line, sizeof(line), file) != NULL) {
+            value = strtol(line, NULL, 10);
         }
         fclose(file);
     }
@@ -117,7 +120,7 @@ void rti_explain_ring(const struct rti_log *log, int error)
         explain_no_memory(log);
         break;
     default:
-        rti_log(log, RT_LOG_ERROR, "io_uring cannot be set up: %s", strerrordesc_np(-error));
+        rti_log(log, RT_LOG_ERROR, "io_uring cannot be set up: %s", rt_strerror(error));
         break;
     }
 }

@@ -150,6 +150,11 @@ static int worker(void *arg)
     return 0;
 }
 
+static uint16_t port_of(const char *address)
+{
+    return (uint16_t)strtoul(strrchr(address, ':') + 1, NULL, 10);
+}
+
 static void open_world(struct world *world)
 {
     struct sockaddr_in far = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -162,7 +167,7 @@ static void open_world(struct world *world)
     T_CHECK(rt_file_open(&world->file, "data", O_RDWR, 0, RT_NEVER) == 0);
     T_CHECK(rt_tcp_listen(&world->listener, "127.0.0.1:0", NULL) == 0);
     T_CHECK(rt_tcp_listener_address(world->listener, text, sizeof(text)) == 0);
-    near.sin_port = htons((uint16_t)atoi(strrchr(text, ':') + 1));
+    near.sin_port = htons(port_of(text));
     world->peer = sim_peer_connect((struct sockaddr *)&near, sizeof(near));
     T_CHECK(rt_tcp_accept(world->listener, &world->stream, RT_NEVER) == 0);
 }
@@ -192,7 +197,7 @@ static void help(struct run *run, struct rt_tcp_listener *listener)
         T_CHECK(sim_peer_send(run->world.peer, "abc", 3) == 3);
     } else if (run->kind->opcode == IORING_OP_ACCEPT) {
         T_CHECK(rt_tcp_listener_address(listener, text, sizeof(text)) == 0);
-        near.sin_port = htons((uint16_t)atoi(strrchr(text, ':') + 1));
+        near.sin_port = htons(port_of(text));
         peer = sim_peer_connect((struct sockaddr *)&near, sizeof(near));
         T_CHECK(peer >= 0);
         sim_peer_close(peer);
