@@ -37,7 +37,8 @@ struct rt_file_stat {
     uint64_t allocated_bytes; /* what the file takes on the device */
     uint32_t mode;            /* type and permissions, as st_mode of stat(2) */
     uint32_t block_bytes;     /* preferred size of I/O, as st_blksize */
-    uint64_t inode;
+    uint64_t inode;           /* with device: the same for all names of one file */
+    uint64_t device;          /* major number in the upper half, minor in the lower */
     int64_t modified_ns;      /* last change of the data, since 1970, UTC */
 };
 
@@ -59,8 +60,8 @@ int rt_file_open(struct rt_file **out, const char *path, int flags, mode_t mode,
  * Read up to `bytes` at `offset`.
  *
  * @return how many bytes were read: fewer than asked at the end of the file, 0 past
- *         it, and fewer also where the kernel gives a short count; or -errno; -ETIME;
- *         -ECANCELED.
+ *         it, and fewer also where the kernel gives a short count; or -errno (-EINVAL
+ *         for an offset above INT64_MAX); -ETIME; -ECANCELED.
  * \context{In a task of the file's shard. Suspends; may outlast its deadline.}
  */
 RT_API RT_MUST_CHECK RT_SUSPENDS
@@ -108,7 +109,9 @@ RT_API RT_MUST_CHECK RT_SUSPENDS
 int rt_file_datasync(struct rt_file *file, rt_time deadline);
 
 /**
- * Close the file and free it; its operations must have ended. Works in a cancelled task too.
+ * Close the file and free it. Works in a cancelled task too.
+ *
+ * No other task may be using the file: aborts.
  *
  * @param file  NULL does nothing.
  * @return 0, or what close(2) failed with (the file is closed all the same).

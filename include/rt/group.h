@@ -81,7 +81,8 @@ void rt_group_cancel(struct rt_group *group);
  * may outlast its deadline by as long as the tasks take to end.
  *
  * @param drain_deadline  RT_NEVER waits without cancelling; 0 cancels at once.
- * @return 0, or the first result below 0 that a task of the group returned.
+ * @return 0, or the first result below 0 that a task of the group returned; -ECANCELED of a
+ *         task that was cancelled does not count.
  * \context{In a task of the group's shard. Suspends.}
  */
 RT_API RT_SUSPENDS

@@ -20,6 +20,13 @@ RTI_NORETURN RTI_COLD __attribute__((format(printf, 1, 2))) void rti_misuse(cons
 #define RTI_ASSERT(condition) \
     (RTI_LIKELY(condition) ? (void)0 : rti_assert_failed(#condition, __FILE__, __LINE__))
 
+/* 1 in debug builds, else 0: for checks that are more than a condition. */
+#ifdef NDEBUG
+#define RTI_DEBUG 0
+#else
+#define RTI_DEBUG 1
+#endif
+
 #ifdef NDEBUG
 #define RTI_DASSERT(condition) ((void)sizeof(condition))
 #else

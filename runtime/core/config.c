@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Configuration: see config.h. Sizes follow the rule of openat2(2): zeroes beyond what is known
- * are accepted, anything else there is refused. */
+/* Configuration: see config.h. */
 #include "core/config.h"
 
 #include <errno.h>
-#include <string.h>
+
+#include "base/sized.h"
 
 #define TASKS_MAX_DEFAULT 1048576u
 #define TASKS_MAX_LIMIT   16777216u
@@ -16,25 +16,6 @@
 #define IO_WORKERS_MAX    4096u
 #define TASK_QUOTA        RT_MICROSECONDS(500)
 #define STOP_TIMEOUT      RT_SECONDS(30)
-
-static int copy(struct rt_config *out, const struct rt_config *config)
-{
-    const size_t bytes =
-        config == NULL ? 0 : (config->size == 0 ? sizeof(*config) : config->size);
-    const unsigned char *tail = (const unsigned char *)config + sizeof(*out);
-
-    memset(out, 0, sizeof(*out));
-    if (config != NULL) {
-        memcpy(out, config, bytes < sizeof(*out) ? bytes : sizeof(*out));
-    }
-    out->size = sizeof(*out);
-    for (size_t i = 0; bytes > sizeof(*out) && i < bytes - sizeof(*out); i++) {
-        if (tail[i] != 0) {
-            return -E2BIG;
-        }
-    }
-    return 0;
-}
 
 static int bound(const struct rti_log *log, const char *name, uint32_t *value, uint32_t otherwise,
                  uint32_t max)
@@ -101,7 +82,7 @@ static int complete(struct rt_config *config, const struct rti_log *log)
 
 int rti_config_read(struct rt_config *out, struct rti_log *log, const struct rt_config *config)
 {
-    int r = copy(out, config);
+    int r = rti_sized_copy(out, sizeof(*out), config);
 
     log->write = out->log != NULL ? out->log : rti_log_to_stderr;
     log->arg = out->log_arg;

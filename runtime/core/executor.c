@@ -115,7 +115,7 @@ void rti_executor_turn(struct rti_executor *executor, rt_time now)
 {
     executor->turns++;
     executor->turn_time = now;
-    executor->slice_end = now + executor->config.task_quota;
+    executor->slice_end = rti_time_add(now, executor->config.task_quota);
     executor->run_credit = RTI_RUNS_PER_CLOCK;
     executor->reactor.flushed_at = now;
     take_completions(executor);
@@ -158,7 +158,7 @@ void rti_executor_stop(struct rti_executor *executor)
     struct rt_task *other;
 
     executor->stopping = true;
-    executor->stop_deadline = rti_sys_now() + executor->config.stop_timeout;
+    executor->stop_deadline = rti_time_add(rti_sys_now(), executor->config.stop_timeout);
     for (uint32_t i = 0; (other = rti_task_at(&executor->tasks, i)) != NULL; i++) {
         rti_task_cancel(other);
     }
@@ -208,18 +208,50 @@ static int read_disabled(const struct rti_executor *executor, uint32_t *disabled
 static bool describe_overflow(void *arg, void *address, char *text, size_t bytes)
 {
     const struct rti_executor *executor = arg;
-    const struct rt_task *task = executor->running;
-    const char *where = address;
+    const struct rt_task *task;
+    struct rti_stack *stack;
 
-    if (task == NULL || task->stack == NULL || where < (char *)rti_stack_guard(task->stack) ||
-        where >= (char *)rti_stack_low(task->stack)) {
+    if (!rti_stack_pool_find_guard(executor->stacks, address, &stack)) {
+        return false;
+    }
+    /* Not always executor->running: a trace hook runs on the stack of the task that is left. */
+    for (uint32_t i = 0; (task = rti_task_at(&executor->tasks, i)) != NULL; i++) {
+        if (task->stack == stack && (task->state & RTI_TASK_CLOSED) == 0) {
+            break;
+        }
+    }
+    if (task == NULL) {
         return false;
     }
     snprintf(text, bytes, "task %u '%s' (%zu KiB stack)", task->index,
              task->name != NULL ? task->name : "",
-             ((size_t)((char *)rti_stack_top(task->stack) - (char *)rti_stack_low(task->stack)) +
+             ((size_t)((char *)rti_stack_top(stack) - (char *)rti_stack_low(stack)) +
               1023) / 1024);
     return true;
+}
+
+static int begin_overflow(struct rti_executor *executor)
+{
+    int r = rti_overflow_install();
+
+    if (r < 0) {
+        return r;
+    }
+    r = rti_overflow_thread_begin(&executor->overflow, describe_overflow, executor);
+    if (r == -EPERM) {
+        rti_log(&executor->log, RT_LOG_ERROR,
+                "rt_run() was called in a signal handler, on the alternate signal stack");
+    }
+    if (r < 0) {
+        rti_overflow_remove();
+    }
+    return r;
+}
+
+static void end_overflow(struct rti_executor *executor)
+{
+    rti_overflow_thread_end(&executor->overflow);
+    rti_overflow_remove();
 }
 
 static int make_stacks(struct rti_executor *executor, uint32_t disabled)
@@ -287,7 +319,8 @@ int rti_executor_init(struct rti_executor *executor, const struct rt_config *con
         return r;
     }
     executor->trace = executor->config.trace;
-    rti_wheel_init(&executor->wheel, rti_sys_now());
+    executor->start_time = rti_sys_now();
+    rti_wheel_init(&executor->wheel, executor->start_time);
     rti_pool_init(&executor->handles, RTI_HANDLE_BYTES);
     r = rti_thread_begin(&executor->thread, executor->config.cpus, &executor->log);
     if (r < 0) {
@@ -305,13 +338,9 @@ int rti_executor_init(struct rti_executor *executor, const struct rt_config *con
     if (r < 0) {
         goto fail_table;
     }
-    r = rti_overflow_install();
+    r = begin_overflow(executor);
     if (r < 0) {
         goto fail_stacks;
-    }
-    r = rti_overflow_thread_begin(&executor->overflow, describe_overflow, executor);
-    if (r < 0) {
-        goto fail_handler;
     }
     r = open_reactor(executor, disabled);
     if (r < 0) {
@@ -323,9 +352,7 @@ int rti_executor_init(struct rti_executor *executor, const struct rt_config *con
     return 0;
 
 fail_overflow:
-    rti_overflow_thread_end(&executor->overflow);
-fail_handler:
-    rti_overflow_remove();
+    end_overflow(executor);
 fail_stacks:
     rti_stack_pool_destroy(executor->stacks);
 fail_table:
@@ -345,8 +372,7 @@ void rti_executor_fini(struct rti_executor *executor)
     rti_current = NULL;
     rti_fiber_release(&executor->loop);
     rti_reactor_fini(&executor->reactor);
-    rti_overflow_thread_end(&executor->overflow);
-    rti_overflow_remove();
+    end_overflow(executor);
     rti_stack_pool_destroy(executor->stacks);
     rti_pool_fini(&executor->handles);
     rti_task_table_fini(&executor->tasks);
@@ -378,6 +404,11 @@ int rt_run(const struct rt_config *config, rt_task_fn first, void *arg)
     }
     executor = rti_sys_alloc(sizeof(*executor));
     if (executor == NULL) {
+        struct rti_log log;
+        struct rt_config complete;
+
+        (void)rti_config_read(&complete, &log, config);
+        rti_explain_memory(&log, "the executor", -ENOMEM);
         return -ENOMEM;
     }
     result = rti_executor_init(executor, config);

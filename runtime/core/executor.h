@@ -56,6 +56,7 @@ struct rti_executor {
     struct rti_overflow_thread overflow;
     struct rt_task *first;
     rt_time stop_deadline; /* valid when stopping */
+    rt_time start_time;    /* no meant deadline lies before it, but for 0 */
     uint64_t turns;
     uint64_t spawns;
     uint64_t spawns_refused;

@@ -53,6 +53,9 @@ static int await_empty(struct rt_group *group, const struct rti_wait_kind *kind,
     if (group->waiter != NULL) {
         rti_misuse("a group is being waited for by two tasks");
     }
+    if (rti_current->running->group == group) {
+        rti_misuse("task %u waits for its own group to be empty", rti_current->running->index);
+    }
     rti_waiter_init(&self.waiter, kind);
     self.waiter.exempt = exempt;
     group->waiter = &self.waiter;
@@ -100,9 +103,11 @@ uint32_t rt_group_live(const struct rt_group *group)
     return group->live;
 }
 
-void rti_group_task_ended(struct rt_group *group, int result)
+void rti_group_task_ended(struct rt_group *group, const struct rt_task *task, int result)
 {
-    if (result < 0 && group->first_error == 0) {
+    const bool gave_way = result == -ECANCELED && (task->state & RTI_TASK_CANCEL) != 0;
+
+    if (result < 0 && !gave_way && group->first_error == 0) {
         group->first_error = result;
     }
     if (--group->live == 0 && group->waiter != NULL) {

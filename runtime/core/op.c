@@ -60,12 +60,14 @@ static int begin(struct rti_op *op, const struct rti_wait_kind *kind, bool exemp
 {
     struct rti_reactor *reactor = &rti_current->reactor;
 
-    while ((*sqe = rti_reactor_sqe(reactor)) == NULL) {
+    *sqe = rti_reactor_sqe(reactor);
+    if (RTI_UNLIKELY(*sqe == NULL)) {
         const int r = await_room(reactor, exempt, deadline);
 
         if (r < 0) {
             return r;
         }
+        *sqe = rti_reactor_granted_sqe(reactor);
     }
     rti_waiter_init(&op->waiter, kind);
     op->waiter.exempt = exempt;

@@ -26,6 +26,12 @@ void rti_reactor_fini(struct rti_reactor *reactor)
     rti_uring_close(&reactor->ring);
 }
 
+/* Entries that are free and promised to nobody. */
+static uint32_t room(const struct rti_reactor *reactor)
+{
+    return reactor->ring.sq_entries - rti_uring_pending(&reactor->ring) - reactor->room_granted;
+}
+
 struct io_uring_sqe *rti_reactor_sqe(struct rti_reactor *reactor)
 {
     struct rti_uring *ring = &reactor->ring;
@@ -34,29 +40,37 @@ struct io_uring_sqe *rti_reactor_sqe(struct rti_reactor *reactor)
     if (RTI_UNLIKELY(pending >= FLUSH_ENTRIES || pending == ring->sq_entries)) {
         (void)rti_uring_submit(ring);
     }
+    if (RTI_UNLIKELY(room(reactor) == 0 || !rti_list_is_empty(&reactor->room_waiters))) {
+        return NULL;
+    }
     return rti_uring_sqe(ring);
+}
+
+struct io_uring_sqe *rti_reactor_granted_sqe(struct rti_reactor *reactor)
+{
+    struct io_uring_sqe *sqe = rti_uring_sqe(&reactor->ring);
+
+    RTI_ASSERT(reactor->room_granted > 0 && sqe != NULL);
+    reactor->room_granted--;
+    return sqe;
 }
 
 /* Cancels that found no room, and then tasks that wait for some, in this order. */
 static void use_room(struct rti_reactor *reactor)
 {
     struct rti_list *node;
-    uint32_t room;
 
-    while ((node = rti_list_first(&reactor->cancels)) != NULL) {
+    while (room(reactor) > 0 && (node = rti_list_first(&reactor->cancels)) != NULL) {
         struct io_uring_sqe *sqe = rti_uring_sqe(&reactor->ring);
         struct rti_op *op = RTI_CONTAINER_OF(node, struct rti_op, cancel_link);
 
-        if (sqe == NULL) {
-            return;
-        }
         rti_list_remove(node);
         io_uring_prep_cancel64(sqe, rti_op_user_data(op), 0);
         io_uring_sqe_set_data64(sqe, RTI_OP_IGNORED);
         sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
     }
-    room = reactor->ring.sq_entries - rti_uring_pending(&reactor->ring);
-    while (room-- > 0 && (node = rti_list_first(&reactor->room_waiters)) != NULL) {
+    while (room(reactor) > 0 && (node = rti_list_first(&reactor->room_waiters)) != NULL) {
+        reactor->room_granted++;
         rti_op_room_came(node);
     }
 }

@@ -26,6 +26,7 @@ struct rti_reactor {
     struct rti_uring ring;
     struct rti_list room_waiters; /* tasks that wait for a free entry, first come first served */
     struct rti_list cancels;      /* operations whose cancel found no free entry */
+    uint32_t room_granted; /* entries promised to tasks that waited and have not run yet */
     uint32_t in_flight;
     uint16_t generation;       /* of the next operation; never 0 */
     rt_time flushed_at;        /* about when entries were submitted last */
@@ -40,8 +41,12 @@ int rti_reactor_init(struct rti_reactor *reactor, const struct rti_uring_config 
                      const struct rti_log *log);
 void rti_reactor_fini(struct rti_reactor *reactor);
 
-/* A free submission entry, or NULL when there is none even after submitting what is pending. */
+/* A free submission entry, or NULL when there is none even after submitting what is pending, or
+ * others wait for one. */
 struct io_uring_sqe *rti_reactor_sqe(struct rti_reactor *reactor);
+
+/* The entry that was promised to a task that waited: there is always one. */
+struct io_uring_sqe *rti_reactor_granted_sqe(struct rti_reactor *reactor);
 
 /* Finish the operations whose completions can be read. */
 void rti_reactor_reap(struct rti_reactor *reactor);

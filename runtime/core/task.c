@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/sized.h"
 #include "core/executor.h"
 #include "core/trace.h"
 #include "os/sys.h"
@@ -124,7 +125,7 @@ static void complete(struct rt_task *task, int result)
         if (task->next != NULL) {
             task->next->link = task->link;
         }
-        rti_group_task_ended(task->group, result);
+        rti_group_task_ended(task->group, task, result);
     }
     if (RTI_UNLIKELY(task == executor->first)) {
         rti_executor_stop(executor);
@@ -211,17 +212,27 @@ int rti_task_spawn(struct rti_executor *executor, struct rt_task **out, rt_task_
                    const struct rt_spawn_options *options, struct rt_group *group)
 {
     struct rt_task *task = NULL;
-    int r = executor->stopping ? -ESHUTDOWN
-                               : reserve(executor, options != NULL ? options->stack_bytes : 0,
-                                         &task);
+    const char *name = NULL;
+    uint32_t stack_bytes = 0;
+    int r = 0;
 
+    if (options != NULL) {
+        struct rt_spawn_options read;
+
+        r = rti_sized_copy(&read, sizeof(read), options);
+        name = read.name;
+        stack_bytes = read.stack_bytes;
+    }
+    if (r == 0) {
+        r = executor->stopping ? -ESHUTDOWN : reserve(executor, stack_bytes, &task);
+    }
     if (RTI_UNLIKELY(r < 0)) {
         executor->spawns_refused++;
         return r;
     }
     task->fn = fn;
     task->arg = arg;
-    task->name = options != NULL ? options->name : NULL;
+    task->name = name;
     task->queue = &executor->queue;
     task->waiter = NULL;
     task->awaiter = NULL;

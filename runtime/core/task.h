@@ -109,6 +109,6 @@ const char *rti_task_state_name(const struct rt_task *task); /* "running", "runn
 void rti_task_describe(const struct rt_task *task, char *text, size_t bytes);
 
 /* A task of the group has ended with `result`; in core/group.c. */
-void rti_group_task_ended(struct rt_group *group, int result);
+void rti_group_task_ended(struct rt_group *group, const struct rt_task *task, int result);
 
 #endif /* RTI_CORE_TASK_H */

@@ -18,7 +18,5 @@ rt_time rt_turn_time(void)
 
 rt_time rt_in(rt_time duration)
 {
-    rt_time deadline;
-
-    return __builtin_add_overflow(rti_sys_now(), duration, &deadline) ? RT_NEVER : deadline;
+    return rti_time_add(rti_sys_now(), duration);
 }

@@ -115,6 +115,11 @@ int rti_wait_allowed(void)
 static void start_deadline(struct rti_executor *executor, struct rti_waiter *waiter,
                            rt_time deadline)
 {
+    if (RTI_DEBUG && deadline != 0 && deadline < executor->start_time) {
+        rti_misuse("a deadline of %lld ns lies before the start of the executor: it is a length of "
+                   "time; say rt_in(length)",
+                   (long long)deadline);
+    }
     if (deadline > executor->turn_time) {
         rti_timer_arm(&executor->wheel, &waiter->timer, deadline);
         return;

@@ -63,14 +63,12 @@ static void report(const char *text)
 {
     char line[RTI_OVERFLOW_TEXT_BYTES + 128];
     size_t used = 0;
-    ssize_t written;
 
     used = append(line, used, sizeof(line), "shardrt: stack overflow in ");
     used = append(line, used, sizeof(line), text);
     used = append(line, used, sizeof(line),
                   "; spawn it with a larger stack class or move large buffers to the heap\n");
-    written = write(STDERR_FILENO, line, used); /* in a handler: no stdio */
-    (void)written;                              /* nobody is left to be told */
+    rti_sys_write_error(line, used); /* in a handler: no stdio */
 }
 
 /* Do what would have been done had our handler not been there. */
@@ -85,7 +83,7 @@ static void pass_on(int number, const struct sigaction *action, siginfo_t *info,
     } else if (action->sa_handler == SIG_DFL || action->sa_handler == SIG_IGN) {
         (void)rti_sys_sigaction(number, action, NULL);
         if (sent) {
-            (void)raise(number); /* stays pending until this handler returns */
+            rti_sys_raise(number); /* stays pending until this handler returns */
         }
     } else {
         action->sa_handler(number);

@@ -70,6 +70,7 @@ static int parse(struct rti_address *out, const char *text)
     host[length] = '\0';
     if (length == 0) {
         strncpy(host, "::", sizeof(host));
+        out->every = true;
         return parse_v6(out, host, port);
     }
     if (host[0] == '[' && host[length - 1] == ']') {

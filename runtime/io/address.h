@@ -4,6 +4,7 @@
 #define RTI_IO_ADDRESS_H
 
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <sys/socket.h>
 
 #include "base/log.h"
@@ -15,6 +16,7 @@ struct rti_address {
         struct sockaddr_in6 v6;
     } socket;
     socklen_t bytes;
+    bool every; /* the host was left out: every address, IPv6 and IPv4 */
 };
 
 /*

@@ -22,6 +22,24 @@ static const struct rti_wait_kind stat_kind = RTI_OP_KIND("stat");
 static const struct rti_wait_kind sync_kind = RTI_OP_KIND("sync");
 static const struct rti_wait_kind datasync_kind = RTI_OP_KIND("datasync");
 
+/* A call begins, with an entry for its operation; it ends in end(). */
+static int begin(struct rt_file *file, struct rti_op *op, const struct rti_wait_kind *kind,
+                 rt_time deadline, struct io_uring_sqe **sqe)
+{
+    const int r = rti_op_begin(op, kind, deadline, sqe);
+
+    file->handle.users += r == 0;
+    return r;
+}
+
+static int end(struct rt_file *file, struct rti_op *op, struct io_uring_sqe *sqe, rt_time deadline)
+{
+    const int r = rti_op_await(op, sqe, deadline);
+
+    file->handle.users--;
+    return r;
+}
+
 static int open_fd(const char *path, int flags, mode_t mode, rt_time deadline)
 {
     struct rti_op op;
@@ -69,12 +87,15 @@ ssize_t rt_file_read_at(struct rt_file *file, void *buf, size_t bytes, uint64_t 
     int r;
 
     (void)rti_handle_must_own(file, "rt_file_read_at");
-    r = rti_op_begin(&op, &read_kind, deadline, &sqe);
+    if (offset > INT64_MAX) {
+        return -EINVAL; /* all ones would be "the current position" to the kernel */
+    }
+    r = begin(file, &op, &read_kind, deadline, &sqe);
     if (r < 0) {
         return r;
     }
     io_uring_prep_read(sqe, file->handle.fd, buf, transfer_bytes(bytes), offset);
-    return rti_op_await(&op, sqe, deadline);
+    return end(file, &op, sqe, deadline);
 }
 
 ssize_t rt_file_write_at(struct rt_file *file, const void *buf, size_t bytes, uint64_t offset,
@@ -85,12 +106,15 @@ ssize_t rt_file_write_at(struct rt_file *file, const void *buf, size_t bytes, ui
     int r;
 
     (void)rti_handle_must_own(file, "rt_file_write_at");
-    r = rti_op_begin(&op, &write_kind, deadline, &sqe);
+    if (offset > INT64_MAX) {
+        return -EINVAL;
+    }
+    r = begin(file, &op, &write_kind, deadline, &sqe);
     if (r < 0) {
         return r;
     }
     io_uring_prep_write(sqe, file->handle.fd, buf, transfer_bytes(bytes), offset);
-    return rti_op_await(&op, sqe, deadline);
+    return end(file, &op, sqe, deadline);
 }
 
 int rt_file_stat(struct rt_file *file, struct rt_file_stat *out, rt_time deadline)
@@ -101,12 +125,12 @@ int rt_file_stat(struct rt_file *file, struct rt_file_stat *out, rt_time deadlin
     int r;
 
     (void)rti_handle_must_own(file, "rt_file_stat");
-    r = rti_op_begin(&op, &stat_kind, deadline, &sqe);
+    r = begin(file, &op, &stat_kind, deadline, &sqe);
     if (r < 0) {
         return r;
     }
     io_uring_prep_statx(sqe, file->handle.fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &answer);
-    r = rti_op_await(&op, sqe, deadline);
+    r = end(file, &op, sqe, deadline);
     if (r < 0) {
         return r;
     }
@@ -116,6 +140,7 @@ int rt_file_stat(struct rt_file *file, struct rt_file_stat *out, rt_time deadlin
         .mode = answer.stx_mode,
         .block_bytes = answer.stx_blksize,
         .inode = answer.stx_ino,
+        .device = (uint64_t)answer.stx_dev_major << 32 | answer.stx_dev_minor,
         .modified_ns = answer.stx_mtime.tv_sec * RT_SECONDS(1) + answer.stx_mtime.tv_nsec,
     };
     return 0;
@@ -126,13 +151,13 @@ static int sync_file(struct rt_file *file, const struct rti_wait_kind *kind, uns
 {
     struct rti_op op;
     struct io_uring_sqe *sqe;
-    int r = rti_op_begin(&op, kind, deadline, &sqe);
+    int r = begin(file, &op, kind, deadline, &sqe);
 
     if (r < 0) {
         return r;
     }
     io_uring_prep_fsync(sqe, file->handle.fd, flags);
-    return rti_op_await(&op, sqe, deadline);
+    return end(file, &op, sqe, deadline);
 }
 
 int rt_file_sync(struct rt_file *file, rt_time deadline)
@@ -155,6 +180,9 @@ int rt_file_close(struct rt_file *file)
         return 0;
     }
     (void)rti_handle_must_own(file, "rt_file_close");
+    if (file->handle.users != 0) {
+        rti_misuse("rt_file_close(): another task is using the file");
+    }
     r = rti_handle_close_fd(file->handle.fd);
     rti_handle_put(file);
     return r;

@@ -9,6 +9,7 @@
 struct rti_handle {
     struct rti_executor *executor; /* that owns it */
     int fd;
+    uint32_t users; /* calls that go on; closing a file waits for none of them, so there are none */
 };
 
 /* A zeroed object that starts with a struct rti_handle, or NULL for want of memory. */

@@ -10,13 +10,16 @@
  *
  * K1 `reader` and `writer` are the operations in flight on the stream, in the
  *    frames of the tasks that wait; NULL when there is none.
- * K2 A close aborts both, and closes the descriptor when both are NULL.
+ * K2 A close lets nobody in any more, aborts both, and closes the descriptor when
+ *    both are NULL.
  */
 #include "rt/tcp.h"
 
+#include <limits.h>
 #include <netinet/tcp.h>
 #include <string.h>
 
+#include "base/sized.h"
 #include "core/trace.h"
 #include "io/address.h"
 #include "io/handle.h"
@@ -41,6 +44,7 @@ struct rt_tcp_listener {
 struct rt_tcp_stream {
     struct rti_handle handle;
     bool drained;              /* the last receive left nothing in the socket */
+    bool closing;              /* a task is in rt_tcp_close() */
     struct rti_op *reader;     /* K1 */
     struct rti_op *writer;     /* K1 */
     struct rti_waiter *closer; /* who waits for K2, or NULL */
@@ -61,17 +65,38 @@ static int set_option(int fd, int level, int option, uint32_t value)
     return rti_sys_setsockopt(fd, level, option, &number, sizeof(number));
 }
 
+/* The caller's options completed (base/sized.h), or -E2BIG, -EINVAL. */
+static int read_options(struct rt_tcp_options *out, const struct rt_tcp_options *options,
+                        const struct rti_log *log)
+{
+    int r = rti_sized_copy(out, sizeof(*out), options);
+
+    if (out->backlog == 0) {
+        out->backlog = BACKLOG;
+    }
+    if (r == 0 && (out->reserved != 0 || out->delay > 1 || out->backlog > INT_MAX ||
+                   out->receive_buffer_bytes > INT_MAX || out->send_buffer_bytes > INT_MAX)) {
+        r = -EINVAL;
+    }
+    if (r < 0) {
+        rti_log(log, RT_LOG_ERROR, "the options of a socket are wrong: %s",
+                r == -E2BIG ? "they are of a newer library"
+                            : "delay must be 0 or 1, reserved 0, the others below 2^31");
+    }
+    return r;
+}
+
 static int apply_options(int fd, const struct rt_tcp_options *options)
 {
     int r = 0;
 
-    if (options == NULL || options->delay == 0) {
+    if (options->delay == 0) {
         r = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     }
-    if (r == 0 && options != NULL && options->receive_buffer_bytes != 0) {
+    if (r == 0 && options->receive_buffer_bytes != 0) {
         r = set_option(fd, SOL_SOCKET, SO_RCVBUF, options->receive_buffer_bytes);
     }
-    if (r == 0 && options != NULL && options->send_buffer_bytes != 0) {
+    if (r == 0 && options->send_buffer_bytes != 0) {
         r = set_option(fd, SOL_SOCKET, SO_SNDBUF, options->send_buffer_bytes);
     }
     return r;
@@ -101,6 +126,9 @@ static int bind_and_listen(int fd, const struct rti_address *address, uint32_t b
 {
     int r = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 
+    if (r == 0 && address->every) { /* IPv4 too, whatever the sysctl bindv6only says */
+        r = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+    }
     if (r == 0) {
         r = rti_sys_bind(fd, &address->socket.any, address->bytes);
     }
@@ -116,11 +144,14 @@ int rt_tcp_listen(struct rt_tcp_listener **out, const char *address,
                   const struct rt_tcp_options *options)
 {
     struct rti_executor *executor = rti_executor_here("rt_tcp_listen");
-    const uint32_t backlog = options != NULL && options->backlog != 0 ? options->backlog : BACKLOG;
     struct rt_tcp_listener *listener;
+    struct rt_tcp_options complete;
     struct rti_address parsed;
     int r = rti_address_parse(&parsed, address, &executor->log);
 
+    if (r == 0) {
+        r = read_options(&complete, options, &executor->log);
+    }
     if (r < 0) {
         return r;
     }
@@ -128,12 +159,12 @@ int rt_tcp_listen(struct rt_tcp_listener **out, const char *address,
     if (listener == NULL) {
         return -ENOMEM;
     }
-    r = make_socket(&parsed, options);
+    r = make_socket(&parsed, &complete);
     if (r < 0) {
         goto fail_listener;
     }
     listener->handle.fd = r;
-    r = bind_and_listen(listener->handle.fd, &parsed, backlog);
+    r = bind_and_listen(listener->handle.fd, &parsed, complete.backlog);
     if (r < 0) {
         goto fail_socket;
     }
@@ -203,12 +234,33 @@ static int back_off(struct rt_tcp_listener *listener, int error, rt_time *pause,
     return r;
 }
 
-static int accept_fd(struct rt_tcp_listener *listener, rt_time deadline)
+/* A stream without a descriptor, made before its connection is accepted, so that none is lost. */
+static int accept_into(struct rt_tcp_listener *listener, struct rt_tcp_stream **out,
+                       rt_time deadline)
+{
+    struct rt_tcp_stream *stream = rti_handle_get(listener->handle.executor, sizeof(*stream));
+    int r;
+
+    if (stream == NULL) {
+        return -ENOMEM;
+    }
+    r = accept_once(listener, deadline);
+    if (r < 0) {
+        rti_handle_put(stream);
+        return r;
+    }
+    stream->handle.fd = r;
+    *out = stream;
+    return 0;
+}
+
+static int accept_with_patience(struct rt_tcp_listener *listener, struct rt_tcp_stream **out,
+                                rt_time deadline)
 {
     rt_time pause = BACKOFF_FIRST;
 
     for (;;) {
-        int r = accept_once(listener, deadline);
+        int r = accept_into(listener, out, deadline);
 
         if (is_shortage(r)) {
             r = back_off(listener, r, &pause, deadline);
@@ -223,28 +275,19 @@ static int accept_fd(struct rt_tcp_listener *listener, rt_time deadline)
 
 int rt_tcp_accept(struct rt_tcp_listener *listener, struct rt_tcp_stream **out, rt_time deadline)
 {
-    struct rti_executor *executor = rti_handle_must_own(listener, "rt_tcp_accept");
-    struct rt_tcp_stream *stream;
     int r;
 
+    (void)rti_handle_must_own(listener, "rt_tcp_accept");
     if (listener->accepting) {
         rti_misuse("rt_tcp_accept(): another task is accepting on this listener");
     }
-    stream = rti_handle_get(executor, sizeof(*stream)); /* first, so that no connection is lost */
-    if (stream == NULL) {
-        return -ENOMEM;
-    }
     listener->accepting = true;
-    r = accept_fd(listener, deadline);
+    r = accept_with_patience(listener, out, deadline);
     listener->accepting = false;
-    if (r < 0) {
-        rti_handle_put(stream);
-        return r;
+    if (r == 0) {
+        listener->short_warned = false;
     }
-    listener->short_warned = false;
-    stream->handle.fd = r;
-    *out = stream;
-    return 0;
+    return r;
 }
 
 void rt_tcp_listener_close(struct rt_tcp_listener *listener)
@@ -280,9 +323,13 @@ int rt_tcp_connect(struct rt_tcp_stream **out, const char *address,
 {
     struct rti_executor *executor = rti_executor_here("rt_tcp_connect");
     struct rt_tcp_stream *stream;
+    struct rt_tcp_options complete;
     struct rti_address parsed;
     int r = rti_address_parse(&parsed, address, &executor->log);
 
+    if (r == 0) {
+        r = read_options(&complete, options, &executor->log);
+    }
     if (r < 0) {
         return r;
     }
@@ -290,7 +337,7 @@ int rt_tcp_connect(struct rt_tcp_stream **out, const char *address,
     if (stream == NULL) {
         return -ENOMEM;
     }
-    r = make_socket(&parsed, options);
+    r = make_socket(&parsed, &complete);
     if (r < 0) {
         goto fail_stream;
     }
@@ -321,20 +368,23 @@ static void leave(struct rt_tcp_stream *stream, struct rti_op **which)
     }
 }
 
-/* The stream is in use from here on, also while the task waits for room in the ring: a close that
- * comes meanwhile must not free it. */
+/* A call begins that has an operation on the stream. The stream is in use from here on, also while
+ * the task waits for room in the ring: a close that comes meanwhile must not free it (K2). */
 static int enter(struct rt_tcp_stream *stream, struct rti_op *op, struct rti_op **which,
                  const struct rti_wait_kind *kind, rt_time deadline, struct io_uring_sqe **sqe)
 {
     int r;
 
+    if (stream->closing) {
+        return -EPIPE;
+    }
     if (RTI_UNLIKELY(*which != NULL)) {
         rti_misuse("rt_tcp_%s(): another task is in it, on the same stream", kind->name);
     }
     op->waiter.done = true; /* not yet to be aborted by a close */
     *which = op;
     r = rti_op_begin(op, kind, deadline, sqe);
-    if (RTI_UNLIKELY(r == 0 && stream->closer != NULL)) {
+    if (RTI_UNLIKELY(r == 0 && stream->closing)) {
         rti_op_drop(*sqe);
         r = -EPIPE;
     }
@@ -423,11 +473,22 @@ int rt_tcp_shutdown_send(struct rt_tcp_stream *stream)
 {
     struct rti_op op;
     struct io_uring_sqe *sqe;
+    int r;
 
     (void)rti_handle_must_own(stream, "rt_tcp_shutdown_send");
+    if (stream->closing) {
+        return -EPIPE;
+    }
+    if (stream->writer != NULL) {
+        rti_misuse("rt_tcp_shutdown_send(): another task is sending on the stream");
+    }
+    op.waiter.done = true;
+    stream->writer = &op;
     rti_op_begin_exempt(&op, &shutdown_kind, &sqe);
     io_uring_prep_shutdown(sqe, stream->handle.fd, SHUT_WR);
-    return rti_op_await(&op, sqe, RT_NEVER);
+    r = rti_op_await(&op, sqe, RT_NEVER);
+    leave(stream, &stream->writer);
+    return r;
 }
 
 int rt_tcp_peer_address(const struct rt_tcp_stream *stream, char *text, size_t bytes)
@@ -473,9 +534,10 @@ void rt_tcp_close(struct rt_tcp_stream *stream)
         return;
     }
     (void)rti_handle_must_own(stream, "rt_tcp_close");
-    if (stream->closer != NULL) {
+    if (stream->closing) {
         rti_misuse("rt_tcp_close(): the stream is being closed by another task");
     }
+    stream->closing = true;
     await_users(stream);
     (void)rti_handle_close_fd(stream->handle.fd);
     rti_handle_put(stream);

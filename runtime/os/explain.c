@@ -127,8 +127,10 @@ void rti_explain_ring(const struct rti_log *log, int error)
 
 void rti_explain_memory(const struct rti_log *log, const char *what, int error)
 {
+    const char *name = strerrorname_np(-error);
+
     rti_log(log, RT_LOG_ERROR,
             "no memory for %s (%s): raise the memory limit of the cgroup or the limit of the "
             "address space (ulimit -v), or lower config.tasks_max",
-            what, strerrorname_np(-error));
+            what, name != NULL ? name : "unknown error");
 }

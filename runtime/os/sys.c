@@ -24,6 +24,26 @@ rt_time rti_sys_now(void)
     return (rt_time)now.tv_sec * RT_SECONDS(1) + now.tv_nsec;
 }
 
+void rti_sys_pause(rt_time duration)
+{
+    const struct timespec time = { .tv_sec = duration / RT_SECONDS(1),
+                                   .tv_nsec = duration % RT_SECONDS(1) };
+
+    (void)nanosleep(&time, NULL);
+}
+
+void rti_sys_write_error(const char *text, size_t bytes)
+{
+    const ssize_t written = write(STDERR_FILENO, text, bytes);
+
+    (void)written; /* nobody is left to be told */
+}
+
+void rti_sys_raise(int number)
+{
+    (void)raise(number);
+}
+
 /* liburing's bare calls return -errno already. */
 int rti_sys_uring_setup(unsigned entries, struct io_uring_params *params)
 {

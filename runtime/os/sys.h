@@ -24,6 +24,21 @@
 /* clock */
 rt_time rti_sys_now(void); /* CLOCK_MONOTONIC, ns */
 
+/* `time` + `duration`, RT_NEVER when that would overflow. */
+static inline rt_time rti_time_add(rt_time time, rt_time duration)
+{
+    rt_time sum;
+
+    return __builtin_add_overflow(time, duration, &sum) ? RT_NEVER : sum;
+}
+
+/* Sleep for real; only at start, where nothing runs yet. */
+void rti_sys_pause(rt_time duration);
+
+/* For the handler of a fatal signal. */
+void rti_sys_write_error(const char *text, size_t bytes); /* to standard error, once */
+void rti_sys_raise(int number);
+
 /* io_uring: arguments as in io_uring_setup(2), io_uring_enter2(2), io_uring_register(2) */
 int rti_sys_uring_setup(unsigned entries, struct io_uring_params *params);
 int rti_sys_uring_enter(int fd, unsigned to_submit, unsigned min_complete, unsigned flags,

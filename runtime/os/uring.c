@@ -19,6 +19,9 @@
 #include "os/sys.h"
 #include "os/uring_compat.h"
 
+#define PATIENCE_STEP  RT_MILLISECONDS(2)
+#define PATIENCE_STEPS 50
+
 static void read_features(struct rti_uring *ring, const struct io_uring_params *params,
                           uint32_t disabled)
 {
@@ -33,6 +36,26 @@ static void read_features(struct rti_uring *ring, const struct io_uring_params *
         ring->enter_flags |= RTI_ENTER_NO_IOWAIT;
     }
     ring->setup_flags = params->flags;
+}
+
+/*
+ * The memory of a ring is charged to the user's limit of locked memory unless
+ * the process has CAP_IPC_LOCK (84 KiB for 256 and 4096 entries on Linux 6.18),
+ * and the kernel takes the charge of a closed ring back some milliseconds after
+ * the close (12 at most were seen). So a program that starts executor after
+ * executor meets -ENOMEM that goes away by itself.
+ */
+static int setup_with_patience(uint32_t entries, struct io_uring_params *params)
+{
+    const struct io_uring_params wanted = *params;
+    int r = rti_sys_uring_setup(entries, params);
+
+    for (int i = 0; r == -ENOMEM && i < PATIENCE_STEPS; i++) {
+        rti_sys_pause(PATIENCE_STEP);
+        *params = wanted;
+        r = rti_sys_uring_setup(entries, params);
+    }
+    return r;
 }
 
 static int setup_by_ladder(struct rti_uring *ring, const struct rti_uring_config *config,
@@ -64,7 +87,7 @@ static int setup_by_ladder(struct rti_uring *ring, const struct rti_uring_config
         memset(params, 0, sizeof(*params));
         params->flags = rungs[i];
         params->cq_entries = config->cq_entries;
-        r = rti_sys_uring_setup(config->sq_entries, params);
+        r = setup_with_patience(config->sq_entries, params);
     }
     if (r < 0) {
         return r;
@@ -238,7 +261,7 @@ static int enter(struct rti_uring *ring, uint32_t wait, uint32_t flags, void *ar
     } else if (r != -EINTR && r != -EAGAIN && r != -EBUSY && r != -ETIME) {
         rti_misuse("io_uring_enter failed: %s (was the process forked, or the ring's descriptor "
                    "closed?)",
-                   strerrorname_np(-r));
+                   rt_strerror(r));
     }
     return r;
 }

@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Files on the real kernel: what rt/file.h promises, checked against the plain
+ * system calls on the same file.
+ *
+ * Each test works in a directory of its own run, below TMPDIR or /tmp.
+ */
+#include "support/harness.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "rt/rt.h"
+
+#define PATH_BYTES 256
+
+static char directory[PATH_BYTES - 32];
+
+/* Runs `first`; afterwards no check has failed and no descriptor is left. */
+static void run(rt_task_fn first, void *arg)
+{
+    const unsigned descriptors = t_open_descriptors();
+    int r = rt_run(NULL, first, arg);
+
+    assert_int_equal(t_failures(), 0);
+    assert_int_equal(r, 0);
+    assert_int_equal(t_open_descriptors(), descriptors);
+}
+
+static const char *path_of(const char *name)
+{
+    static char path[PATH_BYTES];
+
+    snprintf(path, sizeof(path), "%s/%s", directory, name);
+    return path;
+}
+
+/* Open below the directory; a failure is reported and ends the process: nothing can go on. */
+static struct rt_file *must_open(const char *name, int flags)
+{
+    struct rt_file *file = NULL;
+    const int r = rt_file_open(&file, path_of(name), flags, 0640, RT_NEVER);
+
+    if (r < 0) {
+        fprintf(stderr, "cannot open %s: %s\n", path_of(name), rt_strerror(r));
+        abort();
+    }
+    return file;
+}
+
+/* Reading and writing */
+
+static int write_and_read(void *arg)
+{
+    struct rt_file *file = must_open("plain", O_RDWR | O_CREAT | O_TRUNC);
+    char buf[16] = "";
+
+    (void)arg;
+    T_CHECK(rt_file_write_at(file, "0123456789", 10, 0, RT_NEVER) == 10);
+    T_CHECK(rt_file_write_at(file, "ab", 2, 4, RT_NEVER) == 2);
+    T_CHECK(rt_file_read_at(file, buf, 5, 2, RT_NEVER) == 5 && memcmp(buf, "23ab6", 5) == 0);
+    T_CHECK(rt_file_read_at(file, buf, sizeof(buf), 7, RT_NEVER) == 3); /* short at the end */
+    T_CHECK(memcmp(buf, "789", 3) == 0);
+    T_CHECK(rt_file_read_at(file, buf, sizeof(buf), 10, RT_NEVER) == 0);
+    T_CHECK(rt_file_read_at(file, buf, sizeof(buf), 1000, RT_NEVER) == 0);
+    T_CHECK(rt_file_read_at(file, buf, 0, 0, RT_NEVER) == 0);
+    T_CHECK(rt_file_write_at(file, "", 0, 0, RT_NEVER) == 0);
+    T_CHECK(rt_file_write_at(file, "z", 1, 20, RT_NEVER) == 1); /* leaves a hole of zeroes */
+    T_CHECK(rt_file_read_at(file, buf, 11, 10, RT_NEVER) == 11);
+    T_CHECK(memcmp(buf, "\0\0\0\0\0\0\0\0\0\0z", 11) == 0);
+    T_CHECK(rt_file_sync(file, RT_NEVER) == 0);
+    T_CHECK(rt_file_datasync(file, RT_NEVER) == 0);
+    T_CHECK(rt_file_close(file) == 0);
+    T_CHECK(rt_file_close(NULL) == 0);
+    return 0;
+}
+
+static void bytes_are_written_and_read_at_their_offsets(void **state)
+{
+    (void)state;
+    run(write_and_read, NULL);
+}
+
+#define BEYOND ((uint64_t)5 << 30)
+
+static int use_far_offsets(void *arg)
+{
+    struct rt_file *file = must_open("sparse", O_RDWR | O_CREAT | O_TRUNC);
+    struct rt_file_stat stat;
+    char buf[8];
+
+    (void)arg;
+    T_CHECK(rt_file_write_at(file, "near", 4, 0, RT_NEVER) == 4);
+    T_CHECK(rt_file_write_at(file, "far", 3, BEYOND, RT_NEVER) == 3);
+    T_CHECK(rt_file_read_at(file, buf, 8, BEYOND, RT_NEVER) == 3 && memcmp(buf, "far", 3) == 0);
+    T_CHECK(rt_file_read_at(file, buf, 4, 0, RT_NEVER) == 4 && memcmp(buf, "near", 4) == 0);
+    T_CHECK(rt_file_stat(file, &stat, RT_NEVER) == 0);
+    T_CHECK(stat.size_bytes == BEYOND + 3 && stat.allocated_bytes < ((uint64_t)1 << 20));
+    T_CHECK(rt_file_close(file) == 0);
+    return 0;
+}
+
+static void offsets_beyond_4_gib_are_not_cut_off(void **state)
+{
+    (void)state;
+    run(use_far_offsets, NULL);
+    assert_int_equal(unlink(path_of("sparse")), 0);
+}
+
+static int compare_stat(void *arg)
+{
+    struct rt_file *file = must_open("stat", O_RDWR | O_CREAT | O_TRUNC);
+    struct rt_file_stat ours;
+    struct stat theirs;
+
+    (void)arg;
+    T_CHECK(rt_file_write_at(file, "12345", 5, 5000, RT_NEVER) == 5);
+    T_CHECK(rt_file_sync(file, RT_NEVER) == 0); /* so that blocks are allocated and stay so */
+    T_CHECK(rt_file_stat(file, &ours, RT_NEVER) == 0);
+    T_CHECK(stat(path_of("stat"), &theirs) == 0);
+    T_CHECK(ours.size_bytes == 5005 && ours.size_bytes == (uint64_t)theirs.st_size);
+    T_CHECK(ours.allocated_bytes == (uint64_t)theirs.st_blocks * 512);
+    T_CHECK(ours.mode == theirs.st_mode && S_ISREG(ours.mode));
+    T_CHECK(ours.block_bytes == (uint32_t)theirs.st_blksize);
+    T_CHECK(ours.inode == theirs.st_ino);
+    T_CHECK(ours.modified_ns ==
+            (int64_t)theirs.st_mtim.tv_sec * RT_SECONDS(1) + theirs.st_mtim.tv_nsec);
+    T_CHECK(rt_file_close(file) == 0);
+    return 0;
+}
+
+static void stat_tells_what_the_system_call_tells(void **state)
+{
+    (void)state;
+    run(compare_stat, NULL);
+}
+
+/* Failures */
+
+static int fail_to_open(void *arg)
+{
+    struct rt_file *file = NULL;
+
+    (void)arg;
+    T_CHECK(rt_file_open(&file, path_of("missing"), O_RDONLY, 0, RT_NEVER) == -ENOENT);
+    T_CHECK(rt_file_open(&file, directory, O_WRONLY, 0, RT_NEVER) == -EISDIR);
+    T_CHECK(rt_file_open(&file, "/proc/self/exe/below", O_RDONLY, 0, RT_NEVER) == -ENOTDIR);
+    T_CHECK(file == NULL); /* untouched on failure */
+    T_CHECK(rt_file_close(must_open("once", O_WRONLY | O_CREAT | O_EXCL)) == 0);
+    T_CHECK(rt_file_open(&file, path_of("once"), O_WRONLY | O_CREAT | O_EXCL, 0600, RT_NEVER) ==
+            -EEXIST);
+    T_CHECK(file == NULL);
+    return 0;
+}
+
+static void what_open_fails_with_is_the_result(void **state)
+{
+    (void)state;
+    run(fail_to_open, NULL);
+}
+
+static int use_in_the_wrong_direction(void *arg)
+{
+    struct rt_file *reader = must_open("plain", O_RDONLY);
+    struct rt_file *writer = must_open("plain", O_WRONLY);
+    struct rt_file *folder = must_open(".", O_RDONLY);
+    char byte = 'x';
+
+    (void)arg;
+    T_CHECK(rt_file_write_at(reader, &byte, 1, 0, RT_NEVER) == -EBADF);
+    T_CHECK(rt_file_read_at(writer, &byte, 1, 0, RT_NEVER) == -EBADF);
+    T_CHECK(rt_file_read_at(folder, &byte, 1, 0, RT_NEVER) == -EISDIR);
+    T_CHECK(rt_file_close(reader) == 0 && rt_file_close(writer) == 0);
+    T_CHECK(rt_file_close(folder) == 0);
+    return 0;
+}
+
+static void a_file_is_used_only_as_it_was_opened(void **state)
+{
+    (void)state;
+    run(use_in_the_wrong_direction, NULL);
+}
+
+#define LIMIT_BYTES 8192
+
+/* A limit of the process stands in for a full device, which a test cannot have without rights. */
+static int write_past_the_limit(void *arg)
+{
+    struct rt_file *file = must_open("limited", O_RDWR | O_CREAT | O_TRUNC);
+    static const char zeroes[LIMIT_BYTES];
+
+    (void)arg;
+    T_CHECK(rt_file_write_at(file, zeroes, 4096, LIMIT_BYTES - 1000, RT_NEVER) == 1000);
+    T_CHECK(rt_file_write_at(file, zeroes, 1, LIMIT_BYTES, RT_NEVER) == -EFBIG);
+    T_CHECK(rt_file_write_at(file, zeroes, 100, 0, RT_NEVER) == 100);
+    T_CHECK(rt_file_close(file) == 0);
+    return 0;
+}
+
+static void a_write_past_the_size_limit_is_short_and_then_fails(void **state)
+{
+    void (*old_handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    struct rlimit old;
+    struct rlimit new;
+    int r;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    new = (struct rlimit){ .rlim_cur = LIMIT_BYTES, .rlim_max = old.rlim_max };
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &new), 0);
+    r = rt_run(NULL, write_past_the_limit, NULL);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    (void)signal(SIGXFSZ, old_handler);
+    assert_int_equal(t_failures(), 0);
+    assert_int_equal(r, 0);
+}
+
+/* Past the page cache */
+
+#define ALIGNMENT 4096
+
+struct direct {
+    bool is_there;         /* the file system knows O_DIRECT */
+    bool takes_any_offset; /* and does not mind misalignment (tmpfs does not) */
+};
+
+/* In the block that was written: the kernel reads zeroes from a hole at any alignment. */
+static void check_misaligned(struct rt_file *file, char *buf)
+{
+    const int fd = rt_file_descriptor(file);
+
+    T_CHECK(rt_file_read_at(file, buf, ALIGNMENT, ALIGNMENT + 1, RT_NEVER) == -EINVAL);
+    T_CHECK(rt_file_read_at(file, buf, 100, ALIGNMENT, RT_NEVER) == -EINVAL);
+    T_CHECK(rt_file_write_at(file, buf, 100, ALIGNMENT, RT_NEVER) == -EINVAL);
+    T_CHECK(rt_file_write_at(file, buf, ALIGNMENT, 1, RT_NEVER) == -EINVAL);
+    /* Some devices take memory of any alignment: as the system call says. */
+    T_CHECK(rt_file_read_at(file, buf + 1, 512, ALIGNMENT, RT_NEVER) ==
+            (pread(fd, buf + 1, 512, ALIGNMENT) < 0 ? -EINVAL : 512));
+}
+
+static int use_direct(void *arg)
+{
+    struct direct *direct = arg;
+    struct rt_file *file;
+    char *buf = aligned_alloc(ALIGNMENT, ALIGNMENT);
+    const int r = rt_file_open(&file, path_of("direct"), O_RDWR | O_CREAT | O_TRUNC | O_DIRECT,
+                               0600, RT_NEVER);
+
+    T_CHECK(buf != NULL && (r == 0 || r == -EINVAL));
+    if (r == 0) {
+        direct->is_there = true;
+        memset(buf, 'd', ALIGNMENT);
+        T_CHECK(rt_file_write_at(file, buf, ALIGNMENT, ALIGNMENT, RT_NEVER) == ALIGNMENT);
+        memset(buf, 0, ALIGNMENT);
+        T_CHECK(rt_file_read_at(file, buf, ALIGNMENT, ALIGNMENT, RT_NEVER) == ALIGNMENT);
+        T_CHECK(buf[0] == 'd' && buf[ALIGNMENT - 1] == 'd');
+        T_CHECK(rt_file_read_at(file, buf, ALIGNMENT, (uint64_t)ALIGNMENT * 2, RT_NEVER) == 0);
+        direct->takes_any_offset = pread(rt_file_descriptor(file), buf, 100, ALIGNMENT + 1) >= 0;
+        if (!direct->takes_any_offset) {
+            check_misaligned(file, buf);
+        }
+        T_CHECK(rt_file_close(file) == 0);
+    }
+    free(buf);
+    return 0;
+}
+
+static void direct_io_wants_alignment_and_works_with_it(void **state)
+{
+    struct direct direct = { 0 };
+
+    (void)state;
+    run(use_direct, &direct);
+    if (!direct.is_there || direct.takes_any_offset) {
+        print_message("skipped: the file system of %s %s\n", directory,
+                      direct.is_there ? "takes any alignment" : "has no O_DIRECT");
+        skip();
+    }
+}
+
+/* Many at once */
+
+#define TASKS       64
+#define BLOCK_BYTES 3000 /* no multiple of a page: neighbours share pages */
+#define ROUNDS      8    /* blocks per task */
+
+struct shared {
+    struct rt_file *file;
+    unsigned next;
+};
+
+static void fill(char *block, unsigned number)
+{
+    for (unsigned i = 0; i < BLOCK_BYTES; i++) {
+        block[i] = (char)(number * 7 + i * 13 + (i >> 8));
+    }
+}
+
+/* The blocks of the tasks are interleaved. */
+static int write_blocks(void *arg)
+{
+    struct shared *shared = arg;
+    const unsigned task = shared->next++;
+    char written[BLOCK_BYTES];
+    char read[BLOCK_BYTES];
+
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        const unsigned number = round * TASKS + task;
+        const uint64_t offset = (uint64_t)number * BLOCK_BYTES;
+
+        fill(written, number);
+        T_CHECK(rt_file_write_at(shared->file, written, BLOCK_BYTES, offset, RT_NEVER) ==
+                BLOCK_BYTES);
+        T_CHECK(rt_file_read_at(shared->file, read, BLOCK_BYTES, offset, RT_NEVER) == BLOCK_BYTES);
+        T_CHECK(memcmp(written, read, BLOCK_BYTES) == 0);
+        if (round == ROUNDS / 2) {
+            T_CHECK(rt_file_datasync(shared->file, RT_NEVER) == 0);
+        }
+    }
+    return 0;
+}
+
+static int write_side_by_side(void *arg)
+{
+    struct shared shared = { .file = must_open("shared", O_RDWR | O_CREAT | O_TRUNC) };
+    struct rt_group group = RT_GROUP_INIT;
+
+    (void)arg;
+    for (unsigned i = 0; i < TASKS; i++) {
+        T_CHECK(rt_group_spawn(&group, write_blocks, &shared) == 0);
+    }
+    T_CHECK(rt_group_leave(&group, RT_NEVER) == 0);
+    T_CHECK(rt_file_close(shared.file) == 0);
+    return 0;
+}
+
+static void many_tasks_write_and_read_one_file_side_by_side(void **state)
+{
+    char expected[BLOCK_BYTES];
+    char found[BLOCK_BYTES];
+    int fd;
+
+    (void)state;
+    run(write_side_by_side, NULL);
+    fd = open(path_of("shared"), O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    for (unsigned number = 0; number < TASKS * ROUNDS; number++) {
+        fill(expected, number);
+        assert_int_equal(pread(fd, found, BLOCK_BYTES, (off_t)number * BLOCK_BYTES), BLOCK_BYTES);
+        assert_memory_equal(found, expected, BLOCK_BYTES);
+    }
+    assert_int_equal(pread(fd, found, 1, (off_t)TASKS * ROUNDS * BLOCK_BYTES), 0);
+    close(fd);
+}
+
+/* Descriptors stay in this process */
+
+#define DESCRIPTORS 256
+
+/* Whether a program that we execute finds the descriptor. */
+static bool is_inherited(int fd)
+{
+    char command[64];
+    char shell[] = "/bin/sh";
+    char option[] = "-c";
+    char *arguments[] = { shell, option, command, NULL };
+    char *environment[] = { NULL };
+    int status = -1;
+    pid_t child;
+
+    snprintf(command, sizeof(command), "test -e /proc/self/fd/%d", fd);
+    T_CHECK(posix_spawn(&child, shell, NULL, NULL, arguments, environment) == 0);
+    T_CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status));
+    return WEXITSTATUS(status) == 0;
+}
+
+static int look_at_descriptors(void *arg)
+{
+    const bool *open_before = arg;
+    struct rt_file *file = must_open("private", O_RDWR | O_CREAT);
+    struct rt_tcp_listener *listener;
+    struct rt_tcp_stream *near;
+    struct rt_tcp_stream *far;
+    char address[RT_TCP_ADDRESS_BYTES];
+    unsigned ours = 0;
+
+    T_CHECK(rt_tcp_listen(&listener, "127.0.0.1:0", NULL) == 0);
+    T_CHECK(rt_tcp_listener_address(listener, address, sizeof(address)) == 0);
+    T_CHECK(rt_tcp_connect(&near, address, NULL, RT_NEVER) == 0);
+    T_CHECK(rt_tcp_accept(listener, &far, RT_NEVER) == 0);
+    for (int fd = 0; fd < DESCRIPTORS; fd++) {
+        const int flags = fcntl(fd, F_GETFD);
+
+        if (flags >= 0 && !open_before[fd]) {
+            ours++;
+            T_CHECK((flags & FD_CLOEXEC) != 0);
+        }
+    }
+    T_CHECK(ours == 5); /* the ring, the file, the listener and both ends */
+    T_CHECK(is_inherited(STDERR_FILENO) && !is_inherited(rt_file_descriptor(file)));
+    rt_tcp_close(near);
+    rt_tcp_close(far);
+    rt_tcp_listener_close(listener);
+    T_CHECK(rt_file_close(file) == 0);
+    return 0;
+}
+
+static void no_descriptor_is_inherited_by_another_program(void **state)
+{
+    bool open_before[DESCRIPTORS];
+
+    (void)state;
+    for (int fd = 0; fd < DESCRIPTORS; fd++) {
+        open_before[fd] = fcntl(fd, F_GETFD) >= 0;
+    }
+    run(look_at_descriptors, open_before);
+}
+
+/* Deadline and cancel: the file is as before, or the write is done and says so. */
+
+static int write_without_patience(void *arg)
+{
+    struct rt_file *file = must_open("plain", O_RDWR | O_TRUNC);
+    struct rt_file *none = NULL;
+    struct rt_file_stat stat;
+    char byte = 'b';
+    ssize_t n = rt_file_write_at(file, &byte, 1, 0, 0);
+
+    (void)arg;
+    T_CHECK(n == 1 || n == -ETIME);
+    T_CHECK(rt_file_stat(file, &stat, RT_NEVER) == 0);
+    T_CHECK(stat.size_bytes == (n == 1 ? 1 : 0));
+    rt_cancel_self();
+    T_CHECK(rt_file_write_at(file, &byte, 1, 10, RT_NEVER) == -ECANCELED);
+    T_CHECK(rt_file_open(&none, path_of("plain"), O_RDONLY, 0, RT_NEVER) == -ECANCELED);
+    T_CHECK(rt_file_close(file) == 0); /* only gives back: works all the same */
+    return 0;
+}
+
+static void a_write_that_timed_out_or_was_cancelled_wrote_nothing(void **state)
+{
+    struct stat found;
+
+    (void)state;
+    run(write_without_patience, NULL);
+    assert_int_equal(stat(path_of("plain"), &found), 0);
+    assert_true(found.st_size <= 1);
+}
+
+static int nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static int make_directory(void **state)
+{
+    const char *base = getenv("TMPDIR");
+
+    (void)state;
+    snprintf(directory, sizeof(directory), "%s/shardrt-file-XXXXXX", base != NULL ? base : "/tmp");
+    return mkdtemp(directory) != NULL ? 0 : -1;
+}
+
+static int remove_directory(void **state)
+{
+    static const char *const names[] = { "plain",   "sparse", "stat",   "once",
+                                         "limited", "direct", "shared", "private" };
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        (void)unlink(path_of(names[i]));
+    }
+    return rmdir(directory);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bytes_are_written_and_read_at_their_offsets),
+        cmocka_unit_test(offsets_beyond_4_gib_are_not_cut_off),
+        cmocka_unit_test(stat_tells_what_the_system_call_tells),
+        cmocka_unit_test(what_open_fails_with_is_the_result),
+        cmocka_unit_test(a_file_is_used_only_as_it_was_opened),
+        cmocka_unit_test(a_write_past_the_size_limit_is_short_and_then_fails),
+        cmocka_unit_test(direct_io_wants_alignment_and_works_with_it),
+        cmocka_unit_test(many_tasks_write_and_read_one_file_side_by_side),
+        cmocka_unit_test(no_descriptor_is_inherited_by_another_program),
+        cmocka_unit_test(a_write_that_timed_out_or_was_cancelled_wrote_nothing),
+    };
+    const int r = rt_run(NULL, nothing, NULL);
+
+    if (r == -ENOSYS || r == -EOPNOTSUPP || r == -EPERM) {
+        fprintf(stderr, "skipped: no io_uring here: %s\n", rt_strerror(r));
+        return T_EXIT_SKIPPED;
+    }
+    return cmocka_run_group_tests(tests, make_directory, remove_directory);
+}

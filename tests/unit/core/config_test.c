@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+/* Configuration: defaults, sizes of older and newer programs, what is refused, in which words. */
+#include "core/config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "support/harness.h"
+
+#define NEWER_BYTES 64u
+
+/* The struct of a newer library, which has fields after those that this one knows. */
+struct newer_config {
+    struct rt_config known;
+    unsigned char tail[NEWER_BYTES];
+};
+
+static struct {
+    char text[RTI_LOG_BYTES_MAX];
+    unsigned lines;
+    enum rt_log_level level;
+} heard;
+
+static void hear(void *arg, enum rt_log_level level, const char *text)
+{
+    assert_ptr_equal(arg, &heard);
+    snprintf(heard.text, sizeof(heard.text), "%s", text);
+    heard.level = level;
+    heard.lines++;
+}
+
+static struct rt_config heard_config(void)
+{
+    struct rt_config config = RT_CONFIG_INIT;
+
+    memset(&heard, 0, sizeof(heard));
+    config.log = hear;
+    config.log_arg = &heard;
+    return config;
+}
+
+static void assert_default(const struct rt_config *config)
+{
+    assert_int_equal(config->size, sizeof(*config));
+    assert_int_equal(config->tasks_max, 1048576);
+    assert_null(config->cpus);
+    assert_string_equal(config->name, "shard");
+    assert_int_equal(config->ring_entries, 256);
+    assert_int_equal(config->cq_entries, 4096);
+    assert_int_equal(config->stack_bytes, 64 * 1024);
+    assert_int_equal(config->io_workers, 8);
+    assert_int_equal(config->task_quota, RT_MICROSECONDS(500));
+    assert_int_equal(config->stop_timeout, RT_SECONDS(30));
+    assert_null(config->disable);
+    assert_null(config->trace);
+}
+
+static void no_configuration_means_every_default(void **state)
+{
+    struct rt_config read;
+    struct rti_log log;
+
+    (void)state;
+    assert_int_equal(rti_config_read(&read, &log, NULL), 0);
+    assert_default(&read);
+    assert_true(log.write == rti_log_to_stderr);
+    assert_int_equal(log.level, RT_LOG_WARNING);
+}
+
+static void a_zeroed_struct_and_the_initializer_mean_every_default(void **state)
+{
+    const struct rt_config zeroed = { 0 };
+    const struct rt_config initial = RT_CONFIG_INIT;
+    struct rt_config read;
+    struct rti_log log;
+
+    (void)state;
+    assert_int_equal(initial.size, sizeof(initial));
+    assert_int_equal(rti_config_read(&read, &log, &zeroed), 0);
+    assert_default(&read);
+    assert_int_equal(rti_config_read(&read, &log, &initial), 0);
+    assert_default(&read);
+    assert_int_equal(log.level, RT_LOG_WARNING);
+}
+
+static void what_is_set_is_kept(void **state)
+{
+    struct rt_config config = heard_config();
+    struct rt_config read;
+    struct rti_log log;
+    int trace_arg;
+
+    (void)state;
+    config.tasks_max = 7;
+    config.cpus = "3";
+    config.name = "fast";
+    config.ring_entries = 32;
+    config.cq_entries = 64;
+    config.stack_bytes = 16 * 1024;
+    config.log_level = RT_LOG_INFO;
+    config.io_workers = 1;
+    config.task_quota = 1;
+    config.stop_timeout = 2;
+    config.disable = "iowq";
+    config.trace_arg = &trace_arg;
+    assert_int_equal(rti_config_read(&read, &log, &config), 0);
+    assert_memory_equal(&read, &config, sizeof(config));
+    assert_true(log.write == hear);
+    assert_ptr_equal(log.arg, &heard);
+    assert_int_equal(log.level, RT_LOG_INFO);
+    assert_int_equal(heard.lines, 0);
+}
+
+static void the_completion_queue_is_never_smaller_than_the_submission_queue(void **state)
+{
+    struct rt_config config = heard_config();
+    struct rt_config read;
+    struct rti_log log;
+
+    (void)state;
+    config.ring_entries = 32768;
+    assert_int_equal(rti_config_read(&read, &log, &config), 0);
+    assert_true(read.cq_entries >= read.ring_entries);
+    config.cq_entries = 1;
+    assert_int_equal(rti_config_read(&read, &log, &config), 0);
+    assert_true(read.cq_entries >= read.ring_entries);
+}
+
+/* An older program gives a smaller size: what lies behind it is not its and must not be read. */
+static void fields_beyond_the_size_of_an_older_program_are_not_read(void **state)
+{
+    struct rt_config config;
+    struct rt_config read;
+    struct rti_log log;
+
+    (void)state;
+    memset(&config, 0xff, sizeof(config));
+    config.size = offsetof(struct rt_config, cpus);
+    config.tasks_max = 12;
+    assert_int_equal(rti_config_read(&read, &log, &config), 0);
+    assert_int_equal(read.tasks_max, 12);
+    read.tasks_max = 1048576;
+    assert_default(&read);
+}
+
+/* Whatever the size, memory at and beyond it is not touched: ASan sees it if it is. */
+static void no_byte_beyond_the_size_is_touched(void **state)
+{
+    (void)state;
+    for (uint32_t size = sizeof(uint32_t); size <= sizeof(struct newer_config); size++) {
+        struct rt_config *config = test_calloc(1, size);
+        struct rt_config read;
+        struct rti_log log;
+
+        memcpy(config, &size, sizeof(size));
+        assert_int_equal(rti_config_read(&read, &log, config), 0);
+        assert_default(&read);
+        test_free(config);
+    }
+}
+
+static void a_newer_program_that_uses_nothing_new_is_accepted(void **state)
+{
+    struct newer_config config = { .known = heard_config() };
+    struct rt_config read;
+    struct rti_log log;
+
+    (void)state;
+    config.known.size = sizeof(config);
+    config.known.tasks_max = 9;
+    assert_int_equal(rti_config_read(&read, &log, &config.known), 0);
+    assert_int_equal(read.tasks_max, 9);
+    assert_int_equal(read.size, sizeof(read));
+    assert_true(log.write == hear);
+}
+
+static void a_newer_program_that_uses_something_new_is_refused(void **state)
+{
+    struct rt_config read;
+    struct rti_log log;
+
+    (void)state;
+    for (uint32_t i = 0; i < NEWER_BYTES; i++) {
+        struct newer_config config = { .known = heard_config() };
+
+        config.known.size = sizeof(config);
+        config.tail[i] = 1;
+        assert_int_equal(rti_config_read(&read, &log, &config.known), -E2BIG);
+    }
+}
+
+/* The log lies within what both know, so the text goes where the program wants it. */
+static void the_refusal_of_a_newer_program_is_logged_where_it_says(void **state)
+{
+    struct newer_config config = { .known = heard_config(), .tail = { 1 } };
+    struct rt_config read;
+    struct rti_log log;
+
+    (void)state;
+    config.known.size = sizeof(config);
+    assert_int_equal(rti_config_read(&read, &log, &config.known), -E2BIG);
+    assert_int_equal(heard.lines, 1);
+    assert_non_null(strstr(heard.text, "config.size"));
+}
+
+static void assert_refused(const struct rt_config *config, const char *field, long long value)
+{
+    struct rt_config read;
+    struct rti_log log;
+    char number[32];
+
+    heard.lines = 0;
+    snprintf(number, sizeof(number), "%lld", value);
+    assert_int_equal(rti_config_read(&read, &log, config), -EINVAL);
+    assert_int_equal(heard.lines, 1);
+    assert_int_equal(heard.level, RT_LOG_ERROR);
+    assert_non_null(strstr(heard.text, field));
+    assert_non_null(strstr(heard.text, number));
+}
+
+static void assert_accepted(const struct rt_config *config)
+{
+    struct rt_config read;
+    struct rti_log log;
+
+    assert_int_equal(rti_config_read(&read, &log, config), 0);
+    assert_int_equal(heard.lines, 0);
+}
+
+static void a_number_above_its_bound_is_refused_by_name_and_value(void **state)
+{
+    static const struct {
+        const char *field;
+        size_t offset;
+        uint32_t max;
+    } rows[] = {
+        { "config.tasks_max", offsetof(struct rt_config, tasks_max), 16777216 },
+        { "config.ring_entries", offsetof(struct rt_config, ring_entries), 32768 },
+        { "config.cq_entries", offsetof(struct rt_config, cq_entries), 65536 },
+        { "config.stack_bytes", offsetof(struct rt_config, stack_bytes), 256 * 1024 },
+        { "config.io_workers", offsetof(struct rt_config, io_workers), 4096 },
+        { "config.log_level", offsetof(struct rt_config, log_level), RT_LOG_INFO },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const uint32_t wrong[] = { rows[i].max + 1, UINT32_MAX };
+        const uint32_t right[] = { 0, 1, rows[i].max };
+        struct rt_config config = heard_config();
+        char *field = (char *)&config + rows[i].offset;
+
+        for (size_t j = 0; j < 3; j++) {
+            memcpy(field, &right[j], sizeof(right[j]));
+            assert_accepted(&config);
+        }
+        for (size_t j = 0; j < 2; j++) {
+            memcpy(field, &wrong[j], sizeof(wrong[j]));
+            assert_refused(&config, rows[i].field, wrong[j]);
+        }
+    }
+}
+
+static void a_time_below_zero_is_refused_by_name_and_value(void **state)
+{
+    static const struct {
+        const char *field;
+        size_t offset;
+    } rows[] = {
+        { "config.task_quota", offsetof(struct rt_config, task_quota) },
+        { "config.stop_timeout", offsetof(struct rt_config, stop_timeout) },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const rt_time wrong[] = { -1, INT64_MIN };
+        const rt_time right[] = { 0, 1, RT_SECONDS(86400) };
+        struct rt_config config = heard_config();
+        char *field = (char *)&config + rows[i].offset;
+
+        for (size_t j = 0; j < 3; j++) {
+            memcpy(field, &right[j], sizeof(right[j]));
+            assert_accepted(&config);
+        }
+        for (size_t j = 0; j < 2; j++) {
+            memcpy(field, &wrong[j], sizeof(wrong[j]));
+            assert_refused(&config, rows[i].field, wrong[j]);
+        }
+    }
+}
+
+/* Zeroed today, so that it can mean something one day. */
+static void the_reserved_field_must_be_zero(void **state)
+{
+    struct rt_config config = heard_config();
+
+    (void)state;
+    config.reserved = 5;
+    assert_refused(&config, "config.reserved", 5);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_configuration_means_every_default),
+        cmocka_unit_test(a_zeroed_struct_and_the_initializer_mean_every_default),
+        cmocka_unit_test(what_is_set_is_kept),
+        cmocka_unit_test(the_completion_queue_is_never_smaller_than_the_submission_queue),
+        cmocka_unit_test(fields_beyond_the_size_of_an_older_program_are_not_read),
+        cmocka_unit_test(no_byte_beyond_the_size_is_touched),
+        cmocka_unit_test(a_newer_program_that_uses_nothing_new_is_accepted),
+        cmocka_unit_test(a_newer_program_that_uses_something_new_is_refused),
+        cmocka_unit_test(the_refusal_of_a_newer_program_is_logged_where_it_says),
+        cmocka_unit_test(a_number_above_its_bound_is_refused_by_name_and_value),
+        cmocka_unit_test(a_time_below_zero_is_refused_by_name_and_value),
+        cmocka_unit_test(the_reserved_field_must_be_zero),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
