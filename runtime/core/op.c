@@ -55,6 +55,12 @@ static int await_room(struct rti_reactor *reactor, bool exempt, rt_time deadline
     return rti_wait(&room.waiter, deadline);
 }
 
+void rti_op_drop(struct io_uring_sqe *sqe)
+{
+    io_uring_prep_nop(sqe);
+    io_uring_sqe_set_data64(sqe, RTI_OP_IGNORED);
+}
+
 static int begin(struct rti_op *op, const struct rti_wait_kind *kind, bool exempt,
                  rt_time deadline, struct io_uring_sqe **sqe)
 {
@@ -66,6 +72,10 @@ static int begin(struct rti_op *op, const struct rti_wait_kind *kind, bool exemp
 
         if (r < 0) {
             return r;
+        }
+        if (!exempt && (rti_current->running->state & RTI_TASK_CANCEL) != 0) {
+            rti_reactor_decline(reactor); /* cancelled since room was granted */
+            return -ECANCELED;
         }
         *sqe = rti_reactor_granted_sqe(reactor);
     }
@@ -105,12 +115,6 @@ int rti_op_await(struct rti_op *op, struct io_uring_sqe *sqe, rt_time deadline)
     io_uring_sqe_set_data64(sqe, rti_op_user_data(op));
     rti_trace(executor, RT_TRACE_SUBMIT, op->waiter.task, NULL, op->waiter.kind->name, 0);
     return rti_wait(&op->waiter, deadline);
-}
-
-void rti_op_drop(struct io_uring_sqe *sqe)
-{
-    io_uring_prep_nop(sqe);
-    io_uring_sqe_set_data64(sqe, RTI_OP_IGNORED);
 }
 
 void rti_op_abort(struct rti_waiter *waiter, int reason)

@@ -75,6 +75,13 @@ static void use_room(struct rti_reactor *reactor)
     }
 }
 
+void rti_reactor_decline(struct rti_reactor *reactor)
+{
+    RTI_ASSERT(reactor->room_granted > 0);
+    reactor->room_granted--;
+    use_room(reactor);
+}
+
 void rti_reactor_cancel(struct rti_reactor *reactor, struct rti_op *op)
 {
     reactor->cancels_sent++;

@@ -48,6 +48,9 @@ struct io_uring_sqe *rti_reactor_sqe(struct rti_reactor *reactor);
 /* The entry that was promised to a task that waited: there is always one. */
 struct io_uring_sqe *rti_reactor_granted_sqe(struct rti_reactor *reactor);
 
+/* The task does not want the entry any more: the next one gets it. */
+void rti_reactor_decline(struct rti_reactor *reactor);
+
 /* Finish the operations whose completions can be read. */
 void rti_reactor_reap(struct rti_reactor *reactor);
 
