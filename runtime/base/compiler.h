@@ -41,4 +41,18 @@
 #define RTI_TSAN 0
 #endif
 
+/*
+ * For functions that return on another stack than they were called on last: the processor predicts
+ * a `ret` from the calls made before it, which were made on the other stack, so it is mispredicted
+ * each time (7 ns). Such a function ends in a jump to the address instead, which is predicted by
+ * what happened the times before (runtime/fiber/switch_x86_64.S has the jump). gcc does this for
+ * kernels; programs built for shadow stacks need their `ret`, and sanitizers know no other way.
+ */
+#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && !defined(__CET__) && \
+    !RTI_ASAN && !RTI_TSAN
+#define RTI_RETURNS_AFTER_SWITCH __attribute__((function_return("thunk-extern")))
+#else
+#define RTI_RETURNS_AFTER_SWITCH
+#endif
+
 #endif /* RTI_BASE_COMPILER_H */

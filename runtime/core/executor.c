@@ -111,13 +111,25 @@ static void check_stop(const struct rti_executor *executor, rt_time now)
     }
 }
 
+static void begin_slice(struct rti_executor *executor, rt_time now)
+{
+    const uint64_t at = rti_sys_ticks();
+
+    if (RTI_UNLIKELY(!executor->ticks.calibrated)) {
+        rti_ticks_calibrate(&executor->ticks, now, at);
+        executor->quota_ticks = rti_ticks_of(&executor->ticks, executor->config.task_quota);
+        executor->reactor.flush_ticks = rti_ticks_of(&executor->ticks, RTI_FLUSH_AFTER);
+    }
+    executor->slice_end = at + executor->quota_ticks;
+    executor->run_credit = RTI_RUNS_PER_CLOCK;
+    executor->reactor.flushed_at = at;
+}
+
 void rti_executor_turn(struct rti_executor *executor, rt_time now)
 {
     executor->turns++;
     executor->turn_time = now;
-    executor->slice_end = rti_time_add(now, executor->config.task_quota);
-    executor->run_credit = RTI_RUNS_PER_CLOCK;
-    executor->reactor.flushed_at = now;
+    begin_slice(executor, now);
     take_completions(executor);
     expire_timers(executor, now);
     rti_executor_run_tasks(executor);
@@ -129,10 +141,10 @@ void rti_executor_turn(struct rti_executor *executor, rt_time now)
 
 bool rti_executor_renew_credit(struct rti_executor *executor)
 {
-    const rt_time now = rti_sys_now();
+    const uint64_t at = rti_sys_ticks();
 
-    rti_reactor_flush_if_due(&executor->reactor, now);
-    if (now >= executor->slice_end) {
+    rti_reactor_flush_if_due(&executor->reactor, at);
+    if (at >= executor->slice_end) {
         executor->run_credit = 0; /* the next one looks again */
         return false;
     }
@@ -320,6 +332,7 @@ int rti_executor_init(struct rti_executor *executor, const struct rt_config *con
     }
     executor->trace = executor->config.trace;
     executor->start_time = rti_sys_now();
+    rti_ticks_init(&executor->ticks);
     rti_wheel_init(&executor->wheel, executor->start_time);
     rti_pool_init(&executor->handles, RTI_HANDLE_BYTES);
     r = rti_thread_begin(&executor->thread, executor->config.cpus, &executor->log);

@@ -100,6 +100,7 @@ void rti_op_begin_exempt(struct rti_op *op, const struct rti_wait_kind *kind,
     (void)begin(op, kind, true, RT_NEVER, sqe); /* nothing ends this wait but room */
 }
 
+RTI_RETURNS_AFTER_SWITCH
 int rti_op_await(struct rti_op *op, struct io_uring_sqe *sqe, rt_time deadline)
 {
     struct rti_executor *executor = rti_current;

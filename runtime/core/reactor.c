@@ -6,11 +6,6 @@
 #include "core/op.h"
 #include "os/sys.h"
 
-/* Entries wait for this many others, or this long, before they are submitted in the middle of a
- * turn. An enter costs about 110 ns and an entry 45, so at 32 the enter is 7 % of the work. */
-#define FLUSH_ENTRIES 32
-#define FLUSH_AFTER   RT_MICROSECONDS(50)
-
 int rti_reactor_init(struct rti_reactor *reactor, const struct rti_uring_config *config,
                      const struct rti_log *log)
 {
@@ -37,7 +32,7 @@ struct io_uring_sqe *rti_reactor_sqe(struct rti_reactor *reactor)
     struct rti_uring *ring = &reactor->ring;
     const uint32_t pending = rti_uring_pending(ring);
 
-    if (RTI_UNLIKELY(pending >= FLUSH_ENTRIES || pending == ring->sq_entries)) {
+    if (RTI_UNLIKELY(pending >= RTI_FLUSH_ENTRIES || pending == ring->sq_entries)) {
         (void)rti_uring_submit(ring);
     }
     if (RTI_UNLIKELY(room(reactor) == 0 || !rti_list_is_empty(&reactor->room_waiters))) {
@@ -151,12 +146,12 @@ void rti_reactor_sleep(struct rti_reactor *reactor, rt_time timeout)
     (void)rti_uring_enter(&reactor->ring, 1, timeout);
 }
 
-void rti_reactor_flush_if_due(struct rti_reactor *reactor, rt_time now)
+void rti_reactor_flush_if_due(struct rti_reactor *reactor, uint64_t ticks)
 {
     if (rti_uring_pending(&reactor->ring) == 0) {
-        reactor->flushed_at = now;
-    } else if (now - reactor->flushed_at >= FLUSH_AFTER) {
+        reactor->flushed_at = ticks;
+    } else if (ticks - reactor->flushed_at >= reactor->flush_ticks) {
         (void)rti_uring_submit(&reactor->ring);
-        reactor->flushed_at = now;
+        reactor->flushed_at = ticks;
     }
 }

@@ -22,6 +22,11 @@
 struct rti_executor;
 struct rti_op;
 
+/* Entries wait for this many others, or this long, before they are submitted in the middle of a
+ * turn. An enter costs about 110 ns and an entry 45, so at 32 the enter is 7 % of the work. */
+#define RTI_FLUSH_ENTRIES 32
+#define RTI_FLUSH_AFTER   RT_MICROSECONDS(50)
+
 struct rti_reactor {
     struct rti_uring ring;
     struct rti_list room_waiters; /* tasks that wait for a free entry, first come first served */
@@ -29,7 +34,8 @@ struct rti_reactor {
     uint32_t room_granted; /* entries promised to tasks that waited and have not run yet */
     uint32_t in_flight;
     uint16_t generation;       /* of the next operation; never 0 */
-    rt_time flushed_at;        /* about when entries were submitted last */
+    uint64_t flushed_at;       /* ticks: about when entries were submitted last */
+    uint64_t flush_ticks;      /* RTI_FLUSH_AFTER */
     uint64_t completions;
     uint64_t stale;
     uint64_t overflows;
@@ -61,7 +67,7 @@ void rti_reactor_poll(struct rti_reactor *reactor);
 void rti_reactor_sleep(struct rti_reactor *reactor, rt_time timeout);
 
 /* Submit entries that have waited too long for company; called between task runs. */
-void rti_reactor_flush_if_due(struct rti_reactor *reactor, rt_time now);
+void rti_reactor_flush_if_due(struct rti_reactor *reactor, uint64_t ticks);
 
 /* Ask the kernel to cancel an operation in flight. Never fails for want of room. */
 void rti_reactor_cancel(struct rti_reactor *reactor, struct rti_op *op);

@@ -151,6 +151,7 @@ static inline __attribute__((always_inline)) int wait_inline(struct rti_waiter *
     return waiter->result;
 }
 
+RTI_RETURNS_AFTER_SWITCH
 int rti_wait(struct rti_waiter *waiter, rt_time deadline)
 {
     return wait_inline(waiter, deadline);
@@ -182,6 +183,7 @@ static void sleep_abort(struct rti_waiter *waiter, int reason)
 
 static const struct rti_wait_kind sleep_kind = { .name = "sleep", .abort = sleep_abort };
 
+RTI_RETURNS_AFTER_SWITCH
 int rt_sleep_until(rt_time deadline)
 {
     struct rti_waiter waiter;
@@ -204,6 +206,7 @@ static void park_abort(struct rti_waiter *waiter, int reason)
 
 static const struct rti_wait_kind park_kind = { .name = "park", .abort = park_abort };
 
+RTI_RETURNS_AFTER_SWITCH
 int rt_park(rt_time deadline)
 {
     struct rti_executor *executor = rti_executor_here("rt_park");
@@ -261,6 +264,7 @@ static inline __attribute__((always_inline)) int await_end(struct rt_task *task,
     return wait_inline(&waiter, deadline);
 }
 
+RTI_RETURNS_AFTER_SWITCH
 int rt_join(struct rt_task *task, int *result, rt_time deadline)
 {
     struct rti_executor *executor = rti_executor_here("rt_join");

@@ -134,6 +134,20 @@ rti_fiber_start:
     .cfi_endproc
     .size rti_fiber_trampoline, . - rti_fiber_trampoline
 
+/* How functions marked RTI_RETURNS_AFTER_SWITCH return; the name is the compiler's. */
+    .globl __x86_return_thunk
+    .hidden __x86_return_thunk
+    .type __x86_return_thunk, @function
+    .p2align 6
+__x86_return_thunk:
+    .cfi_startproc
+    popq %rcx
+    .cfi_def_cfa_offset 0
+    .cfi_register 16, %rcx
+    notrack jmp *%rcx
+    .cfi_endproc
+    .size __x86_return_thunk, . - __x86_return_thunk
+
     .section .note.GNU-stack, "", @progbits
 
     .section .note.gnu.property, "a", @note

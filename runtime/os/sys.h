@@ -24,6 +24,9 @@
 /* clock */
 rt_time rti_sys_now(void); /* CLOCK_MONOTONIC, ns */
 
+/* The processor's cycle counter if it runs at one rate always, else the clock in ns. */
+uint64_t rti_sys_ticks(void);
+
 /* `time` + `duration`, RT_NEVER when that would overflow. */
 static inline rt_time rti_time_add(rt_time time, rt_time duration)
 {

@@ -140,7 +140,7 @@ static void a_spawn_after_the_run_has_ended_aborts(void **state)
     assert_misuse_outside(spawn_after_the_run, "rt_spawn()", "outside a task");
 }
 
-/* A task that has begun to run; `out` may be NULL. A child that cannot have one says so and ends. */
+/* A task that has begun to run; `out` may be NULL. A child that cannot have one says so. */
 static void start(struct rt_task **out, rt_task_fn fn)
 {
     if (rt_spawn(out, fn, NULL) < 0) {

@@ -335,7 +335,7 @@ static int use_many_files(void *arg)
     }
     rt_stats_get(&stats, sizeof(stats));
     T_CHECK(stats.ops_in_flight == 0 && stats.stale == 0);
-    T_CHECK(stats.completions == TASKS * (2 * ROUNDS + 2));
+    T_CHECK(stats.completions == (uint64_t)TASKS * (2 * ROUNDS + 2));
     T_CHECK(!wants_overflows || stats.overflows > 0);
     return 0;
 }

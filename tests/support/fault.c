@@ -138,6 +138,13 @@ rt_time __wrap_rti_sys_now(void)
     return __real_rti_sys_now();
 }
 
+uint64_t __real_rti_sys_ticks(void);
+uint64_t __wrap_rti_sys_ticks(void);
+uint64_t __wrap_rti_sys_ticks(void)
+{
+    return __real_rti_sys_ticks();
+}
+
 /* Memory is counted. */
 int __real_rti_sys_mmap(void **out, size_t bytes, int protection, int flags, int fd, off_t offset);
 int __wrap_rti_sys_mmap(void **out, size_t bytes, int protection, int flags, int fd, off_t offset);

@@ -24,6 +24,8 @@ static struct sigaction old_abort_action;
 
 rt_time __real_rti_sys_now(void);
 rt_time __wrap_rti_sys_now(void);
+uint64_t __real_rti_sys_ticks(void);
+uint64_t __wrap_rti_sys_ticks(void);
 
 void *sim_alloc(size_t bytes)
 {
@@ -243,6 +245,12 @@ void sim_at(rt_time time, void (*function)(void *arg), void *arg)
     hook->function = function;
     hook->arg = arg;
     sim_event_queue(&hook->event, time, hook_fire);
+}
+
+/* Ticks are virtual ns. */
+uint64_t __wrap_rti_sys_ticks(void)
+{
+    return sim.is_active ? (uint64_t)__wrap_rti_sys_now() : __real_rti_sys_ticks();
 }
 
 rt_time __wrap_rti_sys_now(void)

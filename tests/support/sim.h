@@ -12,7 +12,8 @@
  * A test links with tests/support/sim*.c and with
  *
  *     -Wl,--wrap=rti_sys_uring_setup,--wrap=rti_sys_uring_enter
- *     -Wl,--wrap=rti_sys_uring_register,--wrap=rti_sys_now,--wrap=rti_sys_mmap
+ *     -Wl,--wrap=rti_sys_uring_register,--wrap=rti_sys_now,--wrap=rti_sys_ticks
+ *     -Wl,--wrap=rti_sys_mmap
  *     -Wl,--wrap=rti_sys_close,--wrap=rti_sys_socket,--wrap=rti_sys_bind
  *     -Wl,--wrap=rti_sys_listen,--wrap=rti_sys_setsockopt
  *     -Wl,--wrap=rti_sys_getsockname,--wrap=rti_sys_getpeername

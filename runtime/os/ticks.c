@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* Ticks: see ticks.h. */
+#include "os/ticks.h"
+
+#include "os/sys.h"
+
+#define FIRST_CALIBRATION RT_MILLISECONDS(1)
+#define LAST_CALIBRATION  RT_MILLISECONDS(100)
+
+void rti_ticks_init(struct rti_ticks *ticks)
+{
+    *ticks = (struct rti_ticks){
+        .start_ticks = rti_sys_ticks(), .start = rti_sys_now(), .per_ns = 1.0
+    };
+}
+
+void rti_ticks_calibrate(struct rti_ticks *ticks, rt_time now, uint64_t at)
+{
+    const rt_time elapsed = now - ticks->start;
+
+    if (elapsed < FIRST_CALIBRATION) {
+        return;
+    }
+    ticks->per_ns = (double)(at - ticks->start_ticks) / (double)elapsed;
+    ticks->calibrated = elapsed >= LAST_CALIBRATION;
+}

@@ -1,0 +1,463 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The examples, run as their readers run them.
+
+    examples_test.py --bin DIR [unittest options]
+
+DIR holds hello, life_of_a_task, echo and copy. Nothing is waited for by sleeping: a server is
+ready when it has said where it listens. Exit status 77 when the kernel has no io_uring.
+"""
+import argparse
+import errno
+import os
+import random
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+from typing import List, Optional, Sequence, Tuple
+
+SECONDS_MAX = 60  # a program that takes longer has failed, on a slow machine with sanitizers too
+BIN = "."
+
+
+def run(name: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([os.path.join(BIN, name), *arguments], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          timeout=SECONDS_MAX, check=False)
+
+
+class ExampleTest(unittest.TestCase):
+    def setUp(self) -> None:
+        self.folder = tempfile.TemporaryDirectory(prefix="shardrt-examples-")
+        self.addCleanup(self.folder.cleanup)
+
+    def path(self, name: str) -> str:
+        return os.path.join(self.folder.name, name)
+
+    def write(self, name: str, content: bytes) -> str:
+        with open(self.path(name), "wb") as file:
+            file.write(content)
+        return self.path(name)
+
+    def read(self, name: str) -> bytes:
+        with open(self.path(name), "rb") as file:
+            return file.read()
+
+    def assert_ends(self, result: "subprocess.CompletedProcess[str]", status: int) -> None:
+        self.assertEqual(result.returncode, status, result.stdout + result.stderr)
+
+
+class Hello(ExampleTest):
+    def test_it_says_hello(self) -> None:
+        result = run("hello")
+        self.assert_ends(result, 0)
+        self.assertEqual((result.stdout, result.stderr), ("hello, world\n", ""))
+
+
+class Usage(ExampleTest):
+    def test_wrong_options_print_the_usage_and_exit_with_2(self) -> None:
+        for command in (["life_of_a_task", "--fourth"], ["echo", "--port", "1"], ["echo"],
+                        ["echo", "127.0.0.1:0", "more"], ["copy", "--quick", "a", "b"], ["copy"],
+                        ["copy", "a"], ["copy", "a", "b", "c"]):
+            with self.subTest(command=command):
+                result = run(*command)
+                self.assert_ends(result, 2)
+                self.assertIn("usage: " + command[0], result.stderr)
+                self.assertEqual(result.stdout, "")
+
+    def test_help_is_printed_to_standard_output(self) -> None:
+        for name in ("life_of_a_task", "echo", "copy"):
+            with self.subTest(name=name):
+                result = run(name, "--help")
+                self.assert_ends(result, 0)
+                self.assertTrue(result.stdout.startswith("usage: " + name))
+                self.assertEqual(result.stderr, "")
+
+
+FIRST_STARTS = [
+    "task 0 'first'  spawn     is made",
+    "task 0 'first'  schedule  stands in the queue",
+    "task 0 'first'  run       runs",
+]
+SECOND_IS_MADE = [
+    "task 1 'second'  spawn     is made by task 0",
+    "task 1 'second'  schedule  stands in the queue",
+]
+THIRD_IS_MADE = [
+    "task 2 'third'  spawn     is made by task 0",
+    "task 2 'third'  schedule  stands in the queue",
+]
+SECOND_IS_CANCELLED = ["task 1 'second'  cancel    is asked to end by task 0"]
+FIRST_WAITS = ["task 0 'first'  wait      is suspended until join of task 1"]
+SECOND_RUNS = ["task 1 'second'  run       runs"]
+FIRST_GOES_ON = [
+    "task 0 'first'  schedule  stands in the queue",
+    "task 0 'first'  run       runs",
+]
+THIRD_STARTS = [
+    "task 2 'third'  run       runs",
+    "task 2 'third'  yield     lets others run",
+    "task 2 'third'  schedule  stands in the queue",
+]
+THIRD_ENDS = [
+    "task 2 'third'  run       runs",
+    "task 2 'third'  return    returns 0",
+]
+THIRD_IS_JOINED = [
+    "task 2 'third'  joined    gives its result by task 0 0",
+    "task 2 'third'  free      is gone",
+]
+
+
+def begins(what: str) -> List[str]:
+    return [
+        f"task 1 'second'  submit    hands to the kernel: {what}",
+        f"task 1 'second'  wait      is suspended until {what}",
+    ]
+
+
+def ends(what: str, value: str) -> List[str]:
+    return [
+        "executor  sleep     sleeps in the ring",
+        "executor  awake     is awake again, completions: 1",
+        f"task 1 'second'  complete  gets from the kernel: {what} {value}",
+        "task 1 'second'  wake      is woken",
+        "task 1 'second'  schedule  stands in the queue",
+        "task 1 'second'  run       runs",
+    ]
+
+
+def second_returns(value: int) -> List[str]:
+    return [
+        f"task 1 'second'  return    returns {value}",
+        "task 0 'first'  wake      is woken by task 1",
+        "task 0 'first'  schedule  stands in the queue",
+    ]
+
+
+def second_is_joined(value: int) -> List[str]:
+    return [
+        f"task 1 'second'  joined    gives its result by task 0 {value}",
+        "task 1 'second'  free      is gone",
+    ]
+
+
+def first_returns(value: int) -> List[str]:
+    return [f"> the second task's result is {value}", f"task 0 'first'  return    returns {value}"]
+
+
+class LifeOfATask(ExampleTest):
+    def life(self, status: int, *arguments: str) -> List[str]:
+        """The lines without their times, and with the number of the descriptor as FD."""
+        result = run("life_of_a_task", *arguments)
+        self.assert_ends(result, status)
+        self.assertEqual(result.stderr, "")
+        lines = []
+        for line in result.stdout.splitlines():
+            self.assertRegex(line, r"^ *\d+\.\d us  |^> ")
+            line = re.sub(r"^ *\d+\.\d us  ", "", line)
+            lines.append(re.sub(r"(kernel: open) \d+$", r"\1 FD", line))
+        return lines
+
+    def read_and_close(self, path: str, count: int) -> List[str]:
+        return (begins("read") + ends("read", str(count)) + [f"> read {count} bytes of {path}"]
+                + begins("close") + ends("close", "0"))
+
+    def test_each_step_is_printed_in_order(self) -> None:
+        path = self.write("file", b"nine byte")
+        self.assertEqual(
+            self.life(0, path),
+            FIRST_STARTS + SECOND_IS_MADE + FIRST_WAITS + SECOND_RUNS + begins("open")
+            + ends("open", "FD") + self.read_and_close(path, 9) + second_returns(9)
+            + FIRST_GOES_ON[1:] + second_is_joined(9) + first_returns(9))
+
+    def test_a_large_file_is_read_up_to_the_buffer(self) -> None:
+        path = self.write("file", b"x" * 10000)
+        self.assertIn(f"> read 256 bytes of {path}", self.life(0, path))
+
+    def test_a_third_task_runs_while_the_second_waits_for_the_kernel(self) -> None:
+        path = self.write("file", b"nine byte")
+        self.assertEqual(
+            self.life(0, "--third", path),
+            FIRST_STARTS + SECOND_IS_MADE + THIRD_IS_MADE + FIRST_WAITS + SECOND_RUNS
+            + begins("open") + THIRD_STARTS + THIRD_ENDS + ends("open", "FD")
+            + self.read_and_close(path, 9) + second_returns(9) + FIRST_GOES_ON[1:]
+            + second_is_joined(9) + THIRD_IS_JOINED + first_returns(9))
+
+    def test_a_cancelled_task_hands_nothing_to_the_kernel(self) -> None:
+        path = self.write("file", b"nine byte")
+        self.assertEqual(
+            self.life(1, "--cancel", path),
+            FIRST_STARTS + SECOND_IS_MADE + SECOND_IS_CANCELLED + FIRST_WAITS + SECOND_RUNS
+            + [f"> cannot open {path}: cancelled"] + second_returns(-125) + FIRST_GOES_ON[1:]
+            + second_is_joined(-125) + first_returns(-125))
+
+    def test_a_third_task_lives_on_when_the_second_is_cancelled(self) -> None:
+        path = self.write("file", b"nine byte")
+        self.assertEqual(
+            self.life(1, "--third", "--cancel", path),
+            FIRST_STARTS + SECOND_IS_MADE + THIRD_IS_MADE + SECOND_IS_CANCELLED + FIRST_WAITS
+            + SECOND_RUNS + [f"> cannot open {path}: cancelled"] + second_returns(-125)
+            + THIRD_STARTS + FIRST_GOES_ON[1:] + second_is_joined(-125)
+            + ["task 0 'first'  wait      is suspended until join of task 2"] + THIRD_ENDS
+            + ["task 0 'first'  wake      is woken by task 2"] + FIRST_GOES_ON + THIRD_IS_JOINED
+            + first_returns(-125))
+
+    def test_a_missing_file_is_told_by_the_completion(self) -> None:
+        path = self.path("missing")
+        self.assertEqual(
+            self.life(1, path),
+            FIRST_STARTS + SECOND_IS_MADE + FIRST_WAITS + SECOND_RUNS + begins("open")
+            + ends("open", "-2") + [f"> cannot open {path}: No such file or directory"]
+            + second_returns(-2) + FIRST_GOES_ON[1:] + second_is_joined(-2) + first_returns(-2))
+
+
+class Server:
+    """The echo server, from its first line of output to the end of the with block."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [os.path.join(BIN, "echo"), *arguments], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.watchdog = threading.Timer(SECONDS_MAX, self.process.kill)
+        self.address = ""
+
+    def __enter__(self) -> "Server":
+        self.watchdog.start()
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        prefix = "listening on "
+        if not line.startswith(prefix):
+            _, said = self.end()
+            raise AssertionError(f"no address: {line!r} {said!r}")
+        self.address = line[len(prefix):].rstrip("\n")
+        return self
+
+    def end(self) -> Tuple[int, str]:
+        """End it, and tell how and what it had said. Once it has ended, nothing more happens."""
+        self.watchdog.cancel()
+        if self.process.poll() is None:
+            self.process.kill()
+        _, said = self.process.communicate()
+        return self.process.returncode, said
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.stdout is not None and not self.process.stdout.closed:
+            self.end()
+
+    def connect(self) -> socket.socket:
+        host, port = self.address.rsplit(":", 1)
+        return socket.create_connection((host.strip("[]"), int(port)), timeout=SECONDS_MAX)
+
+
+def await_free(address: str) -> None:
+    """Until nobody listens there. The pending accept of a killed process keeps its listener open
+    until a worker of the kernel has taken the ring down, which is after the process has ended."""
+    host, port = address.rsplit(":", 1)
+    end = time.monotonic() + SECONDS_MAX
+    while True:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, int(port)))
+                return
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE or time.monotonic() > end:
+                    raise
+        os.sched_yield()
+
+
+def receive_all(connection: socket.socket) -> bytes:
+    parts = []
+    while True:
+        part = connection.recv(65536)
+        if not part:
+            return b"".join(parts)
+        parts.append(part)
+
+
+class Echo(ExampleTest):
+    def exchange(self, connection: socket.socket, content: bytes) -> None:
+        """Send from a thread while receiving, so that no side waits for room for ever."""
+
+        def send() -> None:
+            connection.sendall(content)
+            connection.shutdown(socket.SHUT_WR)
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        received = receive_all(connection)
+        sender.join()
+        self.assertTrue(received == content, "the bytes differ")
+
+    def test_fifty_connections_get_their_own_bytes_back(self) -> None:
+        source = random.Random(1)
+        contents = [source.randbytes(10000 + i) for i in range(50)]
+        with Server("127.0.0.1:0") as server:
+            self.assertRegex(server.address, r"^127\.0\.0\.1:[1-9]\d*$")
+            connections = [server.connect() for _ in contents]
+            try:
+                for connection, content in zip(connections, contents):
+                    connection.sendall(content)  # less than the buffers of the kernel hold
+                for connection, content in reversed(list(zip(connections, contents))):
+                    connection.shutdown(socket.SHUT_WR)
+                    self.assertTrue(receive_all(connection) == content, "the bytes differ")
+            finally:
+                for connection in connections:
+                    connection.close()
+            status, said = server.end()
+        self.assertEqual((status, said), (-signal.SIGKILL, ""))
+
+    def test_much_data_comes_back_unchanged(self) -> None:
+        with Server("127.0.0.1:0") as server, server.connect() as connection:
+            self.exchange(connection, random.Random(2).randbytes(8 << 20))
+
+    def test_ipv6_works(self) -> None:
+        try:
+            with socket.socket(socket.AF_INET6) as probe:
+                probe.bind(("::1", 0))
+        except OSError as error:
+            self.skipTest(f"no IPv6 loopback here: {error}")
+        with Server("[::1]:0") as server, server.connect() as connection:
+            self.assertRegex(server.address, r"^\[::1\]:[1-9]\d*$")
+            self.exchange(connection, b"over IPv6")
+
+    def test_a_client_that_resets_its_connection_harms_no_other(self) -> None:
+        with Server("127.0.0.1:0") as server, server.connect() as staying:
+            staying.sendall(b"a")
+            self.assertEqual(staying.recv(1), b"a")
+            for _ in range(10):
+                leaving = server.connect()
+                leaving.sendall(b"x" * 100000)
+                leaving.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                leaving.close()  # with a reset, whatever is on its way
+            self.exchange(staying, b"still here")
+
+    def test_a_second_server_on_a_port_says_that_it_is_in_use(self) -> None:
+        with Server("127.0.0.1:0") as server:
+            result = run("echo", server.address)
+            self.assert_ends(result, 1)
+            self.assertEqual(result.stderr, f"echo: cannot listen on {server.address}: "
+                                            "Address already in use\n")
+            self.assertEqual(result.stdout, "")
+            with server.connect() as connection:
+                self.exchange(connection, b"the first one works on")
+
+    def test_a_server_can_restart_on_its_port(self) -> None:
+        with Server("127.0.0.1:0") as server, server.connect() as connection:
+            address = server.address
+            connection.sendall(b"a")
+            self.assertEqual(connection.recv(1), b"a")
+            server.end()  # it closes first, so its end of the connection lingers
+            self.assertEqual(connection.recv(1), b"")
+        await_free(address)
+        with Server(address) as server, server.connect() as connection:
+            self.assertEqual(server.address, address)
+            self.exchange(connection, b"again")
+
+    def test_a_wrong_address_is_named(self) -> None:
+        for address in ("localhost:7", "127.0.0.1", "127.0.0.1:70000", "[::1]"):
+            with self.subTest(address=address):
+                result = run("echo", address)
+                self.assert_ends(result, 1)
+                self.assertIn(f'"{address}" cannot be read', result.stderr)
+                self.assertIn(f"echo: cannot listen on {address}", result.stderr)
+                self.assertEqual(result.stdout, "")
+
+    def test_an_address_of_another_machine_is_refused(self) -> None:
+        address = "192.0.2.1:0"  # TEST-NET-1 (RFC 5737): no machine has it
+        result = run("echo", address)
+        self.assert_ends(result, 1)
+        self.assertIn(f"cannot listen on {address}: Cannot assign requested address",
+                      result.stderr)
+
+    def test_a_wrong_cpu_is_named(self) -> None:
+        for cpus in ("99999", "first", "-1"):
+            with self.subTest(cpus=cpus):
+                result = run("echo", "--cpus", cpus, "127.0.0.1:0")
+                self.assert_ends(result, 1)
+                self.assertIn(cpus, result.stderr)
+                self.assertRegex(result.stderr, r"(?i)\bcpus?\b")
+                self.assertEqual(result.stdout, "")
+
+    def test_it_serves_when_pinned(self) -> None:
+        cpu = str(min(os.sched_getaffinity(0)))
+        with Server("--cpus", cpu, "127.0.0.1:0") as server, server.connect() as connection:
+            self.exchange(connection, b"pinned")
+
+
+class Copy(ExampleTest):
+    SIZES = (0, 1, 4095, 4096, 256 << 10, (256 << 10) + 1, 5 << 20)
+
+    def test_the_copy_has_the_same_bytes_and_permissions(self) -> None:
+        for size in self.SIZES:
+            with self.subTest(size=size):
+                content = random.Random(size).randbytes(size)
+                source = self.write("from", content)
+                os.chmod(source, 0o640)
+                target = self.path(f"to-{size}")
+                result = run("copy", source, target)
+                self.assert_ends(result, 0)
+                self.assertEqual(result.stdout, "")
+                self.assertIn("100.0 %", result.stderr)
+                self.assertTrue(self.read(f"to-{size}") == content, "the bytes differ")
+                self.assertEqual(os.stat(target).st_mode & 0o777, 0o640)
+                self.assertTrue(self.read("from") == content, "the source has changed")
+
+    def test_it_overwrites_only_with_force(self) -> None:
+        source = self.write("from", b"short")
+        target = self.write("to", b"what was there, and is longer")
+        result = run("copy", source, target)
+        self.assert_ends(result, 1)
+        self.assertEqual(result.stderr, f"copy: cannot overwrite without --force {target}: "
+                                        "File exists\n")
+        self.assertEqual(self.read("to"), b"what was there, and is longer")
+        self.assert_ends(run("copy", "--force", source, target), 0)
+        self.assertEqual(self.read("to"), b"short")
+
+    def test_a_missing_source_is_named_and_makes_no_target(self) -> None:
+        source = self.path("missing")
+        result = run("copy", source, self.path("to"))
+        self.assert_ends(result, 1)
+        self.assertEqual(result.stderr, f"copy: cannot open {source}: No such file or directory\n")
+        self.assertFalse(os.path.exists(self.path("to")))
+
+    def test_a_target_that_cannot_be_made_is_named(self) -> None:
+        source = self.write("from", b"bytes")
+        target = self.path(os.path.join("no", "such", "folder"))
+        result = run("copy", source, target)
+        self.assert_ends(result, 1)
+        self.assertEqual(result.stderr,
+                         f"copy: cannot create {target}: No such file or directory\n")
+
+
+def have_io_uring() -> bool:
+    result = run("hello")
+    if result.returncode != 0 and "io_uring" in result.stderr:
+        print("skipped: " + result.stderr, file=sys.stderr)
+        return False
+    return True
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> int:
+    global BIN
+    parser = argparse.ArgumentParser(description="Run the examples and check what they do.")
+    parser.add_argument("--bin", required=True, help="folder of the built examples")
+    options, rest = parser.parse_known_args(arguments)
+    BIN = os.path.abspath(options.bin)
+    os.umask(0o022)  # permissions of copies are compared
+    if not have_io_uring():
+        return 77
+    program = unittest.main(argv=[sys.argv[0], *rest], exit=False)
+    return 0 if program.result.wasSuccessful() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
