@@ -11,13 +11,16 @@
 #include "core/trace.h"
 #include "rt/timer.h"
 
+/* Whether the quota has room for one more run. */
+static inline bool may_run(struct rti_executor *executor)
+{
+    return RTI_LIKELY(--executor->run_credit >= 0) || rti_executor_renew_credit(executor);
+}
+
 /* The task to go on with, or NULL: the loop has to. */
 static inline struct rt_task *next_task(struct rti_executor *executor)
 {
-    if (RTI_UNLIKELY(--executor->run_credit < 0) && !rti_executor_renew_credit(executor)) {
-        return NULL;
-    }
-    return rti_taskq_pop(&executor->queue);
+    return may_run(executor) ? rti_taskq_pop(&executor->queue) : NULL;
 }
 
 /* Mark `task` as the one that runs (T1, T2), or none; the fiber to switch to. */
@@ -34,19 +37,16 @@ static inline struct rti_fiber *begin_run(struct rti_executor *executor, struct 
 
 static inline void suspend(struct rti_executor *executor, struct rt_task *task)
 {
-    struct rt_task *next;
+    struct rt_task *next = next_task(executor);
     struct rti_fiber *to;
 
     task->state &= ~(uint32_t)RTI_TASK_RUNNING;
-    if ((task->state & RTI_TASK_SCHEDULED) != 0) {
+    if ((task->state & RTI_TASK_SCHEDULED) != 0) { /* woken or yielding: behind all others */
         rti_trace(executor, RT_TRACE_SCHEDULE, task, NULL, NULL, 0);
         rti_taskq_push(task->queue, task);
     }
-    next = next_task(executor);
     to = begin_run(executor, next);
-    if (next != task) {
-        rti_fiber_switch(&task->fiber, to);
-    }
+    rti_fiber_switch(&task->fiber, to);
 }
 
 void rti_suspend(void)
