@@ -36,8 +36,8 @@ static int copy_chunk(struct copy *copy, char *buf, uint64_t offset, size_t byte
     size_t written = 0;
 
     while (have < bytes) {
-        const ssize_t n =
-            rt_file_read_at(copy->from, buf + have, bytes - have, offset + have, RT_NEVER);
+        const ssize_t n = rt_file_read_at(copy->from, buf + have, bytes - have, offset + have,
+                                          RT_NEVER);
 
         if (n <= 0) {
             return n < 0 ? (int)n : -EIO; /* the file became shorter while we read it */
@@ -45,8 +45,8 @@ static int copy_chunk(struct copy *copy, char *buf, uint64_t offset, size_t byte
         have += (size_t)n;
     }
     while (written < have) {
-        const ssize_t n =
-            rt_file_write_at(copy->to, buf + written, have - written, offset + written, RT_NEVER);
+        const ssize_t n = rt_file_write_at(copy->to, buf + written, have - written,
+                                           offset + written, RT_NEVER);
 
         if (n <= 0) {
             return n < 0 ? (int)n : -EIO;
@@ -128,6 +128,21 @@ static int complain(const char *what, const char *path, int r)
     return r;
 }
 
+/* Whether TO is FROM by another name: to empty it would lose what is to be copied. */
+static int is_same_file(struct copy *copy, const struct rt_file_stat *from)
+{
+    struct rt_file_stat stat;
+    struct rt_file *to;
+    int r = rt_file_open(&to, copy->to_path, O_WRONLY, 0, RT_NEVER);
+
+    if (r < 0) {
+        return 0; /* not there, or the real open will tell */
+    }
+    r = rt_file_stat(to, &stat, RT_NEVER);
+    (void)rt_file_close(to);
+    return r == 0 && stat.inode == from->inode && stat.device == from->device;
+}
+
 static int copy_opened(struct copy *copy)
 {
     struct rt_file_stat stat;
@@ -136,6 +151,9 @@ static int copy_opened(struct copy *copy)
 
     if (r < 0) {
         return complain("stat", copy->from_path, r);
+    }
+    if (copy->force && is_same_file(copy, &stat)) {
+        return complain("copy onto itself", copy->to_path, -EINVAL);
     }
     copy->size = stat.size_bytes;
     r = rt_file_open(&copy->to, copy->to_path, flags, stat.mode & 0777, RT_NEVER);

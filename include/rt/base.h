@@ -29,18 +29,16 @@
 #if defined(__GNUC__)
 #define RT_API __attribute__((visibility("default")))
 #define RT_MUST_CHECK __attribute__((warn_unused_result))
-#define RT_PRINTF(format, first) __attribute__((format(printf, format, first)))
 #else
 #define RT_API
 #define RT_MUST_CHECK
-#define RT_PRINTF(format, first)
 #endif
 
 /*
  * Where a function may be called, written in its prototype for the reader and
- * for the style check. RT_ANY_THREAD: anywhere. RT_ON_SHARD: inside a task, or
- * in a hook that the executor calls. RT_SUSPENDS: inside a task, and other
- * tasks may run before it returns.
+ * for the style check. RT_ANY_THREAD: anywhere. RT_ON_SHARD: inside a task.
+ * RT_SUSPENDS: inside a task, and other tasks may run before it returns.
+ * Hooks (trace, log) may call what RT_ANY_THREAD stands at, and nothing else.
  */
 #define RT_ANY_THREAD
 #define RT_ON_SHARD
@@ -63,8 +61,8 @@ typedef int64_t rt_time;
 /**
  * A text for a result of this library.
  *
- * @param result  any value that a function of this library returned; the sign
- *                does not matter.
+ * @param result  an error that a function of this library returned; the sign
+ *                does not matter. (A count makes no sense here.)
  * @return a constant string such as "deadline passed" or the C library's
  *         description; never NULL. Not to be freed.
  * \context{Any thread. Does not suspend.}

@@ -41,23 +41,24 @@ typedef void (*rt_log_fn)(void *arg, enum rt_log_level level, const char *text);
  * `size` set); a field of 0 or NULL means the default named beside it.
  */
 struct rt_config {
-    uint32_t size;            /* sizeof(struct rt_config) */
-    uint32_t tasks_max;       /* live tasks at most; 1..16777216; default 1048576 */
-    const char *cpus;         /* the CPU to pin the thread to, such as "0"; default: not pinned */
-    const char *name;         /* of the executor, shown in reports; default "shard" */
-    uint32_t ring_entries;    /* submission queue of the ring; 1..32768; default 256 */
-    uint32_t cq_entries;      /* completion queue; at least ring_entries; default 4096 */
-    uint32_t stack_bytes;     /* default size of a task's stack: 16, 64 or 256 KiB; default 64 */
-    uint32_t log_level;       /* enum rt_log_level; default RT_LOG_WARNING */
-    uint32_t io_workers;      /* kernel threads for I/O that the ring cannot do itself; 8 */
-    uint32_t reserved;        /* 0 */
-    rt_time task_quota;       /* tasks run so long before I/O and timers are looked at; 0.5 ms */
-    rt_time stop_timeout;     /* tasks may live so long after the first has returned; 30 s */
-    const char *disable;      /* optional features to go without, as RT_DISABLE; default: none */
-    rt_log_fn log;            /* default: to standard error */
-    void *log_arg;            /* given to log */
-    rt_trace_fn trace;        /* see rt/trace.h; default: none */
-    void *trace_arg;          /* given to trace */
+    uint32_t size;         /* sizeof(struct rt_config) */
+    uint32_t tasks_max;    /* live tasks at most; 1..16777216; default 1048576 */
+    const char *cpus;      /* the CPU to pin the thread to, such as "0"; default: not pinned */
+    const char *name;      /* of the executor, shown in reports; default "shard" */
+    uint32_t ring_entries; /* submission queue of the ring; 1..32768; default 256 */
+    uint32_t cq_entries;   /* completion queue; 1..65536, raised to ring_entries; default 4096 */
+    uint32_t stack_bytes;  /* of a task's stack, rounded up to 16, 64 or 256 KiB; default 64 */
+    uint32_t log_level;    /* enum rt_log_level; default RT_LOG_WARNING */
+    uint32_t io_workers;   /* kernel threads for I/O that the ring cannot do itself; 8 */
+    uint32_t reserved;     /* 0 */
+    rt_time task_quota;    /* tasks run so long before I/O and timers are looked at; 0.5 ms */
+    rt_time stop_timeout;  /* tasks may live so long after the first has returned; 30 s. One
+                                 that never waits nor yields is not noticed */
+    const char *disable;   /* optional features to go without, as RT_DISABLE; default: none */
+    rt_log_fn log;         /* default: to standard error */
+    void *log_arg;         /* given to log */
+    rt_trace_fn trace;     /* see rt/trace.h; default: none */
+    void *trace_arg;       /* given to trace */
 };
 
 #define RT_CONFIG_INIT \
@@ -67,8 +68,15 @@ struct rt_config {
 /**
  * Run first(arg) as the first task of a new executor on this thread.
  *
- * While it runs, the thread is pinned if config.cpus says so and has an
- * alternate signal stack; both are as before afterwards. When `first` has
+ * While it runs, the thread is pinned if config.cpus says so, has an alternate
+ * signal stack and a timer slack of 1 ns, and the process has handlers of SIGSEGV
+ * and SIGBUS that name a task whose stack overflowed and pass everything else on;
+ * all is as before afterwards. What tasks opened and did not close stays open.
+ *
+ * The ring takes locked memory of the user (84 KiB as it comes) if the process
+ * has no CAP_IPC_LOCK, so RLIMIT_MEMLOCK bounds how many a user can have.
+ *
+ * When `first` has
  * returned, the tasks that still live are cancelled, and the call returns when
  * none lives. If some live on after config.stop_timeout, they are printed and
  * the process aborts.
@@ -79,9 +87,10 @@ struct rt_config {
  *
  * @param config  read before `first` starts; the strings must stay valid. NULL = defaults.
  * @return what `first` returned; or, before `first` was started, an error whose
- *         text went to config.log: -EINVAL (a wrong value in config), -E2BIG (config
- *         of a newer library), -EBUSY (this thread runs an executor), -ENOMEM, -EMFILE,
- *         -EPERM, -ENOSYS or -EOPNOTSUPP (no io_uring, or one older than Linux 6.1).
+ *         text went to config.log: -EINVAL (a wrong value in config or in RT_DISABLE),
+ *         -E2BIG (config of a newer library), -EBUSY (this thread runs an executor),
+ *         -ENOMEM, -EMFILE, -EPERM (no io_uring, or called on an alternate signal
+ *         stack), -ENOSYS or -EOPNOTSUPP (no io_uring, or one older than Linux 6.1).
  * \context{Any thread that runs no executor.}
  */
 RT_API RT_ANY_THREAD

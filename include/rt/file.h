@@ -13,7 +13,8 @@
  *
  * Opened with O_DIRECT, a file is read and written past the page cache;
  * buffers, offsets and lengths must then be aligned as the device wants it
- * (a multiple of rt_file_stat.block_bytes does), else -EINVAL.
+ * (a multiple of rt_file_stat.block_bytes does); else the kernel answers -EINVAL
+ * wherever it has to go to the device.
  *
  * A buffer belongs to the kernel until the call returns, also when its
  * deadline passed or the task was cancelled: an operation that the device has

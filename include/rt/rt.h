@@ -10,12 +10,12 @@
 #include "rt/base.h"
 #include "rt/version.h"
 
-#include "rt/timer.h"
-#include "rt/task.h"
-#include "rt/group.h"
-#include "rt/trace.h"
 #include "rt/executor.h"
 #include "rt/file.h"
+#include "rt/group.h"
+#include "rt/task.h"
 #include "rt/tcp.h"
+#include "rt/timer.h"
+#include "rt/trace.h"
 
 #endif /* RT_RT_H */

@@ -23,7 +23,9 @@
  * Cancel is a request and stays. The task's current wait ends with its result
  * if the event had already happened, else with -ECANCELED; every later wait
  * ends with -ECANCELED at once. Calls that only give something back (closing a
- * file or a connection, leaving a group) still do their work.
+ * file or a connection, leaving a group) still do their work. A cancelled task
+ * cannot wait for its children by rt_join(): where they use its memory, make
+ * them in a group, which can be left in a cancelled task too.
  */
 #ifndef RT_TASK_H
 #define RT_TASK_H
@@ -66,7 +68,8 @@ int rt_spawn(struct rt_task **out, rt_task_fn fn, void *arg);
  * As rt_spawn(), with a stack size or a name.
  *
  * @param options  read before the call returns; NULL = all defaults.
- * @return as rt_spawn(); -EINVAL for a stack above 256 KiB.
+ * @return as rt_spawn(); -EINVAL for a stack above 256 KiB; -E2BIG for options of a
+ *         newer library that ask for what this one does not know.
  * \context{In a task. Does not suspend.}
  */
 RT_API RT_MUST_CHECK RT_ON_SHARD

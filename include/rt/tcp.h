@@ -3,7 +3,8 @@
  * TCP: listeners and streams, over IPv4 and IPv6.
  *
  * An address is numeric text, "127.0.0.1:7000" or "[::1]:7000"; the host may
- * be left out (":7000" is every address, IPv6 and IPv4), and port 0 lets the
+ * be left out (":7000" is every address, IPv6 and IPv4, through one IPv6 socket;
+ * without IPv6 say "0.0.0.0:7000"), and port 0 lets the
  * kernel choose. Names are not looked up: that would block the shard.
  *
  *     struct rt_tcp_listener *listener;
@@ -33,12 +34,12 @@ struct rt_tcp_stream;
 
 /** Options of sockets; start from RT_TCP_OPTIONS_INIT. A field of 0 means the default. */
 struct rt_tcp_options {
-    uint32_t size;                /* sizeof(struct rt_tcp_options) */
-    uint32_t backlog;             /* connections that wait to be accepted; default 4096 */
-    uint32_t delay;               /* 1: gather small writes (no TCP_NODELAY) */
+    uint32_t size;                 /* sizeof(struct rt_tcp_options) */
+    uint32_t backlog;              /* connections that wait to be accepted; default 4096 */
+    uint32_t delay;                /* 1: gather small writes (no TCP_NODELAY) */
     uint32_t receive_buffer_bytes; /* SO_RCVBUF; default: the kernel's */
-    uint32_t send_buffer_bytes;   /* SO_SNDBUF; default: the kernel's */
-    uint32_t reserved;            /* 0 */
+    uint32_t send_buffer_bytes;    /* SO_SNDBUF; default: the kernel's */
+    uint32_t reserved;             /* 0 */
 };
 
 #define RT_TCP_OPTIONS_INIT { (uint32_t)sizeof(struct rt_tcp_options), 0, 0, 0, 0, 0 }
@@ -52,7 +53,8 @@ struct rt_tcp_options {
  * @param out      gets the listener, on success only; the caller closes it.
  * @param address  "HOST:PORT", numeric.
  * @param options  NULL = defaults; inherited by the accepted streams.
- * @return 0; -EINVAL for an address that cannot be read (a text says why);
+ * @return 0; -EINVAL for an address or options that cannot be read, -E2BIG for options
+ *         of a newer library (a text says why); -EAFNOSUPPORT (no IPv6 here);
  *         -EADDRINUSE; -EACCES (port below 1024); -EADDRNOTAVAIL (no such host
  *         address here); -EMFILE; or another error of socket, bind or listen.
  * \context{In a task. Does not suspend.}
@@ -167,7 +169,9 @@ int rt_tcp_peer_address(const struct rt_tcp_stream *stream, char *text, size_t b
 /**
  * Close the connection and free the stream. Works in a cancelled task too.
  *
- * Another task's receive or send on it ends with -EPIPE first.
+ * Another task's receive or send on it ends first: with -EPIPE, or with its
+ * result if that had already come. Calls that come later get -EPIPE, as long as
+ * the close goes on; after it the stream is gone.
  *
  * @param stream  NULL does nothing.
  * \context{In a task of the stream's shard. Suspends.}

@@ -39,10 +39,10 @@ enum rt_trace_kind {
 
 /** One step. Valid during the call of the hook only. */
 struct rt_trace_event {
-    rt_time time;           /* rt_now() at the step */
-    uint32_t kind;          /* enum rt_trace_kind */
-    uint32_t task;          /* number of the task it is about, or RT_TRACE_NO_TASK */
-    uint32_t other;         /* the other task, or RT_TRACE_NO_TASK */
+    rt_time time;   /* rt_now() at the step */
+    uint32_t kind;  /* enum rt_trace_kind */
+    uint32_t task;  /* number of the task it is about, or RT_TRACE_NO_TASK */
+    uint32_t other; /* the other task, or RT_TRACE_NO_TASK */
     uint32_t reserved;
     const char *task_name;  /* NULL = none */
     const char *other_name; /* NULL = none */
@@ -50,7 +50,10 @@ struct rt_trace_event {
     int64_t value;
 };
 
-/** Called on the shard, between and inside tasks; must not suspend nor call the executor. */
+/**
+ * The hook. Called on the shard as things happen, often on the stack of a task,
+ * which may have 16 KiB only; must not call the executor.
+ */
 typedef void (*rt_trace_fn)(void *arg, const struct rt_trace_event *event);
 
 /**

@@ -13,9 +13,8 @@ struct rti_log {
 
 #define RTI_LOG_BYTES_MAX 512 /* a longer line is cut */
 
-__attribute__((format(printf, 3, 4))) void rti_log(const struct rti_log *log,
-                                                   enum rt_log_level level, const char *format,
-                                                   ...);
+__attribute__((format(printf, 3, 4))) void
+rti_log(const struct rti_log *log, enum rt_log_level level, const char *format, ...);
 
 /* The log that is used when the user gave none: lines go to standard error. */
 void rti_log_to_stderr(void *arg, enum rt_log_level level, const char *text);

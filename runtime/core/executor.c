@@ -96,8 +96,7 @@ static void flush(struct rti_executor *executor)
     trim_stacks(executor);
     rti_trace(executor, RT_TRACE_SLEEP, NULL, NULL, NULL, limit);
     rti_reactor_sleep(&executor->reactor, limit);
-    rti_trace(executor, RT_TRACE_AWAKE, NULL, NULL, NULL,
-              rti_uring_ready(&executor->reactor.ring));
+    rti_trace(executor, RT_TRACE_AWAKE, NULL, NULL, NULL, rti_uring_ready(&executor->reactor.ring));
 }
 
 static void check_stop(const struct rti_executor *executor, rt_time now)
@@ -237,8 +236,7 @@ static bool describe_overflow(void *arg, void *address, char *text, size_t bytes
     }
     snprintf(text, bytes, "task %u '%s' (%zu KiB stack)", task->index,
              task->name != NULL ? task->name : "",
-             ((size_t)((char *)rti_stack_top(stack) - (char *)rti_stack_low(stack)) +
-              1023) / 1024);
+             ((size_t)((char *)rti_stack_top(stack) - (char *)rti_stack_low(stack)) + 1023) / 1024);
     return true;
 }
 
@@ -401,8 +399,9 @@ static int refuse_second(const struct rt_config *config)
     struct rti_log log;
 
     (void)rti_config_read(&complete, &log, config);
-    rti_log(&log, RT_LOG_ERROR, "this thread runs an executor already ('%s'): rt_run() was called "
-                                "from one of its tasks",
+    rti_log(&log, RT_LOG_ERROR,
+            "this thread runs an executor already ('%s'): rt_run() was called "
+            "from one of its tasks",
             rti_current->config.name);
     return -EBUSY;
 }

@@ -36,14 +36,14 @@
 #define RTI_RUNS_PER_CLOCK 16
 
 struct rti_executor {
-    struct rt_task *running;  /* E2 */
-    struct rti_taskq queue;   /* the default queue, and for now the only one */
-    int32_t run_credit;       /* task runs until the clock is looked at */
-    bool stopping;            /* the first task has returned */
-    uint64_t slice_end;       /* ticks at which the quota of this turn is used */
-    rt_time turn_time;        /* the clock at the start of this turn */
+    struct rt_task *running; /* E2 */
+    struct rti_taskq queue;  /* the default queue, and for now the only one */
+    int32_t run_credit;      /* task runs until the clock is looked at */
+    bool stopping;           /* the first task has returned */
+    uint64_t slice_end;      /* ticks at which the quota of this turn is used */
+    rt_time turn_time;       /* the clock at the start of this turn */
     rt_trace_fn trace;
-    struct rti_fiber loop;    /* the flow of rt_run() itself */
+    struct rti_fiber loop; /* the flow of rt_run() itself */
     struct rti_task_table tasks;
     struct rti_stack_pool *stacks;
     enum rti_stack_class stack_class; /* of tasks that name none */
@@ -58,8 +58,8 @@ struct rti_executor {
     struct rt_task *first;
     rt_time stop_deadline; /* valid when stopping */
     struct rti_ticks ticks;
-    uint64_t quota_ticks;  /* config.task_quota */
-    rt_time start_time;    /* no meant deadline lies before it, but for 0 */
+    uint64_t quota_ticks; /* config.task_quota */
+    rt_time start_time;   /* no meant deadline lies before it, but for 0 */
     uint64_t turns;
     uint64_t spawns;
     uint64_t spawns_refused;

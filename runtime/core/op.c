@@ -61,8 +61,8 @@ void rti_op_drop(struct io_uring_sqe *sqe)
     io_uring_sqe_set_data64(sqe, RTI_OP_IGNORED);
 }
 
-static int begin(struct rti_op *op, const struct rti_wait_kind *kind, bool exempt,
-                 rt_time deadline, struct io_uring_sqe **sqe)
+static int begin(struct rti_op *op, const struct rti_wait_kind *kind, bool exempt, rt_time deadline,
+                 struct io_uring_sqe **sqe)
 {
     struct rti_reactor *reactor = &rti_current->reactor;
 

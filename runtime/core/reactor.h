@@ -31,11 +31,11 @@ struct rti_reactor {
     struct rti_uring ring;
     struct rti_list room_waiters; /* tasks that wait for a free entry, first come first served */
     struct rti_list cancels;      /* operations whose cancel found no free entry */
-    uint32_t room_granted; /* entries promised to tasks that waited and have not run yet */
+    uint32_t room_granted;        /* entries promised to tasks that waited and have not run yet */
     uint32_t in_flight;
-    uint16_t generation;       /* of the next operation; never 0 */
-    uint64_t flushed_at;       /* ticks: about when entries were submitted last */
-    uint64_t flush_ticks;      /* RTI_FLUSH_AFTER */
+    uint16_t generation;  /* of the next operation; never 0 */
+    uint64_t flushed_at;  /* ticks: about when entries were submitted last */
+    uint64_t flush_ticks; /* RTI_FLUSH_AFTER */
     uint64_t completions;
     uint64_t stale;
     uint64_t overflows;

@@ -53,13 +53,13 @@ struct rt_task {
     uint32_t state;      /* enum rti_task_state */
     uint32_t generation; /* rises each time the slot is freed */
     struct rti_fiber fiber;
-    struct rti_taskq *queue;     /* that the task belongs to */
-    struct rti_waiter *waiter;   /* what it waits for, or NULL */
-    struct rti_waiter *awaiter;  /* who joins it, or NULL */
+    struct rti_taskq *queue;    /* that the task belongs to */
+    struct rti_waiter *waiter;  /* what it waits for, or NULL */
+    struct rti_waiter *awaiter; /* who joins it, or NULL */
     struct rti_executor *executor;
-    struct rti_stack *stack;     /* NULL once COMPLETED */
-    uint32_t index;              /* in the table; never changes */
-    int32_t result;              /* valid when COMPLETED */
+    struct rti_stack *stack; /* NULL once COMPLETED */
+    uint32_t index;          /* in the table; never changes */
+    int32_t result;          /* valid when COMPLETED */
 
     rt_task_fn fn;
     void *arg;

@@ -16,9 +16,9 @@
 
 struct rti_taskq {
     struct rt_task **ring;
-    uint32_t mask; /* entries - 1 */
-    uint32_t head; /* next to pop; runs free */
-    uint32_t tail; /* next to push; runs free */
+    uint32_t mask;    /* entries - 1 */
+    uint32_t head;    /* next to pop; runs free */
+    uint32_t tail;    /* next to push; runs free */
     uint32_t members; /* tasks that belong to the queue; at most mask + 1 */
     const char *name;
     uint64_t runs; /* tasks popped, ever */

@@ -39,9 +39,9 @@ struct rti_timer {
 };
 
 struct rti_wheel {
-    uint64_t tick;                        /* the tick that the wheel stands at */
-    uint64_t occupied[RTI_WHEEL_LEVELS];  /* W3 */
-    uint32_t armed;                       /* timers in the wheel */
+    uint64_t tick;                       /* the tick that the wheel stands at */
+    uint64_t occupied[RTI_WHEEL_LEVELS]; /* W3 */
+    uint32_t armed;                      /* timers in the wheel */
     struct rti_list slots[RTI_WHEEL_LEVELS][RTI_WHEEL_SLOTS];
 };
 

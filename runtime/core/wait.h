@@ -49,9 +49,9 @@ struct rti_waiter {
     struct rt_task *task; /* who waits */
     const struct rti_wait_kind *kind;
     const struct rt_task *target; /* the task that is joined, or NULL; for traces and dumps */
-    struct rti_timer timer; /* armed while the task waits, if there is a deadline */
-    int32_t result;         /* valid when done */
-    int16_t reason;         /* 0, or why the wait was aborted */
+    struct rti_timer timer;       /* armed while the task waits, if there is a deadline */
+    int32_t result;               /* valid when done */
+    int16_t reason;               /* 0, or why the wait was aborted */
     bool done;
     bool exempt; /* from cancel: this call only gives something back */
 };

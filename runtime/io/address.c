@@ -111,8 +111,7 @@ int rti_address_format(const struct rti_address *address, char *text, size_t byt
         if (scope != 0) {
             snprintf(suffix, sizeof(suffix), "%%%u", scope);
         }
-        n = snprintf(text, bytes, "[%s%s]:%u", host, suffix,
-                     ntohs(address->socket.v6.sin6_port));
+        n = snprintf(text, bytes, "[%s%s]:%u", host, suffix, ntohs(address->socket.v6.sin6_port));
     }
     return n >= 0 && (size_t)n < bytes ? 0 : -ENOSPC;
 }

@@ -105,8 +105,8 @@ static int apply_options(int fd, const struct rt_tcp_options *options)
 /* A socket for the address with the options set, or -errno. */
 static int make_socket(const struct rti_address *address, const struct rt_tcp_options *options)
 {
-    const int fd =
-        rti_sys_socket(address->socket.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+    const int fd = rti_sys_socket(address->socket.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC,
+                                  IPPROTO_TCP);
     int r;
 
     if (fd < 0) {

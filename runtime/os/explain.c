@@ -77,8 +77,9 @@ static void explain_descriptors(const struct rti_log *log, int error)
 
     (void)getrlimit(RLIMIT_NOFILE, &limit);
     if (error == -ENFILE) {
-        rti_log(log, RT_LOG_ERROR, "no file descriptor is free on this machine (ENFILE); raise "
-                                   "the sysctl fs.file-max");
+        rti_log(log, RT_LOG_ERROR,
+                "no file descriptor is free on this machine (ENFILE); raise "
+                "the sysctl fs.file-max");
         return;
     }
     rti_log(log, RT_LOG_ERROR,

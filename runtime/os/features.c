@@ -60,8 +60,8 @@ void rti_features_format(uint32_t set, char *text, size_t bytes)
     snprintf(text, bytes, "none");
     for (size_t i = 0; i + 1 < FEATURE_COUNT && used < bytes; i++) {
         if ((set & features[i].bits) != 0) {
-            const int n =
-                snprintf(text + used, bytes - used, "%s%s", used > 0 ? " " : "", features[i].name);
+            const int n = snprintf(text + used, bytes - used, "%s%s", used > 0 ? " " : "",
+                                   features[i].name);
 
             used += (size_t)n;
         }

@@ -2,10 +2,6 @@
 /* System calls: see sys.h. Nothing but the calls, so that nothing here needs a test of its own. */
 #include "os/sys.h"
 
-#if defined(__x86_64__)
-#include <cpuid.h>
-#include <x86intrin.h>
-#endif
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +9,8 @@
 #include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "os/cycles.h"
 
 /* The convention of the C library to ours. */
 static int result_of(int r)
@@ -28,33 +26,15 @@ rt_time rti_sys_now(void)
     return (rt_time)now.tv_sec * RT_SECONDS(1) + now.tv_nsec;
 }
 
-#if defined(__x86_64__)
-/* CPUID 80000007h, EDX bit 8: the counter runs at one rate in all power states. */
-static bool counter_is_invariant(void)
-{
-    unsigned a;
-    unsigned b;
-    unsigned c;
-    unsigned d;
-
-    return __get_cpuid(0x80000007u, &a, &b, &c, &d) != 0 && (d & (1u << 8)) != 0;
-}
-
 uint64_t rti_sys_ticks(void)
 {
     static _Thread_local int8_t invariant; /* 0: not yet asked, else 1 or -1 */
 
     if (invariant == 0) {
-        invariant = counter_is_invariant() ? 1 : -1;
+        invariant = rti_cycles_are_invariant() ? 1 : -1;
     }
-    return invariant > 0 ? __rdtsc() : (uint64_t)rti_sys_now();
+    return invariant > 0 ? rti_cycles() : (uint64_t)rti_sys_now();
 }
-#else
-uint64_t rti_sys_ticks(void)
-{
-    return (uint64_t)rti_sys_now();
-}
-#endif
 
 void rti_sys_pause(rt_time duration)
 {

@@ -47,9 +47,8 @@ static int pin(struct rti_thread *thread, const char *cpus, const struct rti_log
     }
     CPU_ZERO(&wanted);
     CPU_SET((size_t)cpu, &wanted);
-    r = CPU_ISSET((size_t)cpu, &thread->old_affinity)
-            ? rti_sys_setaffinity(sizeof(wanted), &wanted)
-            : -EINVAL;
+    r = CPU_ISSET((size_t)cpu, &thread->old_affinity) ? rti_sys_setaffinity(sizeof(wanted), &wanted)
+                                                      : -EINVAL;
     if (r < 0) {
         rti_log(log, RT_LOG_ERROR,
                 "CPU %d is not one of the %d that this process may use (see taskset -p or "

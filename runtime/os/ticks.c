@@ -9,9 +9,9 @@
 
 void rti_ticks_init(struct rti_ticks *ticks)
 {
-    *ticks = (struct rti_ticks){
-        .start_ticks = rti_sys_ticks(), .start = rti_sys_now(), .per_ns = 1.0
-    };
+    *ticks = (struct rti_ticks){ .start_ticks = rti_sys_ticks(),
+                                 .start = rti_sys_now(),
+                                 .per_ns = 1.0 };
 }
 
 void rti_ticks_calibrate(struct rti_ticks *ticks, rt_time now, uint64_t at)

@@ -27,8 +27,8 @@
 struct rti_uring_config {
     uint32_t sq_entries;
     uint32_t cq_entries;
-    uint32_t disabled;   /* features not to use (enum rti_feature) */
-    uint32_t io_workers; /* of either kind; see IORING_REGISTER_IOWQ_MAX_WORKERS */
+    uint32_t disabled;            /* features not to use (enum rti_feature) */
+    uint32_t io_workers;          /* of either kind; see IORING_REGISTER_IOWQ_MAX_WORKERS */
     const cpu_set_t *worker_cpus; /* where workers may run; NULL = where this thread may */
 };
 
@@ -113,8 +113,7 @@ static inline uint32_t rti_uring_ready(const struct rti_uring *ring)
 }
 
 /* Completion number `index` of those ready. */
-static inline const struct io_uring_cqe *rti_uring_cqe(const struct rti_uring *ring,
-                                                       uint32_t index)
+static inline const struct io_uring_cqe *rti_uring_cqe(const struct rti_uring *ring, uint32_t index)
 {
     return &ring->cqes[(*ring->cq_kernel_head + index) & ring->cq_mask];
 }

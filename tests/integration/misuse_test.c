@@ -14,10 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/compiler.h" /* RTI_ASAN, RTI_TSAN */
+#include "base/assert.h" /* RTI_DEBUG, RTI_ASAN, RTI_TSAN */
 #include "rt/rt.h"
 
 #define CHILD_SECONDS_MAX 30
@@ -486,6 +487,80 @@ static void a_stack_overflow_names_the_task_and_is_a_segmentation_fault(void **s
     assert_death(&death, SIGSEGV, texts);
 }
 
+/* A file that is in use, a group that waits for itself, a length of time as a deadline */
+
+static struct rt_file *fifo;
+
+static int read_fifo(void *arg)
+{
+    char byte;
+
+    (void)arg;
+    return (int)rt_file_read_at(fifo, &byte, 1, 0, RT_NEVER);
+}
+
+/* A FIFO that nobody writes to: the read goes on as long as it takes. */
+static int close_a_file_in_use(void *arg)
+{
+    char path[] = "/tmp/shardrt-misuse-XXXXXX";
+
+    (void)arg;
+    if (mkdtemp(path) == NULL || chdir(path) < 0 || mkfifo("fifo", 0600) < 0 ||
+        rt_file_open(&fifo, "fifo", O_RDWR, 0, RT_NEVER) < 0) {
+        fputs("cannot make a FIFO\n", stderr);
+        _exit(EXIT_FAILURE);
+    }
+    (void)unlink("fifo");
+    (void)rmdir(path);
+    start(NULL, read_fifo);
+    return rt_file_close(fifo);
+}
+
+static void a_close_of_a_file_in_use_aborts(void **state)
+{
+    (void)state;
+    assert_misuse(close_a_file_in_use, "rt_file_close()", "another task is using the file");
+}
+
+static struct rt_group group = RT_GROUP_INIT;
+
+static int wait_for_own_group(void *arg)
+{
+    (void)arg;
+    return rt_group_wait(&group, RT_NEVER);
+}
+
+static int leave_with_a_member_inside(void *arg)
+{
+    (void)arg;
+    if (rt_group_spawn(&group, wait_for_own_group, NULL) < 0) {
+        _exit(EXIT_FAILURE);
+    }
+    rt_yield();
+    return 0;
+}
+
+static void a_member_that_waits_for_its_own_group_aborts(void **state)
+{
+    (void)state;
+    assert_misuse(leave_with_a_member_inside, "waits for its own group", "task 1");
+}
+
+static int sleep_for_a_length(void *arg)
+{
+    (void)arg;
+    return rt_sleep_until(RT_MILLISECONDS(1)); /* meant: rt_in(RT_MILLISECONDS(1)) */
+}
+
+static void a_length_of_time_as_a_deadline_aborts_in_debug_builds(void **state)
+{
+    (void)state;
+    if (!RTI_DEBUG) {
+        skip();
+    }
+    assert_misuse(sleep_for_a_length, "before the start of the executor", "rt_in(");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -503,6 +578,9 @@ int main(void)
         cmocka_unit_test(the_use_of_a_stream_of_another_shard_aborts),
         cmocka_unit_test(a_cancel_from_another_thread_aborts),
         cmocka_unit_test(a_task_that_outlives_the_stop_timeout_is_named),
+        cmocka_unit_test(a_close_of_a_file_in_use_aborts),
+        cmocka_unit_test(a_member_that_waits_for_its_own_group_aborts),
+        cmocka_unit_test(a_length_of_time_as_a_deadline_aborts_in_debug_builds),
         cmocka_unit_test(a_stack_overflow_names_the_task_and_is_a_segmentation_fault),
     };
     const int r = rt_run(NULL, return_at_once, NULL);
