@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CHUNK_BYTES (256u * 1024)
+#define CHUNK_BYTES ((size_t)256 * 1024)
 #define COPIERS     8
 
 struct copy {
@@ -68,7 +68,7 @@ static int copier(void *arg)
         const uint64_t left = copy->size - offset;
 
         copy->next += CHUNK_BYTES;
-        r = copy_chunk(copy, buf, offset, left < CHUNK_BYTES ? (size_t)left : CHUNK_BYTES);
+        r = copy_chunk(copy, buf, offset, left < CHUNK_BYTES ? left : CHUNK_BYTES);
     }
     if (r < 0) {
         copy->next = copy->size; /* the other copiers stop too */

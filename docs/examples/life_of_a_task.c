@@ -104,7 +104,7 @@ static int first(void *arg)
     struct rt_spawn_options spawn = RT_SPAWN_OPTIONS_INIT;
     struct rt_task *second;
     struct rt_task *third = NULL;
-    int result;
+    int result = 0;
     int r;
 
     spawn.name = "second";

@@ -226,7 +226,7 @@ int rti_task_spawn(struct rti_executor *executor, struct rt_task **out, rt_task_
     if (r == 0) {
         r = executor->stopping ? -ESHUTDOWN : reserve(executor, stack_bytes, &task);
     }
-    if (RTI_UNLIKELY(r < 0)) {
+    if (RTI_UNLIKELY(r != 0)) {
         executor->spawns_refused++;
         return r;
     }

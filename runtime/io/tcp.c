@@ -149,9 +149,10 @@ int rt_tcp_listen(struct rt_tcp_listener **out, const char *address,
     struct rti_address parsed;
     int r = rti_address_parse(&parsed, address, &executor->log);
 
-    if (r == 0) {
-        r = read_options(&complete, options, &executor->log);
+    if (r < 0) {
+        return r;
     }
+    r = read_options(&complete, options, &executor->log);
     if (r < 0) {
         return r;
     }
@@ -327,9 +328,10 @@ int rt_tcp_connect(struct rt_tcp_stream **out, const char *address,
     struct rti_address parsed;
     int r = rti_address_parse(&parsed, address, &executor->log);
 
-    if (r == 0) {
-        r = read_options(&complete, options, &executor->log);
+    if (r < 0) {
+        return r;
     }
+    r = read_options(&complete, options, &executor->log);
     if (r < 0) {
         return r;
     }

@@ -234,7 +234,7 @@ static int echo_for_ever(void *arg)
     ssize_t n;
 
     while ((n = rt_tcp_recv(arg, buf, sizeof(buf), RT_NEVER)) > 0) {
-        n = rt_tcp_send_all(arg, buf, (size_t)n, NULL, RT_NEVER);
+        T_CHECK(rt_tcp_send_all(arg, buf, (size_t)n, NULL, RT_NEVER) == n);
     }
     rt_tcp_close(arg);
     return (int)n;

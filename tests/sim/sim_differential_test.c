@@ -130,7 +130,7 @@ static void step_stat(struct program *program)
     unsigned slot = (unsigned)draw(program, SLOTS);
     bool by_path = draw(program, 2) == 0;
     struct io_uring_sqe *sqe;
-    struct statx stat;
+    struct statx stat = { 0 };
     int32_t result;
 
     choose_path(program);

@@ -41,7 +41,7 @@ static inline uint64_t rand_next(struct rand_state *rand)
 /* A number in 0..limit-1; limit > 0. The bias of the modulo does not matter here. */
 static inline uint64_t rand_below(struct rand_state *rand, uint64_t limit)
 {
-    return rand_next(rand) % limit;
+    return limit > 0 ? rand_next(rand) % limit : 0;
 }
 
 /* A number in low..high, both included. */
