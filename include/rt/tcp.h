@@ -84,7 +84,7 @@ int rt_tcp_listener_address(const struct rt_tcp_listener *listener, char *text, 
  *
  * @param out  gets the stream, on success only; the caller closes it.
  * @return 0; -ETIME; -ECANCELED when the task was cancelled: no connection is lost
- *         then; or an error of accept(2).
+ *         then; -EPIPE when the listener is being closed; or an error of accept(2).
  * \context{In a task of the listener's shard, one at a time. Suspends.}
  */
 RT_API RT_MUST_CHECK RT_SUSPENDS

@@ -49,7 +49,7 @@
  * kernels; programs built for shadow stacks need their `ret`, and sanitizers know no other way.
  */
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && !defined(__CET__) && \
-    !RTI_ASAN && !RTI_TSAN
+    !defined(__code_model_large__) && !RTI_ASAN && !RTI_TSAN
 #define RTI_RETURNS_AFTER_SWITCH __attribute__((function_return("thunk-extern")))
 #else
 #define RTI_RETURNS_AFTER_SWITCH

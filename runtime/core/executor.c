@@ -40,10 +40,7 @@ static void expire_timers(struct rti_executor *executor, rt_time now)
     struct rti_timer *timer;
 
     while ((timer = rti_wheel_expire(&executor->wheel, now)) != NULL) {
-        struct rti_waiter *waiter = RTI_CONTAINER_OF(timer, struct rti_waiter, timer);
-
-        rti_trace(executor, RT_TRACE_TIMEOUT, waiter->task, NULL, waiter->kind->name, 0);
-        rti_waiter_abort(waiter, -ETIME);
+        rti_waiter_expire(RTI_CONTAINER_OF(timer, struct rti_waiter, timer));
     }
 }
 
@@ -119,7 +116,7 @@ static void begin_slice(struct rti_executor *executor, rt_time now)
         executor->quota_ticks = rti_ticks_of(&executor->ticks, executor->config.task_quota);
         executor->reactor.flush_ticks = rti_ticks_of(&executor->ticks, RTI_FLUSH_AFTER);
     }
-    executor->slice_end = at + executor->quota_ticks;
+    executor->slice_begin = at;
     executor->run_credit = RTI_RUNS_PER_CLOCK;
     executor->reactor.flushed_at = at;
 }
@@ -143,8 +140,8 @@ bool rti_executor_renew_credit(struct rti_executor *executor)
     const uint64_t at = rti_sys_ticks();
 
     rti_reactor_flush_if_due(&executor->reactor, at);
-    if (at >= executor->slice_end) {
-        executor->run_credit = 0; /* the next one looks again */
+    if (at - executor->slice_begin >= executor->quota_ticks) { /* also if the counter fell back */
+        executor->run_credit = 0;                              /* the next one looks again */
         return false;
     }
     executor->run_credit = RTI_RUNS_PER_CLOCK - 1;

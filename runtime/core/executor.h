@@ -40,7 +40,7 @@ struct rti_executor {
     struct rti_taskq queue;  /* the default queue, and for now the only one */
     int32_t run_credit;      /* task runs until the clock is looked at */
     bool stopping;           /* the first task has returned */
-    uint64_t slice_end;      /* ticks at which the quota of this turn is used */
+    uint64_t slice_begin;    /* ticks at which this turn began to use its quota */
     rt_time turn_time;       /* the clock at the start of this turn */
     rt_trace_fn trace;
     struct rti_fiber loop; /* the flow of rt_run() itself */

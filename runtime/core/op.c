@@ -6,6 +6,11 @@
 #include "core/trace.h"
 
 #define GENERATION_SHIFT 48 /* user addresses have 47 bits on x86-64 and aarch64 */
+/* A cancel that seems to have missed is sent again after so long, then twice as long, and so on up
+ * to 128 ms. */
+#define ASK_AGAIN     RT_MILLISECONDS(1)
+#define ASK_SHIFT_MAX 7
+
 #define ADDRESS_MASK     ((1ull << GENERATION_SHIFT) - 1)
 
 uint64_t rti_op_user_data(const struct rti_op *op)
@@ -49,6 +54,10 @@ static int await_room(struct rti_reactor *reactor, bool exempt, rt_time deadline
 {
     struct room_waiter room;
 
+    /* To try is to try once there is room; that comes with the next enter. */
+    if (deadline <= rti_current->turn_time) {
+        deadline = RT_NEVER;
+    }
     rti_waiter_init(&room.waiter, &room_kind);
     room.waiter.exempt = exempt;
     rti_list_push_back(&reactor->room_waiters, &room.link);
@@ -83,6 +92,7 @@ static int begin(struct rti_op *op, const struct rti_wait_kind *kind, bool exemp
     op->waiter.exempt = exempt;
     rti_list_init(&op->cancel_link);
     op->state = RTI_OP_FREE;
+    op->asked = 0;
     return 0;
 }
 
@@ -122,9 +132,17 @@ void rti_op_abort(struct rti_waiter *waiter, int reason)
 {
     struct rti_op *op = RTI_CONTAINER_OF(waiter, struct rti_op, waiter);
 
+    struct rti_executor *executor = waiter->task->executor;
+    const unsigned shift = op->asked < ASK_SHIFT_MAX ? op->asked : ASK_SHIFT_MAX;
+
     (void)reason; /* stays in the waiter until the completion (O1) */
     op->state = RTI_OP_CANCELLING;
-    rti_reactor_cancel(&waiter->task->executor->reactor, op);
+    op->asked = (uint8_t)(shift + 1);
+    if (rti_list_is_empty(&op->cancel_link)) {
+        rti_reactor_cancel(&executor->reactor, op);
+    }
+    rti_timer_disarm(&executor->wheel, &waiter->timer); /* O3 */
+    rti_timer_arm(&executor->wheel, &waiter->timer, executor->turn_time + (ASK_AGAIN << shift));
 }
 
 void rti_op_complete(struct rti_op *op, int32_t result, uint32_t cqe_flags)
@@ -139,6 +157,8 @@ void rti_op_complete(struct rti_op *op, int32_t result, uint32_t cqe_flags)
     /* A worker that was interrupted by the cancel answers -EINTR. */
     if (waiter->reason != 0 && (result == -ECANCELED || result == -EINTR)) {
         result = waiter->reason; /* O2 */
+    } else if (result == -ECANCELED) {
+        result = -EAGAIN; /* not ours: the kernel could not make a worker for it (RLIMIT_NPROC) */
     }
     rti_waiter_finish(waiter, result);
 }

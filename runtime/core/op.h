@@ -21,6 +21,8 @@
  * O1 From await to its completion the operation, and the memory it names,
  *    belong to the kernel; deadline and cancel only ask, and the task stays.
  * O2 A result that is not "cancelled" counts, also after a cancel was asked.
+ * O3 A cancel may miss a request that is between two polls of its socket, and
+ *    the request then waits on: as long as it does, it is asked again.
  */
 #ifndef RTI_CORE_OP_H
 #define RTI_CORE_OP_H
@@ -42,7 +44,8 @@ struct rti_op {
     struct rti_list cancel_link; /* in reactor->cancels while the cancel has no entry */
     uint32_t cqe_flags;          /* valid when done */
     uint16_t generation;         /* R3 */
-    uint16_t state;              /* enum rti_op_state */
+    uint8_t state;               /* enum rti_op_state */
+    uint8_t asked;               /* times the kernel was asked to cancel it */
 };
 
 /* All operations share one abort; a kind differs by its name only. */

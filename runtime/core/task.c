@@ -115,10 +115,7 @@ static void complete(struct rt_task *task, int result)
     task->stack = NULL;
     executor->tasks.active--;
     if (task->awaiter != NULL) {
-        struct rti_waiter *awaiter = task->awaiter;
-
-        task->awaiter = NULL;
-        rti_waiter_finish(awaiter, 0);
+        rti_waiter_finish(task->awaiter, 0);
     }
     if (task->group != NULL) {
         *task->link = task->next;
@@ -227,7 +224,7 @@ int rti_task_spawn(struct rti_executor *executor, struct rt_task **out, rt_task_
         r = executor->stopping ? -ESHUTDOWN : reserve(executor, stack_bytes, &task);
     }
     if (RTI_UNLIKELY(r != 0)) {
-        executor->spawns_refused++;
+        executor->spawns_refused += r == -EAGAIN || r == -ENOMEM;
         return r;
     }
     task->fn = fn;

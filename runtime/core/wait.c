@@ -115,16 +115,16 @@ int rti_wait_allowed(void)
 static void start_deadline(struct rti_executor *executor, struct rti_waiter *waiter,
                            rt_time deadline)
 {
-    if (RTI_DEBUG && deadline != 0 && deadline < executor->start_time) {
-        rti_misuse("a deadline of %lld ns lies before the start of the executor: it is a length of "
-                   "time; say rt_in(length)",
+    if (RTI_DEBUG && deadline != 0 && deadline < executor->start_time / 2) {
+        rti_misuse("a deadline of %lld ns lies long before the start of the executor: it is a "
+                   "length of time; say rt_in(length)",
                    (long long)deadline);
     }
     if (deadline > executor->turn_time) {
         rti_timer_arm(&executor->wheel, &waiter->timer, deadline);
         return;
     }
-    rti_waiter_abort(waiter, -ETIME);
+    rti_waiter_expire(waiter);
     if (waiter->done) {
         rti_yield_if_due();
     }
@@ -137,11 +137,9 @@ static inline __attribute__((always_inline)) int wait_inline(struct rti_waiter *
     struct rt_task *task = waiter->task;
 
     task->waiter = waiter;
+    rti_trace(executor, RT_TRACE_WAIT, task, waiter->target, waiter->kind->name, 0);
     if (deadline != RT_NEVER) {
         start_deadline(executor, waiter, deadline);
-    }
-    if (RTI_UNLIKELY(executor->trace != NULL) && !waiter->done) {
-        rti_trace_emit(executor, RT_TRACE_WAIT, task, waiter->target, waiter->kind->name, 0);
     }
     while (!waiter->done) { /* Q2 */
         suspend(executor, task);
@@ -173,6 +171,19 @@ void rti_waiter_abort(struct rti_waiter *waiter, int reason)
         waiter->reason = (int16_t)reason;
         waiter->kind->abort(waiter, reason);
     }
+}
+
+void rti_waiter_expire(struct rti_waiter *waiter)
+{
+    if (waiter->done) {
+        return; /* its event happened in the same turn */
+    }
+    if (waiter->reason != 0) {
+        waiter->kind->abort(waiter, waiter->reason);
+        return;
+    }
+    rti_trace(waiter->task->executor, RT_TRACE_TIMEOUT, waiter->task, NULL, waiter->kind->name, 0);
+    rti_waiter_abort(waiter, -ETIME);
 }
 
 /* Sleep: nothing but a deadline, which is its event. */
@@ -282,6 +293,7 @@ int rt_join(struct rt_task *task, int *result, rt_time deadline)
         if (r < 0) {
             return r;
         }
+        task->awaiter = NULL; /* not before: until now the handle was ours alone */
     }
     rti_trace(executor, RT_TRACE_JOINED, task, executor->running, NULL, task->result);
     if (result != NULL) {

@@ -41,7 +41,8 @@ struct rti_wait_kind {
     const char *name; /* what is waited for, as traces and dumps show it: "read", "join" */
 
     /* End the wait with `reason` (-ETIME, -ECANCELED or another error): finish the waiter now, or
-     * see to it that it is finished. Called at most once, and never when it is done. */
+     * see to it that it is finished. Never called when it is done; called once, and again with the
+     * same reason each time the waiter's timer fires, if abort has armed it. */
     void (*abort)(struct rti_waiter *waiter, int reason);
 };
 
@@ -74,6 +75,9 @@ void rti_waiter_finish(struct rti_waiter *waiter, int32_t result);
 
 /* End the wait for `reason`, if it is not done or being ended already. */
 void rti_waiter_abort(struct rti_waiter *waiter, int reason);
+
+/* The waiter's timer has fired: its deadline has passed, or it is time to ask for its end again. */
+void rti_waiter_expire(struct rti_waiter *waiter);
 
 /* Suspend the running task once: it goes on when it was woken, for whatever reason. */
 void rti_suspend(void);

@@ -134,8 +134,9 @@ rti_fiber_start:
     .cfi_endproc
     .size rti_fiber_trampoline, . - rti_fiber_trampoline
 
-/* How functions marked RTI_RETURNS_AFTER_SWITCH return; the name is the compiler's. */
-    .globl __x86_return_thunk
+/* How functions marked RTI_RETURNS_AFTER_SWITCH return; the name is the compiler's. Weak: a program
+ * that is compiled with -mfunction-return=thunk brings one of its own, which does as well. */
+    .weak __x86_return_thunk
     .hidden __x86_return_thunk
     .type __x86_return_thunk, @function
     .p2align 6

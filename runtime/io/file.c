@@ -26,9 +26,14 @@ static const struct rti_wait_kind datasync_kind = RTI_OP_KIND("datasync");
 static int begin(struct rt_file *file, struct rti_op *op, const struct rti_wait_kind *kind,
                  rt_time deadline, struct io_uring_sqe **sqe)
 {
-    const int r = rti_op_begin(op, kind, deadline, sqe);
+    int r;
 
-    file->handle.users += r == 0;
+    if (file->handle.closing) {
+        rti_misuse("rt_file_%s(): another task is closing the file", kind->name);
+    }
+    file->handle.users++; /* from here on: the task may have to wait for room in the ring */
+    r = rti_op_begin(op, kind, deadline, sqe);
+    file->handle.users -= r < 0;
     return r;
 }
 
@@ -180,9 +185,10 @@ int rt_file_close(struct rt_file *file)
         return 0;
     }
     (void)rti_handle_must_own(file, "rt_file_close");
-    if (file->handle.users != 0) {
+    if (file->handle.users != 0 || file->handle.closing) {
         rti_misuse("rt_file_close(): another task is using the file");
     }
+    file->handle.closing = true;
     r = rti_handle_close_fd(file->handle.fd);
     rti_handle_put(file);
     return r;

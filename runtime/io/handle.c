@@ -2,6 +2,8 @@
 /* Handle: see handle.h. */
 #include "io/handle.h"
 
+#include "os/sys.h"
+
 static const struct rti_wait_kind close_kind = RTI_OP_KIND("close");
 
 void *rti_handle_get(struct rti_executor *executor, size_t bytes)
@@ -30,8 +32,10 @@ int rti_handle_close_fd(int fd)
 {
     struct rti_op op;
     struct io_uring_sqe *sqe;
+    int r;
 
     rti_op_begin_exempt(&op, &close_kind, &sqe);
     io_uring_prep_close(sqe, fd);
-    return rti_op_await(&op, sqe, RT_NEVER);
+    r = rti_op_await(&op, sqe, RT_NEVER);
+    return r == -EAGAIN ? rti_sys_close(fd) : r; /* it needed a worker, and there was none */
 }

@@ -9,7 +9,8 @@
 struct rti_handle {
     struct rti_executor *executor; /* that owns it */
     int fd;
-    uint32_t users; /* calls that go on; closing a file waits for none of them, so there are none */
+    uint32_t users; /* calls on a file that go on: it must not be closed while there are any */
+    bool closing;   /* a task is closing it */
 };
 
 /* A zeroed object that starts with a struct rti_handle, or NULL for want of memory. */

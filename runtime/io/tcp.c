@@ -44,7 +44,6 @@ struct rt_tcp_listener {
 struct rt_tcp_stream {
     struct rti_handle handle;
     bool drained;              /* the last receive left nothing in the socket */
-    bool closing;              /* a task is in rt_tcp_close() */
     struct rti_op *reader;     /* K1 */
     struct rti_op *writer;     /* K1 */
     struct rti_waiter *closer; /* who waits for K2, or NULL */
@@ -279,6 +278,9 @@ int rt_tcp_accept(struct rt_tcp_listener *listener, struct rt_tcp_stream **out, 
     int r;
 
     (void)rti_handle_must_own(listener, "rt_tcp_accept");
+    if (listener->handle.closing) {
+        return -EPIPE;
+    }
     if (listener->accepting) {
         rti_misuse("rt_tcp_accept(): another task is accepting on this listener");
     }
@@ -297,9 +299,10 @@ void rt_tcp_listener_close(struct rt_tcp_listener *listener)
         return;
     }
     (void)rti_handle_must_own(listener, "rt_tcp_listener_close");
-    if (listener->accepting) {
-        rti_misuse("rt_tcp_listener_close(): a task is accepting on this listener");
+    if (listener->accepting || listener->handle.closing) {
+        rti_misuse("rt_tcp_listener_close(): another task is using this listener");
     }
+    listener->handle.closing = true;
     (void)rti_handle_close_fd(listener->handle.fd);
     rti_handle_put(listener);
 }
@@ -377,7 +380,7 @@ static int enter(struct rt_tcp_stream *stream, struct rti_op *op, struct rti_op 
 {
     int r;
 
-    if (stream->closing) {
+    if (stream->handle.closing) {
         return -EPIPE;
     }
     if (RTI_UNLIKELY(*which != NULL)) {
@@ -386,7 +389,7 @@ static int enter(struct rt_tcp_stream *stream, struct rti_op *op, struct rti_op 
     op->waiter.done = true; /* not yet to be aborted by a close */
     *which = op;
     r = rti_op_begin(op, kind, deadline, sqe);
-    if (RTI_UNLIKELY(r == 0 && stream->closing)) {
+    if (RTI_UNLIKELY(r == 0 && stream->handle.closing)) {
         rti_op_drop(*sqe);
         r = -EPIPE;
     }
@@ -425,7 +428,7 @@ ssize_t rt_tcp_recv(struct rt_tcp_stream *stream, void *buf, size_t bytes, rt_ti
     return r;
 }
 
-static ssize_t send_some(struct rt_tcp_stream *stream, const void *buf, size_t bytes, int flags,
+static ssize_t send_some(struct rt_tcp_stream *stream, const void *buf, size_t bytes,
                          rt_time deadline)
 {
     struct rti_op op;
@@ -435,7 +438,7 @@ static ssize_t send_some(struct rt_tcp_stream *stream, const void *buf, size_t b
     if (r < 0) {
         return r;
     }
-    io_uring_prep_send(sqe, stream->handle.fd, buf, transfer_bytes(bytes), flags | MSG_NOSIGNAL);
+    io_uring_prep_send(sqe, stream->handle.fd, buf, transfer_bytes(bytes), MSG_NOSIGNAL);
     r = rti_op_await(&op, sqe, deadline);
     leave(stream, &stream->writer);
     return r;
@@ -447,10 +450,11 @@ ssize_t rt_tcp_send(struct rt_tcp_stream *stream, const void *buf, size_t bytes,
     if (bytes == 0) {
         return 0;
     }
-    return send_some(stream, buf, bytes, 0, deadline);
+    return send_some(stream, buf, bytes, deadline);
 }
 
-/* MSG_WAITALL lets the kernel go on by itself after a short send; it may still give up early. */
+/* Without MSG_WAITALL: with it the kernel goes on by itself after a short send, and a cancel that
+ * comes while it does is missed again and again. */
 ssize_t rt_tcp_send_all(struct rt_tcp_stream *stream, const void *buf, size_t bytes, size_t *done,
                         rt_time deadline)
 {
@@ -459,7 +463,7 @@ ssize_t rt_tcp_send_all(struct rt_tcp_stream *stream, const void *buf, size_t by
 
     (void)rti_handle_must_own(stream, "rt_tcp_send_all");
     while (sent < bytes) {
-        r = send_some(stream, (const char *)buf + sent, bytes - sent, MSG_WAITALL, deadline);
+        r = send_some(stream, (const char *)buf + sent, bytes - sent, deadline);
         if (r < 0) {
             break;
         }
@@ -478,7 +482,7 @@ int rt_tcp_shutdown_send(struct rt_tcp_stream *stream)
     int r;
 
     (void)rti_handle_must_own(stream, "rt_tcp_shutdown_send");
-    if (stream->closing) {
+    if (stream->handle.closing) {
         return -EPIPE;
     }
     if (stream->writer != NULL) {
@@ -499,6 +503,9 @@ int rt_tcp_peer_address(const struct rt_tcp_stream *stream, char *text, size_t b
     int r;
 
     (void)rti_handle_must_own(stream, "rt_tcp_peer_address");
+    if (stream->handle.closing) {
+        return -ENOTCONN; /* the descriptor may name something else already */
+    }
     r = rti_sys_getpeername(stream->handle.fd, &address.socket.any, &address.bytes);
     return r < 0 ? r : rti_address_format(&address, text, bytes);
 }
@@ -536,10 +543,10 @@ void rt_tcp_close(struct rt_tcp_stream *stream)
         return;
     }
     (void)rti_handle_must_own(stream, "rt_tcp_close");
-    if (stream->closing) {
+    if (stream->handle.closing) {
         rti_misuse("rt_tcp_close(): the stream is being closed by another task");
     }
-    stream->closing = true;
+    stream->handle.closing = true;
     await_users(stream);
     (void)rti_handle_close_fd(stream->handle.fd);
     rti_handle_put(stream);

@@ -7,6 +7,10 @@
 #define FIRST_CALIBRATION RT_MILLISECONDS(1)
 #define LAST_CALIBRATION  RT_MILLISECONDS(100)
 
+/* No processor's counter runs slower or faster: 0.1 to 10 GHz. */
+#define PER_NS_MIN 0.1
+#define PER_NS_MAX 10.0
+
 void rti_ticks_init(struct rti_ticks *ticks)
 {
     *ticks = (struct rti_ticks){ .start_ticks = rti_sys_ticks(),
@@ -23,4 +27,7 @@ void rti_ticks_calibrate(struct rti_ticks *ticks, rt_time now, uint64_t at)
     }
     ticks->per_ns = (double)(at - ticks->start_ticks) / (double)elapsed;
     ticks->calibrated = elapsed >= LAST_CALIBRATION;
+    if (ticks->per_ns < PER_NS_MIN || ticks->per_ns > PER_NS_MAX) { /* the counter was set back */
+        *ticks = (struct rti_ticks){ .start_ticks = at, .start = now, .per_ns = 1.0 };
+    }
 }

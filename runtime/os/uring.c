@@ -259,8 +259,8 @@ static int enter(struct rti_uring *ring, uint32_t wait, uint32_t flags, void *ar
     if (RTI_LIKELY(r >= 0)) {
         ring->submitted += (uint32_t)r;
     } else if (r != -EINTR && r != -EAGAIN && r != -EBUSY && r != -ETIME) {
-        rti_misuse("io_uring_enter failed: %s (was the process forked, or the ring's descriptor "
-                   "closed?)",
+        rti_misuse("io_uring_enter failed: %s (was the process forked, the ring's descriptor "
+                   "closed, or has the kernel no memory for completions?)",
                    rt_strerror(r));
     }
     return r;

@@ -353,7 +353,7 @@ static int close_under_accept(void *arg)
 static void a_close_of_a_listener_that_is_accepting_aborts(void **state)
 {
     (void)state;
-    assert_misuse(close_under_accept, "rt_tcp_listener_close()", "accepting");
+    assert_misuse(close_under_accept, "rt_tcp_listener_close()", "another task is using");
 }
 
 /* Objects of another shard */

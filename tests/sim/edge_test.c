@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <liburing.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -187,6 +188,69 @@ static void a_stream_that_is_being_closed_lets_nobody_in(void **state)
     assert_int_equal(run_config(NULL, close_under_a_reader, NULL), 0);
 }
 
+/* A request that a cancel misses is asked again */
+
+static int receive_for_a_while(void *arg)
+{
+    char buf[8];
+
+    (void)arg;
+    results[0] = rt_tcp_recv(stream, buf, sizeof(buf), rt_in(RT_MILLISECONDS(1)));
+    return 0;
+}
+
+static int miss_cancels(void *arg)
+{
+    struct rt_tcp_listener *listener;
+    struct rt_task *reader;
+    rt_time start;
+    int peer;
+
+    (void)arg;
+    T_CHECK(rt_tcp_listen(&listener, "127.0.0.1:0", NULL) == 0);
+    peer = connect_peer(listener);
+    T_CHECK(rt_tcp_accept(listener, &stream, RT_NEVER) == 0);
+    sim_lose_next_cancel(-ENOENT); /* the request is between two polls of its socket, */
+    sim_lose_next_cancel(-ENOENT); /* twice */
+    start = rt_now();
+    T_CHECK(rt_spawn(&reader, receive_for_a_while, NULL) == 0);
+    T_CHECK(rt_join(reader, NULL, RT_NEVER) == 0);
+    T_CHECK(results[0] == -ETIME);
+    T_CHECK(rt_now() - start < RT_MILLISECONDS(10)); /* 1 for the deadline, 1 and 2 for asking */
+    T_CHECK(sim_stats()->by_opcode[IORING_OP_ASYNC_CANCEL] == 3);
+    sim_peer_close(peer);
+    rt_tcp_close(stream);
+    rt_tcp_listener_close(listener);
+    return 0;
+}
+
+static void a_cancel_that_misses_is_sent_again(void **state)
+{
+    (void)state;
+    assert_int_equal(run_config(NULL, miss_cancels, NULL), 0);
+}
+
+/* The kernel ends a request that needs a worker with -ECANCELED when it can make none */
+
+static int meet_no_worker(void *arg)
+{
+    struct rt_file *file;
+
+    (void)arg;
+    sim_fail_next(IORING_OP_OPENAT, -ECANCELED);
+    T_CHECK(rt_file_open(&file, "data", O_RDONLY, 0, RT_NEVER) == -EAGAIN);
+    T_CHECK(rt_file_open(&file, "data", O_RDONLY, 0, RT_NEVER) == 0);
+    sim_fail_next(IORING_OP_CLOSE, -ECANCELED);
+    T_CHECK(rt_file_close(file) == 0); /* closed all the same: no descriptor is left */
+    return 0;
+}
+
+static void a_kernel_without_workers_is_no_cancel(void **state)
+{
+    (void)state;
+    assert_int_equal(run_config(NULL, meet_no_worker, NULL), 0);
+}
+
 /* A lone task that yields still lets time pass for others */
 
 static int count_turns(void *arg)
@@ -220,6 +284,8 @@ int main(void)
         cmocka_unit_test(an_offset_past_the_largest_is_refused),
         cmocka_unit_test(options_of_a_newer_library_are_refused_unless_zero),
         cmocka_unit_test(a_stream_that_is_being_closed_lets_nobody_in),
+        cmocka_unit_test(a_cancel_that_misses_is_sent_again),
+        cmocka_unit_test(a_kernel_without_workers_is_no_cancel),
         cmocka_unit_test(a_lone_yielding_task_gives_way_to_the_loop),
         cmocka_unit_test(the_library_has_the_version_of_its_headers),
     };

@@ -178,7 +178,9 @@ static int run(struct program *program)
     "wait 1 read\n"
 
 #define READ_ENDS(value) \
-    "sleep -1\n" \
+    "sleep -1\n" READ_COMPLETES(value)
+
+#define READ_COMPLETES(value) \
     "awake 1\n" \
     "complete 1 read " value "\n" \
     "wake 1\n" \
@@ -263,11 +265,13 @@ static void a_task_cancelled_early_hands_nothing_to_the_kernel(void **state)
 }
 
 /* The open has used 1 ms of the 3. When the deadline passes the kernel is asked to cancel, and the
- * task stays until the completion says that it did: -ECANCELED there, -ETIME for the caller. */
+ * task stays until the completion says that it did: -ECANCELED there, -ETIME for the caller. The
+ * loop sleeps for 1 ms at most meanwhile: then it would ask again. */
 #define READ_TIMES_OUT \
     "sleep 2000000\n" \
     "awake 0\n" \
-    "timeout 1 read\n"
+    "timeout 1 read\n" \
+    "sleep 1000000\n"
 
 static void a_deadline_is_told_before_the_completion_that_it_caused(void **state)
 {
@@ -278,7 +282,7 @@ static void a_deadline_is_told_before_the_completion_that_it_caused(void **state
     assert_int_equal(run(&program), -ETIME);
     assert_string_equal(steps,
                         FIRST_STARTS SECOND_IS_MADE FIRST_WAITS OPEN_BEGINS OPEN_ENDS READ_BEGINS
-                            READ_TIMES_OUT READ_ENDS("-125") CLOSE BOTH_END("-62"));
+                            READ_TIMES_OUT READ_COMPLETES("-125") CLOSE BOTH_END("-62"));
 }
 
 /* Names */

@@ -47,7 +47,7 @@ static int keep_busy(void *arg)
     (void)arg;
     while (steps < 3) {
         executor.run_credit = 0; /* its quota is used: every yield ends the turn's runs */
-        executor.slice_end = 0;
+        executor.slice_begin -= executor.quota_ticks;
         rt_yield();
     }
     return 0;

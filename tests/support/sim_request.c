@@ -238,8 +238,8 @@ void sim_request_run(struct sim_request *request)
             sim_stream_break(sim_request_socket(request));
         }
         if (!request->is_message && request->sqe.opcode == IORING_OP_CLOSE &&
-            request->sqe.fd >= SIM_FD_FIRST) {
-            (void)sim_fd_close(request->sqe.fd); /* as in Linux, also when close fails */
+            request->sqe.fd >= SIM_FD_FIRST && request->forced_result != -ECANCELED) {
+            (void)sim_fd_close(request->sqe.fd); /* as in Linux, also when it fails, if it ran */
         }
         sim_request_end(request, request->forced_result);
     } else if (sim_request_attempt(request, &result)) {
