@@ -49,11 +49,6 @@ static inline void suspend(struct rti_executor *executor, struct rt_task *task)
     rti_fiber_switch(&task->fiber, to);
 }
 
-void rti_suspend(void)
-{
-    suspend(rti_current, rti_current->running);
-}
-
 void rti_executor_run_tasks(struct rti_executor *executor)
 {
     struct rt_task *task;

@@ -79,9 +79,6 @@ void rti_waiter_abort(struct rti_waiter *waiter, int reason);
 /* The waiter's timer has fired: its deadline has passed, or it is time to ask for its end again. */
 void rti_waiter_expire(struct rti_waiter *waiter);
 
-/* Suspend the running task once: it goes on when it was woken, for whatever reason. */
-void rti_suspend(void);
-
 /* Let others run if the quota is used; for waits that end at once. */
 void rti_yield_if_due(void);
 
