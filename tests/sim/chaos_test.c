@@ -4,9 +4,9 @@
  *
  * Each program has tasks that read and write a file, that send and receive a
  * stream of known bytes, that sleep, park and join, all with random deadlines,
- * on a ring of random size; and one that cancels others at random moments. The
- * kernel delays, reorders, shortens, fails, overflows and interrupts. Whatever
- * happens:
+ * on a ring of random size, on kernels old and new, with and without their
+ * features; and one that cancels others at random moments. The kernel delays,
+ * reorders, shortens, fails, overflows and interrupts. Whatever happens:
  *
  *   - bytes that were read are those of the file, bytes received are those sent, none lost;
  *   - nobody hangs (the sim would report a deadlock) and no count is left over;
@@ -359,6 +359,9 @@ static void count_what_was_met(const struct program *program)
 static unsigned run_seed(uint64_t seed)
 {
     static const uint32_t ring_sizes[] = { 1, 2, 4, 8, 256 };
+    static const enum sim_kernel kernels[] = { SIM_KERNEL_6_18, SIM_KERNEL_6_18, SIM_KERNEL_6_6,
+                                               SIM_KERNEL_6_1 };
+    static const char *const disabled[] = { NULL, NULL, "defer_taskrun", "all" };
     struct sim_config kernel = sim_config_chaos(seed);
     struct rt_config config = RT_CONFIG_INIT;
     struct program program = { .next_stream = 0 };
@@ -367,6 +370,8 @@ static unsigned run_seed(uint64_t seed)
     rand_init(&program.rand, seed * 2654435761u + 17);
     config.ring_entries = ring_sizes[rand_below(&program.rand, 5)];
     config.cq_entries = config.ring_entries; /* so that it overflows */
+    config.disable = disabled[rand_below(&program.rand, 4)];
+    kernel.kernel = kernels[rand_below(&program.rand, 4)];
     kernel.poison = true;
     sim_begin(&kernel);
     put_file();
