@@ -151,7 +151,8 @@ ssize_t rt_tcp_send_all(struct rt_tcp_stream *stream, const void *buf, size_t by
  * Finish sending: the peer's receive ends with 0 after what was sent. Works in a
  * cancelled task too.
  *
- * @return 0, or an error of shutdown(2) such as -ENOTCONN.
+ * @return 0; -EPIPE when the stream is being closed; or an error of shutdown(2) such
+ *         as -ENOTCONN.
  * \context{In a task of the stream's shard. Suspends.}
  */
 RT_API RT_SUSPENDS

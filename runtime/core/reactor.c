@@ -140,7 +140,6 @@ void rti_reactor_poll(struct rti_reactor *reactor)
 
 void rti_reactor_sleep(struct rti_reactor *reactor, rt_time timeout)
 {
-    use_room(reactor);
     note_overflow(reactor);
     reactor->sleeps++;
     (void)rti_uring_enter(&reactor->ring, 1, timeout);

@@ -488,7 +488,8 @@ int rt_tcp_shutdown_send(struct rt_tcp_stream *stream)
     if (stream->writer != NULL) {
         rti_misuse("rt_tcp_shutdown_send(): another task is sending on the stream");
     }
-    op.waiter.done = true;
+    op.waiter.done = true; /* not yet to be looked at by a close */
+    op.waiter.exempt = true;
     stream->writer = &op;
     rti_op_begin_exempt(&op, &shutdown_kind, &sqe);
     io_uring_prep_shutdown(sqe, stream->handle.fd, SHUT_WR);
@@ -525,7 +526,7 @@ static void await_users(struct rt_tcp_stream *stream)
     if (stream->reader != NULL) {
         rti_waiter_abort(&stream->reader->waiter, -EPIPE);
     }
-    if (stream->writer != NULL) {
+    if (stream->writer != NULL && !stream->writer->waiter.exempt) { /* a shutdown ends by itself */
         rti_waiter_abort(&stream->writer->waiter, -EPIPE);
     }
     if (stream->reader == NULL && stream->writer == NULL) {

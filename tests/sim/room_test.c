@@ -168,6 +168,31 @@ static void tasks_get_room_in_the_order_in_which_they_came_one_a_turn(void **sta
     run_tiny(wait_in_line);
 }
 
+/* None of the operations ends, so nothing but room keeps the loop awake. */
+static int wait_in_a_line_of_held(void *arg)
+{
+    struct rt_task *tasks[4];
+
+    (void)arg;
+    fill_the_ring(&tasks[0], &tasks[1], 3, 2);
+    sim_hold(IORING_OP_READ, SIM_QUEUED);
+    T_CHECK(rt_sleep_until(rt_in(RT_MILLISECONDS(1))) == 0);
+    T_CHECK(sim_held(IORING_OP_READ) == 4);
+    sim_unhold();
+    T_CHECK(sim_release(IORING_OP_READ, 4, SIM_NATURAL) == 4);
+    for (unsigned i = 0; i < 4; i++) {
+        join_read(tasks[i]);
+    }
+    close_file();
+    return 0;
+}
+
+static void the_loop_does_not_sleep_while_a_task_waits_for_room(void **state)
+{
+    (void)state;
+    run_tiny(wait_in_a_line_of_held);
+}
+
 /* The submission of the second task fails, that of the third makes room. */
 static int come_when_others_wait(void *arg)
 {
@@ -253,34 +278,45 @@ static void room_that_is_not_wanted_any_more_goes_to_the_next_at_once(void **sta
     run_tiny(cancel_the_granted);
 }
 
-/* A cancel that has no room: its operation is with the kernel, and the queue cannot be emptied. */
-static int cancel_without_room(void *arg)
+/* A cancel that has no room, since `enters` fail: one read is with the kernel, another one on the
+ * way there, and neither ends by itself. */
+static void cancel_in_a_full_ring(unsigned enters, uint64_t turns_max)
 {
+    const uint64_t before = cancels_seen();
     struct rt_task *reader;
     struct rt_task *occupant;
     rt_time start;
+    uint64_t turn;
     int result = 0;
 
-    (void)arg;
-    open_file();
     sim_hold(IORING_OP_READ, SIM_QUEUED);
     T_CHECK(rt_spawn(&reader, read_for_ever, NULL) == 0);
     T_CHECK(rt_sleep_until(rt_in(RT_MILLISECONDS(1))) == 0);
     T_CHECK(sim_held(IORING_OP_READ) == 1);
-    sim_unhold();
-    id_count = 0;
-    T_CHECK(rt_spawn(&occupant, tell_id_and_read, NULL) == 0);
+    T_CHECK(rt_spawn(&occupant, read_for_ever, NULL) == 0);
     rt_yield(); /* its entry is in the queue */
-    for (unsigned i = 0; i < 5; i++) {
+    for (unsigned i = 0; i < enters; i++) {
         sim_fail_next_enter(-EAGAIN);
     }
     start = rt_now();
+    turn = turns();
     rt_cancel(reader);
-    T_CHECK(cancels_seen() == 0);
+    T_CHECK(cancels_seen() == before);
     T_CHECK(rt_join(reader, &result, RT_NEVER) == 0 && result == -ECANCELED);
     T_CHECK(rt_now() - start < RT_MILLISECONDS(1)); /* without being asked again */
-    T_CHECK(cancels_seen() == 1);
+    T_CHECK(turns() <= turn + turns_max);
+    T_CHECK(cancels_seen() == before + 1);
+    sim_unhold();
+    T_CHECK(sim_release(IORING_OP_READ, 1, SIM_NATURAL) == 1);
     join_read(occupant);
+}
+
+static int cancel_without_room(void *arg)
+{
+    (void)arg;
+    open_file();
+    cancel_in_a_full_ring(5, 8);
+    cancel_in_a_full_ring(0, 1); /* the queue is emptied for it, in the same turn */
     close_file();
     return 0;
 }
@@ -514,6 +550,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tasks_get_room_in_the_order_in_which_they_came_one_a_turn),
+        cmocka_unit_test(the_loop_does_not_sleep_while_a_task_waits_for_room),
         cmocka_unit_test(a_task_that_comes_later_does_not_overtake_those_that_wait_for_room),
         cmocka_unit_test(room_that_was_promised_is_taken_by_nobody_else),
         cmocka_unit_test(room_that_is_not_wanted_any_more_goes_to_the_next_at_once),
