@@ -137,45 +137,61 @@ static int bind_and_listen(int fd, const struct rti_address *address, uint32_t b
     return r;
 }
 
+/* What listening and connecting begin with: a handle of `bytes` with a socket for the address. */
+static int open_socket(void **out, size_t bytes, struct rti_address *address,
+                       struct rt_tcp_options *complete, const char *text,
+                       const struct rt_tcp_options *options)
+{
+    struct rti_executor *executor = rti_current;
+    struct rti_handle *handle;
+    int r = rti_address_parse(address, text, &executor->log);
+
+    if (r < 0) {
+        return r;
+    }
+    r = read_options(complete, options, &executor->log);
+    if (r < 0) {
+        return r;
+    }
+    handle = rti_handle_get(executor, bytes);
+    if (handle == NULL) {
+        return -ENOMEM;
+    }
+    r = make_socket(address, complete);
+    if (r < 0) {
+        rti_handle_put(handle);
+        return r;
+    }
+    handle->fd = r;
+    *out = handle;
+    return 0;
+}
+
 /* Listeners */
 
 int rt_tcp_listen(struct rt_tcp_listener **out, const char *address,
                   const struct rt_tcp_options *options)
 {
-    struct rti_executor *executor = rti_executor_here("rt_tcp_listen");
     struct rt_tcp_listener *listener;
     struct rt_tcp_options complete;
     struct rti_address parsed;
-    int r = rti_address_parse(&parsed, address, &executor->log);
+    void *handle;
+    int r;
 
+    (void)rti_executor_here("rt_tcp_listen");
+    r = open_socket(&handle, sizeof(*listener), &parsed, &complete, address, options);
     if (r < 0) {
         return r;
     }
-    r = read_options(&complete, options, &executor->log);
-    if (r < 0) {
-        return r;
-    }
-    listener = rti_handle_get(executor, sizeof(*listener));
-    if (listener == NULL) {
-        return -ENOMEM;
-    }
-    r = make_socket(&parsed, &complete);
-    if (r < 0) {
-        goto fail_listener;
-    }
-    listener->handle.fd = r;
+    listener = handle;
     r = bind_and_listen(listener->handle.fd, &parsed, complete.backlog);
     if (r < 0) {
-        goto fail_socket;
+        (void)rti_sys_close(listener->handle.fd);
+        rti_handle_put(listener);
+        return r;
     }
     *out = listener;
     return 0;
-
-fail_socket:
-    (void)rti_sys_close(listener->handle.fd);
-fail_listener:
-    rti_handle_put(listener);
-    return r;
 }
 
 int rt_tcp_listener_address(const struct rt_tcp_listener *listener, char *text, size_t bytes)
@@ -325,40 +341,26 @@ static int connect_fd(int fd, const struct rti_address *address, rt_time deadlin
 int rt_tcp_connect(struct rt_tcp_stream **out, const char *address,
                    const struct rt_tcp_options *options, rt_time deadline)
 {
-    struct rti_executor *executor = rti_executor_here("rt_tcp_connect");
-    struct rt_tcp_stream *stream;
     struct rt_tcp_options complete;
+    struct rt_tcp_stream *stream;
     struct rti_address parsed;
-    int r = rti_address_parse(&parsed, address, &executor->log);
+    void *handle;
+    int r;
 
+    (void)rti_executor_here("rt_tcp_connect");
+    r = open_socket(&handle, sizeof(*stream), &parsed, &complete, address, options);
     if (r < 0) {
         return r;
     }
-    r = read_options(&complete, options, &executor->log);
-    if (r < 0) {
-        return r;
-    }
-    stream = rti_handle_get(executor, sizeof(*stream));
-    if (stream == NULL) {
-        return -ENOMEM;
-    }
-    r = make_socket(&parsed, &complete);
-    if (r < 0) {
-        goto fail_stream;
-    }
-    stream->handle.fd = r;
+    stream = handle;
     r = connect_fd(stream->handle.fd, &parsed, deadline);
     if (r < 0) {
-        goto fail_socket;
+        (void)rti_handle_close_fd(stream->handle.fd);
+        rti_handle_put(stream);
+        return r;
     }
     *out = stream;
     return 0;
-
-fail_socket:
-    (void)rti_handle_close_fd(stream->handle.fd);
-fail_stream:
-    rti_handle_put(stream);
-    return r;
 }
 
 /* One operation of the stream ends: the closer may go on (K2). */

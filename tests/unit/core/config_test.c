@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "support/ear.h"
 #include "support/harness.h"
 
 #define NEWER_BYTES 64u
@@ -15,20 +16,6 @@ struct newer_config {
     struct rt_config known;
     unsigned char tail[NEWER_BYTES];
 };
-
-static struct {
-    char text[RTI_LOG_BYTES_MAX];
-    unsigned lines;
-    enum rt_log_level level;
-} heard;
-
-static void hear(void *arg, enum rt_log_level level, const char *text)
-{
-    assert_ptr_equal(arg, &heard);
-    snprintf(heard.text, sizeof(heard.text), "%s", text);
-    heard.level = level;
-    heard.lines++;
-}
 
 static struct rt_config heard_config(void)
 {
@@ -201,6 +188,7 @@ static void the_refusal_of_a_newer_program_is_logged_where_it_says(void **state)
     config.known.size = sizeof(config);
     assert_int_equal(rti_config_read(&read, &log, &config.known), -E2BIG);
     assert_int_equal(heard.lines, 1);
+    assert_ptr_equal(heard.arg, &heard);
     assert_non_null(strstr(heard.text, "config.size"));
 }
 

@@ -8,24 +8,9 @@
 #include <string.h>
 
 #include "rt/tcp.h"
+#include "support/ear.h"
 #include "support/harness.h"
 #include "support/rand.h"
-
-static struct {
-    char text[RTI_LOG_BYTES_MAX];
-    unsigned lines;
-    enum rt_log_level level;
-} heard;
-
-static void hear(void *arg, enum rt_log_level level, const char *text)
-{
-    (void)arg;
-    snprintf(heard.text, sizeof(heard.text), "%s", text);
-    heard.level = level;
-    heard.lines++;
-}
-
-static const struct rti_log ear = { .write = hear, .level = RT_LOG_ERROR };
 
 static int parse(struct rti_address *address, const char *text)
 {

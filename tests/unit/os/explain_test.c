@@ -12,23 +12,8 @@
 #include <sys/resource.h>
 #include <sys/utsname.h>
 
+#include "support/ear.h"
 #include "support/harness.h"
-
-static struct {
-    char text[RTI_LOG_BYTES_MAX];
-    unsigned lines;
-    enum rt_log_level level;
-} heard;
-
-static void hear(void *arg, enum rt_log_level level, const char *text)
-{
-    (void)arg;
-    snprintf(heard.text, sizeof(heard.text), "%s", text);
-    heard.level = level;
-    heard.lines++;
-}
-
-static const struct rti_log ear = { .write = hear, .level = RT_LOG_ERROR };
 
 static void assert_says(const char *words)
 {
