@@ -38,7 +38,7 @@
 struct rti_executor {
     struct rt_task *running; /* E2 */
     struct rti_taskq queue;  /* the default queue, and for now the only one */
-    int32_t run_credit;      /* task runs until the clock is looked at */
+    int32_t run_credit;      /* task runs until the ticks are looked at */
     bool stopping;           /* the first task has returned */
     uint64_t slice_begin;    /* ticks at which this turn began to use its quota */
     rt_time turn_time;       /* the clock at the start of this turn */
@@ -59,7 +59,7 @@ struct rti_executor {
     rt_time stop_deadline; /* valid when stopping */
     struct rti_ticks ticks;
     uint64_t quota_ticks; /* config.task_quota */
-    rt_time start_time;   /* no meant deadline lies before it, but for 0 */
+    rt_time start_time;   /* a deadline long before it is a length by mistake */
     uint64_t turns;
     uint64_t spawns;
     uint64_t spawns_refused;
@@ -82,7 +82,7 @@ void rti_executor_turn(struct rti_executor *executor, rt_time now);
 int rti_executor_start(struct rti_executor *executor, rt_task_fn first, void *arg);
 bool rti_executor_is_done(const struct rti_executor *executor);
 
-/* The run credit is used up: look at the clock. Returns false when the quota is used too, so that
+/* The run credit is used up: look at the ticks. Returns false when the quota is used too, so that
  * the loop must go on with completions and timers. */
 bool rti_executor_renew_credit(struct rti_executor *executor);
 
