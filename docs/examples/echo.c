@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * echo [--cpus LIST] HOST:PORT: sends back what it receives, one task per connection.
+ * echo [options] HOST:PORT: sends back what it receives, on every core, one task per connection.
  *
- * Port 0 lets the kernel choose; the address is printed once it listens.
+ * Port 0 lets the kernel choose; the address is printed once all shards listen. SIGINT and SIGTERM
+ * end it: no connection is accepted any more, and those that are open have 10 s to finish.
  */
-#include <getopt.h>
 #include <rt/rt.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A session: what arrives is sent back until the peer has finished. */
 static int session(void *arg)
@@ -26,25 +28,30 @@ static int session(void *arg)
     return n < 0 ? (int)n : 0;
 }
 
-static int listen_and_tell(struct rt_tcp_listener **listener, const char *address)
+/* The last shard that listens says where. */
+static int listen_and_tell(struct rt_tcp_listener **out, const char *address)
 {
+    static atomic_uint listening;
     char text[RT_TCP_ADDRESS_BYTES];
-    int r = rt_tcp_listen(listener, address, NULL);
+    int r = rt_tcp_listen(out, address, NULL);
 
     if (r < 0) {
-        fprintf(stderr, "echo: cannot listen on %s: %s\n", address, rt_strerror(r));
         return r;
     }
-    r = rt_tcp_listener_address(*listener, text, sizeof(text));
-    if (r == 0) {
+    r = rt_tcp_listener_address(*out, text, sizeof(text));
+    if (r < 0) {
+        rt_tcp_listener_close(*out);
+        return r;
+    }
+    if (atomic_fetch_add(&listening, 1) + 1 == rt_shard_count()) {
         printf("listening on %s\n", text);
         fflush(stdout);
     }
-    return r;
+    return 0;
 }
 
-/* The first task: accepts, and spawns a session for each connection. */
-static int serve(void *arg)
+/* The first task of every shard: accepts, and spawns a session for each connection. */
+static int serve(void *address)
 {
     static const struct rt_spawn_options options = {
         .size = sizeof(options),
@@ -54,61 +61,54 @@ static int serve(void *arg)
     struct rt_group sessions = RT_GROUP_INIT;
     struct rt_tcp_listener *listener;
     struct rt_tcp_stream *peer;
-    int r = listen_and_tell(&listener, arg);
+    int r = listen_and_tell(&listener, address);
 
     if (r < 0) {
-        return r;
+        return r; /* stops the other shards too */
     }
     while ((r = rt_tcp_accept(listener, &peer, RT_NEVER)) == 0) {
         if (rt_group_spawn_with(&sessions, session, peer, &options) < 0) {
             rt_tcp_close(peer); /* at the limit of tasks: shed this one */
         }
     }
-    fprintf(stderr, "echo: cannot accept: %s\n", rt_strerror(r));
     rt_tcp_listener_close(listener);
     (void)rt_group_leave(&sessions, rt_in(RT_SECONDS(10)));
-    return r;
+    return r; /* -ECANCELED when the service was stopped: no failure */
 }
 
 static void usage(FILE *stream)
 {
-    fputs("usage: echo [--cpus LIST] HOST:PORT\n"
-          "\n"
-          "Sends back what it receives over TCP. HOST is numeric (127.0.0.1, [::1], or nothing\n"
-          "for every address); PORT 0 lets the kernel choose one, which is printed.\n"
-          "\n"
-          "  --cpus LIST  the CPU to run on, such as 0; without it the thread is not pinned\n"
-          "  --help       this text\n",
-          stream);
+    fprintf(stream,
+            "usage: echo [options] HOST:PORT\n"
+            "\n"
+            "Sends back what it receives over TCP. HOST is numeric (127.0.0.1, [::1], or nothing\n"
+            "for every address); PORT 0 lets the kernel choose one, which is printed.\n"
+            "\n"
+            "%s"
+            "  --help               this text\n",
+            rt_config_help());
 }
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        { "cpus", required_argument, NULL, 'c' },
-        { "help", no_argument, NULL, 'h' },
-        { NULL, 0, NULL, 0 },
-    };
     struct rt_config config = RT_CONFIG_INIT;
-    int c;
+    int r = rt_config_parse(&config, &argc, argv);
 
-    while ((c = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        switch (c) {
-        case 'c':
-            config.cpus = optarg;
-            break;
-        case 'h':
-            usage(stdout);
-            return 0;
-        default:
-            usage(stderr);
-            return 2;
-        }
+    if (r < 0) {
+        return 2; /* a text has said why */
     }
-    if (optind + 1 != argc) {
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        usage(stdout);
+        return EXIT_SUCCESS;
+    }
+    if (argc != 2 || argv[1][0] == '-') {
         usage(stderr);
         return 2;
     }
     config.name = "echo";
-    return rt_run(&config, serve, argv[optind]) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    r = rt_start(&config, serve, argv[1]);
+    if (r < 0) {
+        fprintf(stderr, "echo: cannot serve %s: %s\n", argv[1], rt_strerror(r));
+    }
+    return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

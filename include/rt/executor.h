@@ -36,34 +36,60 @@ enum rt_log_level {
 /** Takes one line of text, without a newline. */
 typedef void (*rt_log_fn)(void *arg, enum rt_log_level level, const char *text);
 
+/** How shards are laid on the machine, by rt_start(). */
+enum rt_place {
+    RT_PLACE_CORE = 0, /* one shard on each core, on the first of its CPUs */
+    RT_PLACE_PU,       /* one shard on each CPU, also where two are threads of one core */
+    RT_PLACE_SPREAD,   /* as far apart as can be: packages first, then caches, then cores */
+    RT_PLACE_PACK,     /* as close together as can be: all CPUs of a core, then the next core */
+    RT_PLACE_UNBOUND,  /* not bound: the kernel moves the threads */
+};
+
+enum rt_config_flag {
+    RT_CONFIG_KEEP = 1u << 0,       /* a first task that fails does not stop the others */
+    RT_CONFIG_NO_SIGNALS = 1u << 1, /* rt_start() leaves SIGINT and SIGTERM alone */
+};
+
+/** Of config.spin: the default. */
+#define RT_SPIN_OFF 0
+
 /**
- * How an executor is made. Start from RT_CONFIG_INIT (or from zeroes with
- * `size` set); a field of 0 or NULL means the default named beside it.
+ * How executors are made. Start from RT_CONFIG_INIT (or from zeroes with
+ * `size` set); a field of 0 or NULL means the default named beside it. What only
+ * rt_start() reads is marked with *.
  */
 struct rt_config {
     uint32_t size;         /* sizeof(struct rt_config) */
     uint32_t tasks_max;    /* live tasks at most; 1..16777216; default 1048576 */
-    const char *cpus;      /* the CPU to pin the thread to, such as "0"; default: not pinned */
-    const char *name;      /* of the executor, shown in reports; default "shard" */
+    const char *cpus;      /* rt_run(): the CPU to pin the thread to; default: not pinned.
+                              rt_start(): the CPUs to use, such as "0-3,8"; default: all allowed */
+    const char *name;      /* of the executor or runtime, shown in reports; default "shard" */
     uint32_t ring_entries; /* submission queue of the ring; 1..32768; default 256 */
     uint32_t cq_entries;   /* completion queue; 1..65536, raised to ring_entries; default 4096 */
     uint32_t stack_bytes;  /* of a task's stack, rounded up to 16, 64 or 256 KiB; default 64 */
     uint32_t log_level;    /* enum rt_log_level; default RT_LOG_WARNING */
     uint32_t io_workers;   /* kernel threads for I/O that the ring cannot do itself; 8 */
-    uint32_t reserved;     /* 0 */
-    rt_time task_quota;    /* tasks run so long before I/O and timers are looked at; 0.5 ms */
-    rt_time stop_timeout;  /* tasks may live so long after the first has returned; 30 s. One
+    uint32_t shards;      /* * how many; 1..4096; default: as many as config.place finds room for */
+    rt_time task_quota;   /* tasks run so long before I/O and timers are looked at; 0.5 ms */
+    rt_time stop_timeout; /* tasks may live so long after the first has returned; 30 s. One
                                  that never waits nor yields is not noticed */
-    const char *disable;   /* optional features to go without, as RT_DISABLE; default: none */
-    rt_log_fn log;         /* default: to standard error */
-    void *log_arg;         /* given to log */
-    rt_trace_fn trace;     /* see rt/trace.h; default: none */
-    void *trace_arg;       /* given to trace */
+    const char *disable;  /* optional features to go without, as RT_DISABLE; default: none */
+    rt_log_fn log;        /* default: to standard error */
+    void *log_arg;        /* given to log */
+    rt_trace_fn trace;    /* see rt/trace.h; default: none */
+    void *trace_arg;      /* given to trace */
+    uint32_t place;       /* * enum rt_place; default RT_PLACE_CORE */
+    uint32_t port_entries; /* * slots for what one shard sends another; 1..65536, rounded up to a
+                              power of two; default 128 */
+    uint32_t posts_max;    /* * posts from one shard to another that have not started; 1..65536;
+                              default 64 */
+    uint32_t flags;        /* * enum rt_config_flag, or'ed */
+    rt_time spin;          /* look for messages and I/O so long before sleeping; RT_SPIN_OFF */
 };
 
 #define RT_CONFIG_INIT \
     { (uint32_t)sizeof(struct rt_config), 0, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, \
-      NULL, NULL, NULL }
+      NULL, NULL, NULL, 0, 0, 0, 0, 0 }
 
 /**
  * Run first(arg) as the first task of a new executor on this thread.
@@ -114,6 +140,15 @@ struct rt_stats {
     uint64_t overflows;       /* times the completion queue was found overflown */
     uint64_t cancels;         /* operations that the kernel was asked to cancel */
     uint64_t accept_backoffs; /* times accepting paused for want of descriptors or memory */
+    uint64_t messages_sent;   /* requests and replies put into ports */
+    uint64_t messages_taken;  /* requests and replies taken out of ports */
+    uint64_t calls_refused;   /* calls answered -EAGAIN at the limit of tasks */
+    uint64_t posts_delayed;   /* posts that waited here for a task to end */
+    uint64_t room_waits;      /* times a task waited for a slot or a post's credit */
+    uint64_t rings;           /* times another shard's doorbell was rung */
+    uint64_t wakes_sent;      /* of these, the ones that woke a sleeper */
+    uint64_t wakes_resent;    /* wakes that went by eventfd after the ring refused them */
+    uint64_t wakes_received;  /* tasks woken by other shards and threads */
 };
 
 /**

@@ -10,12 +10,17 @@
 #include "rt/base.h"
 #include "rt/version.h"
 
+#include "rt/call.h"
 #include "rt/executor.h"
 #include "rt/file.h"
 #include "rt/group.h"
+#include "rt/placement.h"
+#include "rt/spsc.h"
+#include "rt/start.h"
 #include "rt/task.h"
 #include "rt/tcp.h"
 #include "rt/timer.h"
+#include "rt/topology.h"
 #include "rt/trace.h"
 
 #endif /* RT_RT_H */

@@ -26,7 +26,7 @@
 extern "C" {
 #endif
 
-/** A listening socket. Belongs to the shard that made it. */
+/** A listening socket. Belongs to the shard that made it; others may have theirs beside it. */
 struct rt_tcp_listener;
 
 /** A connection. Belongs to the shard that accepted or connected it. */
@@ -48,7 +48,18 @@ struct rt_tcp_options {
 #define RT_TCP_ADDRESS_BYTES 64
 
 /**
- * Listen on an address, alone: a second listener on it gets -EADDRINUSE.
+ * Listen on an address.
+ *
+ * The shards of a runtime listen on an address together, with a listener each: the
+ * first one claims it, the others join, and the kernel deals out new connections
+ * by chance. Whoever else wants it, another program or a second listener of the same
+ * shard, gets -EADDRINUSE. (One kind of program cannot be kept out: of the same user,
+ * and setting SO_REUSEPORT itself. Under rt_run() it can.)
+ *
+ * With port 0 the kernel chooses for the first one, and the others join that port.
+ * A listener joins the oldest claim of its HOST:0 at which its shard has none, and
+ * makes a claim, with a port of its own, when there is none: so the nth listener of
+ * each shard shares the nth port. A claim ends when its last listener is closed.
  *
  * @param out      gets the listener, on success only; the caller closes it.
  * @param address  "HOST:PORT", numeric.
@@ -56,7 +67,7 @@ struct rt_tcp_options {
  * @return 0; -EINVAL for an address or options that cannot be read, -E2BIG for options
  *         of a newer library (a text says why); -EAFNOSUPPORT (no IPv6 here);
  *         -EADDRINUSE; -EACCES (port below 1024); -EADDRNOTAVAIL (no such host
- *         address here); -EMFILE; or another error of socket, bind or listen.
+ *         address here); -EMFILE; -ENOMEM; or another error of socket, bind or listen.
  * \context{In a task. Does not suspend.}
  */
 RT_API RT_MUST_CHECK RT_ON_SHARD
@@ -82,9 +93,14 @@ int rt_tcp_listener_address(const struct rt_tcp_listener *listener, char *text, 
  * 10 ms at first and up to 1 s, until there is room; a warning says so once,
  * and rt_stats.accept_backoffs counts it.
  *
+ * In a cancelled task the connections that wait at its first call are still handed
+ * out, one a call; then it gives -ECANCELED. So the usual loop serves all who had
+ * connected before it was stopped, and it ends, however many come meanwhile. For want
+ * of descriptors it ends at once, and a warning says how many were given up.
+ *
  * @param out  gets the stream, on success only; the caller closes it.
- * @return 0; -ETIME; -ECANCELED when the task was cancelled: no connection is lost
- *         then; -EPIPE when the listener is being closed; or an error of accept(2).
+ * @return 0; -ETIME; -ECANCELED when the task was cancelled, see above; -EPIPE when the
+ *         listener is being closed; or an error of accept(2).
  * \context{In a task of the listener's shard, one at a time. Suspends.}
  */
 RT_API RT_MUST_CHECK RT_SUSPENDS
@@ -93,8 +109,10 @@ int rt_tcp_accept(struct rt_tcp_listener *listener, struct rt_tcp_stream **out, 
 /**
  * Stop listening and free the listener. Works in a cancelled task too.
  *
- * Connections not yet accepted are reset by the kernel: take them first with
- * rt_tcp_accept(listener, &peer, 0) if they matter.
+ * Connections that wait are reset by the kernel. Those who had connected before a
+ * cancel do not wait any more if the task accepted until -ECANCELED; those who came
+ * since do. They are lost to the listeners of other shards, too, unless the sysctl
+ * net.ipv4.tcp_migrate_req is 1.
  *
  * @param listener  NULL does nothing. No task may be accepting on it.
  * \context{In a task of the listener's shard. Suspends.}

@@ -3,43 +3,85 @@
 #include "core/config.h"
 
 #include <errno.h>
+#include <stddef.h>
 
 #include "base/sized.h"
 
-#define TASKS_MAX_DEFAULT 1048576u
-#define TASKS_MAX_LIMIT   16777216u
-#define RING_ENTRIES      256u
-#define RING_ENTRIES_MAX  32768u /* IORING_MAX_ENTRIES */
-#define CQ_ENTRIES        4096u
-#define CQ_ENTRIES_MAX    65536u /* IORING_MAX_CQ_ENTRIES */
-#define IO_WORKERS        8u
-#define IO_WORKERS_MAX    4096u
-#define TASK_QUOTA        RT_MICROSECONDS(500)
-#define STOP_TIMEOUT      RT_SECONDS(30)
+#define FLAGS ((uint32_t)RT_CONFIG_KEEP | (uint32_t)RT_CONFIG_NO_SIGNALS)
 
-static int bound(const struct rti_log *log, const char *name, uint32_t *value, uint32_t otherwise,
-                 uint32_t max)
+/* Numbers from 1 to a maximum. */
+static const struct {
+    const char *name;
+    size_t offset;
+    uint32_t otherwise; /* 0: the reader of the field decides */
+    uint32_t max;
+} numbers[] = {
+#define NUMBER(field, otherwise, max) { #field, offsetof(struct rt_config, field), otherwise, max }
+    NUMBER(tasks_max, 1048576, 16777216),
+    NUMBER(ring_entries, 256, 32768), /* IORING_MAX_ENTRIES */
+    NUMBER(cq_entries, 4096, 65536),  /* IORING_MAX_CQ_ENTRIES */
+    NUMBER(stack_bytes, 64 * 1024, 256 * 1024),
+    NUMBER(io_workers, 8, 4096),
+    NUMBER(shards, 0, 4096),
+    NUMBER(port_entries, 128, 65536),
+    NUMBER(posts_max, 64, 65536),
+#undef NUMBER
+};
+
+static const struct {
+    const char *name;
+    size_t offset;
+    rt_time otherwise;
+} times[] = {
+    { "task_quota", offsetof(struct rt_config, task_quota), RT_MICROSECONDS(500) },
+    { "stop_timeout", offsetof(struct rt_config, stop_timeout), RT_SECONDS(30) },
+    { "spin", offsetof(struct rt_config, spin), RT_SPIN_OFF },
+};
+
+static int complete_numbers(struct rt_config *config, const struct rti_log *log)
 {
-    if (*value == 0) {
-        *value = otherwise;
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        uint32_t *value = (uint32_t *)(void *)((char *)config + numbers[i].offset);
+
+        if (*value > numbers[i].max) {
+            rti_log(log, RT_LOG_ERROR, "config.%s is %u; it must be 1 to %u, or 0 for the default",
+                    numbers[i].name, *value, numbers[i].max);
+            return -EINVAL;
+        }
+        *value = *value == 0 ? numbers[i].otherwise : *value;
     }
-    if (*value > max) {
-        rti_log(log, RT_LOG_ERROR, "config.%s is %u; it must be 1 to %u, or 0 for the default (%u)",
-                name, *value, max, otherwise);
-        return -EINVAL;
+    if (config->cq_entries < config->ring_entries) {
+        config->cq_entries = config->ring_entries;
     }
     return 0;
 }
 
-static int bound_time(const struct rti_log *log, const char *name, rt_time *value,
-                      rt_time otherwise)
+static int complete_times(struct rt_config *config, const struct rti_log *log)
 {
-    if (*value == 0) {
-        *value = otherwise;
+    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+        rt_time *value = (rt_time *)(void *)((char *)config + times[i].offset);
+
+        if (*value < 0) {
+            rti_log(log, RT_LOG_ERROR, "config.%s is %lld ns; it must not be below 0",
+                    times[i].name, (long long)*value);
+            return -EINVAL;
+        }
+        *value = *value == 0 ? times[i].otherwise : *value;
     }
-    if (*value < 0) {
-        rti_log(log, RT_LOG_ERROR, "config.%s is %lld ns; it must not be below 0", name,
-                (long long)*value);
+    return 0;
+}
+
+static int check_choices(const struct rt_config *config, const struct rti_log *log)
+{
+    if (config->place > RT_PLACE_UNBOUND) {
+        rti_log(log, RT_LOG_ERROR, "config.place is %u; it must be one of enum rt_place, 0 to %u",
+                config->place, (unsigned)RT_PLACE_UNBOUND);
+        return -EINVAL;
+    }
+    if ((config->flags & ~FLAGS) != 0) {
+        rti_log(log, RT_LOG_ERROR,
+                "config.flags is %u; its bits are those of enum rt_config_flag, together %u",
+                config->flags, FLAGS);
         return -EINVAL;
     }
     return 0;
@@ -47,32 +89,13 @@ static int bound_time(const struct rti_log *log, const char *name, rt_time *valu
 
 static int complete(struct rt_config *config, const struct rti_log *log)
 {
-    int r = bound(log, "tasks_max", &config->tasks_max, TASKS_MAX_DEFAULT, TASKS_MAX_LIMIT);
+    int r = complete_numbers(config, log);
 
     if (r == 0) {
-        r = bound(log, "ring_entries", &config->ring_entries, RING_ENTRIES, RING_ENTRIES_MAX);
+        r = complete_times(config, log);
     }
     if (r == 0) {
-        r = bound(log, "cq_entries", &config->cq_entries, CQ_ENTRIES, CQ_ENTRIES_MAX);
-    }
-    if (r == 0) {
-        r = bound(log, "stack_bytes", &config->stack_bytes, 64 * 1024, 256 * 1024);
-    }
-    if (r == 0) {
-        r = bound(log, "io_workers", &config->io_workers, IO_WORKERS, IO_WORKERS_MAX);
-    }
-    if (r == 0) {
-        r = bound_time(log, "task_quota", &config->task_quota, TASK_QUOTA);
-    }
-    if (r == 0) {
-        r = bound_time(log, "stop_timeout", &config->stop_timeout, STOP_TIMEOUT);
-    }
-    if (r == 0 && config->reserved != 0) {
-        rti_log(log, RT_LOG_ERROR, "config.reserved is %u; it must be 0", config->reserved);
-        r = -EINVAL;
-    }
-    if (r == 0 && config->cq_entries < config->ring_entries) {
-        config->cq_entries = config->ring_entries;
+        r = check_choices(config, log);
     }
     if (config->name == NULL) {
         config->name = "shard";

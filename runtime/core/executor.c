@@ -8,6 +8,7 @@
 
 #include "core/config.h"
 #include "core/trace.h"
+#include "os/cycles.h"
 #include "os/explain.h"
 #include "os/features.h"
 #include "os/sys.h"
@@ -50,7 +51,7 @@ static rt_time sleep_limit(struct rti_executor *executor)
     rt_time next = rti_wheel_next(&executor->wheel);
     rt_time now;
 
-    if (executor->stopping && executor->stop_deadline < next) {
+    if (executor->tasks.active > 0 && executor->stop_deadline < next) {
         next = executor->stop_deadline;
     }
     if (next == RT_NEVER) {
@@ -79,14 +80,44 @@ static void trim_stacks(struct rti_executor *executor)
     }
 }
 
+/* Look for messages and completions for config.spin before sleeping. */
+static bool spin_finds_work(const struct rti_executor *executor)
+{
+    const uint64_t begin = rti_sys_ticks();
+
+    do {
+        if (executor->inbox != NULL && executor->inbox->ops->is_rung(executor->inbox)) {
+            return true;
+        }
+        if (rti_uring_ready(&executor->reactor.ring) > 0 ||
+            rti_uring_has_work(&executor->reactor.ring)) {
+            return true;
+        }
+        rti_cpu_relax();
+    } while (rti_sys_ticks() - begin < executor->spin_ticks);
+    return false;
+}
+
+static bool others_let_sleep(struct rti_executor *executor)
+{
+    return executor->inbox == NULL || executor->inbox->ops->try_sleep(executor->inbox);
+}
+
 static void flush(struct rti_executor *executor)
 {
     rt_time limit = 0;
 
+    if (executor->inbox != NULL) {
+        executor->inbox->ops->flush(executor->inbox);
+    }
     if (may_sleep(executor)) {
+        if (executor->spin_ticks > 0 && rti_uring_pending(&executor->reactor.ring) == 0 &&
+            spin_finds_work(executor)) {
+            return;
+        }
         limit = sleep_limit(executor);
     }
-    if (limit == 0) {
+    if (limit == 0 || !others_let_sleep(executor)) {
         rti_reactor_poll(&executor->reactor);
         return;
     }
@@ -98,12 +129,12 @@ static void flush(struct rti_executor *executor)
 
 static void check_stop(const struct rti_executor *executor, rt_time now)
 {
-    if (executor->stopping && now >= executor->stop_deadline) {
+    if (now >= executor->stop_deadline && executor->tasks.active > 0) {
         rti_executor_dump(executor, RT_LOG_ERROR);
-        rti_misuse("%u tasks live on %lld ms after the first task of '%s' has returned and they "
-                   "were cancelled (config.stop_timeout)",
-                   executor->tasks.active, (long long)(executor->config.stop_timeout / 1000000),
-                   executor->config.name);
+        rti_misuse("%u tasks of '%s' live on %lld ms after they were asked to end "
+                   "(config.stop_timeout)",
+                   executor->tasks.active, executor->config.name,
+                   (long long)(executor->config.stop_timeout / 1000000));
     }
 }
 
@@ -114,6 +145,7 @@ static void begin_slice(struct rti_executor *executor, rt_time now)
     if (RTI_UNLIKELY(!executor->ticks.calibrated)) {
         rti_ticks_calibrate(&executor->ticks, now, at);
         executor->quota_ticks = rti_ticks_of(&executor->ticks, executor->config.task_quota);
+        executor->spin_ticks = rti_ticks_of(&executor->ticks, executor->config.spin);
         executor->reactor.flush_ticks = rti_ticks_of(&executor->ticks, RTI_FLUSH_AFTER);
     }
     executor->slice_begin = at;
@@ -121,15 +153,30 @@ static void begin_slice(struct rti_executor *executor, rt_time now)
     executor->reactor.flushed_at = at;
 }
 
+static void close_if_drained(struct rti_executor *executor)
+{
+    if (executor->inbox != NULL) {
+        executor->inbox->ops->drained(executor->inbox);
+    } else {
+        executor->closed = true;
+    }
+}
+
 void rti_executor_turn(struct rti_executor *executor, rt_time now)
 {
     executor->turns++;
     executor->turn_time = now;
     begin_slice(executor, now);
+    if (executor->inbox != NULL) {
+        executor->inbox->ops->take(executor->inbox);
+    }
     take_completions(executor);
     expire_timers(executor, now);
     rti_executor_run_tasks(executor);
-    if (!rti_executor_is_done(executor)) {
+    if (executor->draining && executor->tasks.active == 0) {
+        close_if_drained(executor);
+    }
+    if (!executor->closed) {
         check_stop(executor, now);
         flush(executor);
     }
@@ -139,6 +186,9 @@ bool rti_executor_renew_credit(struct rti_executor *executor)
 {
     const uint64_t at = rti_sys_ticks();
 
+    if (executor->inbox != NULL) {
+        executor->inbox->ops->flush_if_due(executor->inbox, at);
+    }
     rti_reactor_flush_if_due(&executor->reactor, at);
     if (at - executor->slice_begin >= executor->quota_ticks) { /* also if the counter fell back */
         executor->run_credit = 0;                              /* the next one looks again */
@@ -161,20 +211,28 @@ int rti_executor_start(struct rti_executor *executor, rt_task_fn first, void *ar
     return r;
 }
 
-void rti_executor_stop(struct rti_executor *executor)
+void rti_executor_discard_first(struct rti_executor *executor)
 {
-    struct rt_task *other;
+    rti_task_discard(rti_taskq_pop(&executor->queue));
+    executor->first = NULL;
+}
 
-    executor->stopping = true;
-    executor->stop_deadline = rti_time_add(rti_sys_now(), executor->config.stop_timeout);
-    for (uint32_t i = 0; (other = rti_task_at(&executor->tasks, i)) != NULL; i++) {
-        rti_task_cancel(other);
+void rti_executor_expect_stop(struct rti_executor *executor)
+{
+    if (executor->stop_deadline == RT_NEVER) {
+        executor->stop_deadline = rti_time_add(rti_sys_now(), executor->config.stop_timeout);
     }
 }
 
-bool rti_executor_is_done(const struct rti_executor *executor)
+void rti_executor_drain(struct rti_executor *executor)
 {
-    return executor->stopping && executor->tasks.active == 0;
+    struct rt_task *task;
+
+    rti_executor_expect_stop(executor);
+    executor->draining = true;
+    for (uint32_t i = 0; (task = rti_task_at(&executor->tasks, i)) != NULL; i++) {
+        rti_task_cancel(task);
+    }
 }
 
 void rti_executor_dump(const struct rti_executor *executor, enum rt_log_level level)
@@ -264,7 +322,7 @@ static void end_overflow(struct rti_executor *executor)
 static int make_stacks(struct rti_executor *executor, uint32_t disabled)
 {
     const struct rti_stack_config config = {
-        .stacks_max = executor->config.tasks_max,
+        .stacks_max = executor->config.tasks_max + RTI_TASKS_EXTRA,
         .guard_by_mprotect = (disabled & RTI_FEATURE_GUARD_INSTALL) != 0,
     };
 
@@ -278,14 +336,15 @@ static int make_stacks(struct rti_executor *executor, uint32_t disabled)
 
 static int open_reactor(struct rti_executor *executor, uint32_t disabled)
 {
-    cpu_set_t others;
-    const bool have_others = rti_thread_other_cpus(&executor->thread, &others) > 0;
+    size_t others_bytes = 0;
+    const cpu_set_t *others = rti_thread_other_cpus(&executor->thread, &others_bytes);
     const struct rti_uring_config config = {
         .sq_entries = executor->config.ring_entries,
         .cq_entries = executor->config.cq_entries,
         .disabled = disabled,
         .io_workers = executor->config.io_workers,
-        .worker_cpus = have_others ? &others : NULL,
+        .worker_cpus = others,
+        .worker_cpus_bytes = others_bytes,
     };
 
     return rti_reactor_init(&executor->reactor, &config, &executor->log);
@@ -311,7 +370,7 @@ static void report_start(const struct rti_executor *executor)
             executor->reactor.ring.cq_mask + 1, names);
 }
 
-int rti_executor_init(struct rti_executor *executor, const struct rt_config *config)
+int rti_executor_init(struct rti_executor *executor, const struct rt_config *config, int cpu)
 {
     uint32_t disabled;
     int r;
@@ -326,11 +385,12 @@ int rti_executor_init(struct rti_executor *executor, const struct rt_config *con
         return r;
     }
     executor->trace = executor->config.trace;
+    executor->stop_deadline = RT_NEVER;
     executor->start_time = rti_sys_now();
     rti_ticks_init(&executor->ticks);
     rti_wheel_init(&executor->wheel, executor->start_time);
     rti_pool_init(&executor->handles, RTI_HANDLE_BYTES);
-    r = rti_thread_begin(&executor->thread, executor->config.cpus, &executor->log);
+    r = rti_thread_begin(&executor->thread, cpu, &executor->log);
     if (r < 0) {
         return r;
     }
@@ -375,7 +435,7 @@ fail_thread:
     return r;
 }
 
-void rti_executor_fini(struct rti_executor *executor)
+void rti_executor_close(struct rti_executor *executor)
 {
     rti_current = NULL;
     rti_fiber_release(&executor->loop);
@@ -383,57 +443,22 @@ void rti_executor_fini(struct rti_executor *executor)
     end_overflow(executor);
     rti_stack_pool_destroy(executor->stacks);
     rti_pool_fini(&executor->handles);
-    rti_task_table_fini(&executor->tasks);
     rti_taskq_fini(&executor->queue);
     rti_thread_end(&executor->thread);
 }
 
+void rti_executor_free(struct rti_executor *executor)
+{
+    rti_task_table_fini(&executor->tasks);
+}
+
+void rti_executor_fini(struct rti_executor *executor)
+{
+    rti_executor_close(executor);
+    rti_executor_free(executor);
+}
+
 /* Public */
-
-static int refuse_second(const struct rt_config *config)
-{
-    struct rt_config complete;
-    struct rti_log log;
-
-    (void)rti_config_read(&complete, &log, config);
-    rti_log(&log, RT_LOG_ERROR,
-            "this thread runs an executor already ('%s'): rt_run() was called "
-            "from one of its tasks",
-            rti_current->config.name);
-    return -EBUSY;
-}
-
-int rt_run(const struct rt_config *config, rt_task_fn first, void *arg)
-{
-    struct rti_executor *executor;
-    int result;
-
-    if (rti_current != NULL) {
-        return refuse_second(config);
-    }
-    executor = rti_sys_alloc(sizeof(*executor));
-    if (executor == NULL) {
-        struct rti_log log;
-        struct rt_config complete;
-
-        (void)rti_config_read(&complete, &log, config);
-        rti_explain_memory(&log, "the executor", -ENOMEM);
-        return -ENOMEM;
-    }
-    result = rti_executor_init(executor, config);
-    if (result == 0) {
-        result = rti_executor_start(executor, first, arg);
-        if (result == 0) {
-            while (!rti_executor_is_done(executor)) {
-                rti_executor_turn(executor, rti_sys_now());
-            }
-            result = executor->first->result;
-        }
-        rti_executor_fini(executor);
-    }
-    rti_sys_free(executor);
-    return result;
-}
 
 void rt_stats_get(struct rt_stats *out, size_t bytes)
 {
@@ -461,6 +486,19 @@ void rt_stats_get(struct rt_stats *out, size_t bytes)
         .cancels = executor->reactor.cancels_sent,
         .accept_backoffs = executor->accept_backoffs,
     };
+    if (executor->inbox != NULL) {
+        const struct rti_inbox *inbox = executor->inbox;
+
+        stats.messages_sent = inbox->messages_sent;
+        stats.messages_taken = inbox->messages_taken;
+        stats.calls_refused = inbox->calls_refused;
+        stats.posts_delayed = inbox->posts_delayed;
+        stats.room_waits = inbox->room_waits;
+        stats.rings = inbox->rings;
+        stats.wakes_sent = inbox->wakes_sent;
+        stats.wakes_resent = inbox->wakes_resent;
+        stats.wakes_received = inbox->wakes_received;
+    }
     memset(out, 0, bytes);
     memcpy(out, &stats, bytes < sizeof(stats) ? bytes : sizeof(stats));
 }

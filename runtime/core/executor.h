@@ -2,15 +2,17 @@
 /*
  * Executor: what a shard's loop works on, and one pass of it.
  *
- * A turn, in order: take completions, expire timers, run tasks for a quota of
- * time, enter the kernel once (submit; sleep if nothing is runnable). It is a
- * plain function that takes the time, so a test can run it under a clock and a
- * kernel of its own.
+ * A turn, in order: take messages and completions, expire timers, run tasks for
+ * a quota of time, publish messages, enter the kernel once (submit; sleep if
+ * nothing is runnable). It is a plain function that takes the time, so a test
+ * can run it under a clock and a kernel of its own.
  *
- * E1 Only tasks run user code; completions and timers only mark waiters done.
+ * E1 Only tasks run user code; messages, completions and timers only mark
+ *    waiters done.
  * E2 `running` is the task whose code runs; the loop's own flow has none.
  * E3 The loop sleeps only when the queue is empty, no completion can be read,
- *    and everything pending is submitted by the same enter.
+ *    the others were told so and had sent nothing, and everything pending is
+ *    submitted by the same enter.
  */
 #ifndef RTI_CORE_EXECUTOR_H
 #define RTI_CORE_EXECUTOR_H
@@ -20,6 +22,7 @@
 
 #include "base/log.h"
 #include "core/current.h"
+#include "core/inbox.h"
 #include "core/pool.h"
 #include "core/reactor.h"
 #include "core/task.h"
@@ -35,11 +38,14 @@
  * so it adds 0.4 ns per run; the quota is overrun by at most as many runs. */
 #define RTI_RUNS_PER_CLOCK 16
 
+struct rti_claims; /* cross/claims.h */
+
 struct rti_executor {
     struct rt_task *running; /* E2 */
     struct rti_taskq queue;  /* the default queue, and for now the only one */
     int32_t run_credit;      /* task runs until the ticks are looked at */
-    bool stopping;           /* the first task has returned */
+    bool draining;           /* all tasks were cancelled, and none is spawned any more */
+    bool closed;             /* no task lives, and no other shard needs this one */
     uint64_t slice_begin;    /* ticks at which this turn began to use its quota */
     rt_time turn_time;       /* the clock at the start of this turn */
     rt_trace_fn trace;
@@ -49,16 +55,19 @@ struct rti_executor {
     enum rti_stack_class stack_class; /* of tasks that name none */
     struct rti_reactor reactor;
     struct rti_wheel wheel;
-    struct rti_pool handles; /* files, streams and listeners (io/) */
+    struct rti_inbox *inbox;   /* what is between shards; NULL: nothing */
+    struct rti_pool handles;   /* files, streams and listeners (io/) */
+    struct rti_claims *claims; /* addresses that shards listen on together; NULL when it is alone */
 
     struct rt_config config; /* complete: defaults filled in */
     struct rti_log log;
     struct rti_thread thread;
     struct rti_overflow_thread overflow;
     struct rt_task *first;
-    rt_time stop_deadline; /* valid when stopping */
+    rt_time stop_deadline; /* when tasks that still live are an error; RT_NEVER: not stopping */
     struct rti_ticks ticks;
     uint64_t quota_ticks; /* config.task_quota */
+    uint64_t spin_ticks;  /* config.spin */
     rt_time start_time;   /* a deadline long before it is a length by mistake */
     uint64_t turns;
     uint64_t spawns;
@@ -69,25 +78,37 @@ struct rti_executor {
 /* Every object of io/ fits into this: one pool serves them all. */
 #define RTI_HANDLE_BYTES 128
 
-/* Make the executor and let it be the current one of this thread; takes it all down on failure,
- * after having said why in the log. */
-int rti_executor_init(struct rti_executor *executor, const struct rt_config *config);
+/*
+ * Make the executor and let it be the current one of this thread, which is
+ * pinned to `cpu` (below 0: not); takes it all down on failure, after having
+ * said why in the log.
+ *
+ * It is taken down in two steps: close on its thread, free on any thread, once
+ * nobody can hold a waker of its tasks any more. fini is both.
+ */
+int rti_executor_init(struct rti_executor *executor, const struct rt_config *config, int cpu);
+void rti_executor_close(struct rti_executor *executor);
+void rti_executor_free(struct rti_executor *executor);
 void rti_executor_fini(struct rti_executor *executor);
 
 /* One pass of the loop at the moment `now`. */
 void rti_executor_turn(struct rti_executor *executor, rt_time now);
 
-/* Spawn the first task; when it returns the executor stops: all tasks are cancelled, and
- * rti_executor_is_done() is true when none is left. */
+/* Spawn the first task. When it returns, the inbox is told; without one the executor drains. */
 int rti_executor_start(struct rti_executor *executor, rt_task_fn first, void *arg);
-bool rti_executor_is_done(const struct rti_executor *executor);
+
+/* The first task, which has not run, shall not: it is taken away. No other task is there. */
+void rti_executor_discard_first(struct rti_executor *executor);
+
+/* Tasks that live on so long from now are printed, and the process aborts (config.stop_timeout). */
+void rti_executor_expect_stop(struct rti_executor *executor);
+
+/* Cancel all tasks, and refuse to spawn any. */
+void rti_executor_drain(struct rti_executor *executor);
 
 /* The run credit is used up: look at the ticks. Returns false when the quota is used too, so that
  * the loop must go on with completions and timers. */
 bool rti_executor_renew_credit(struct rti_executor *executor);
-
-/* The first task has completed: cancel all others. */
-void rti_executor_stop(struct rti_executor *executor);
 
 /* Print the tasks that have not ended, to the log. */
 void rti_executor_dump(const struct rti_executor *executor, enum rt_log_level level);

@@ -79,6 +79,15 @@ void rti_op_room_came(struct rti_list *node);
 /* user_data of entries whose completion means nothing: cancels, and dropped ones. */
 #define RTI_OP_IGNORED 0
 
+/* A completion that is no operation's: an operation's generation is never 0. The inbox uses such
+ * numbers for entries of its own. */
+#define RTI_OP_GENERATION_SHIFT 48 /* user addresses have 47 bits on x86-64 and aarch64 */
+
+static inline bool rti_op_is_note(uint64_t user_data)
+{
+    return user_data >> RTI_OP_GENERATION_SHIFT == 0;
+}
+
 /* What goes into the entry's user_data, and back. */
 uint64_t rti_op_user_data(const struct rti_op *op);
 struct rti_op *rti_op_of_user_data(uint64_t user_data); /* NULL when stale */

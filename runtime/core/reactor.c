@@ -3,6 +3,7 @@
 #include "core/reactor.h"
 
 #include "base/assert.h"
+#include "core/executor.h"
 #include "core/op.h"
 #include "os/sys.h"
 
@@ -91,7 +92,10 @@ static void complete(struct rti_reactor *reactor, const struct io_uring_cqe *cqe
 {
     struct rti_op *op;
 
-    if (cqe->user_data == RTI_OP_IGNORED) {
+    if (RTI_UNLIKELY(rti_op_is_note(cqe->user_data))) {
+        if (cqe->user_data != RTI_OP_IGNORED && rti_current->inbox != NULL) {
+            rti_current->inbox->ops->note(rti_current->inbox, cqe->user_data, cqe->res, cqe->flags);
+        }
         return;
     }
     op = rti_op_of_user_data(cqe->user_data);

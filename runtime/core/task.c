@@ -16,10 +16,11 @@ _Static_assert(RTI_ASAN || RTI_TSAN || sizeof(struct rt_task) == 128, "two cache
 
 int rti_task_table_init(struct rti_task_table *table, uint32_t tasks_max)
 {
-    const uint32_t blocks = (tasks_max + RTI_TASKS_PER_BLOCK - 1) / RTI_TASKS_PER_BLOCK;
+    const uint32_t slots = tasks_max + RTI_TASKS_EXTRA;
+    const uint32_t blocks = (slots + RTI_TASKS_PER_BLOCK - 1) / RTI_TASKS_PER_BLOCK;
 
     *table = (struct rti_task_table){ .max = tasks_max };
-    table->blocks = rti_sys_alloc(blocks * sizeof(struct rt_task *));
+    table->blocks = rti_sys_alloc(blocks * sizeof(struct rti_task_block *));
     return table->blocks == NULL ? -ENOMEM : 0;
 }
 
@@ -37,19 +38,20 @@ struct rt_task *rti_task_at(const struct rti_task_table *table, uint32_t index)
 {
     const uint32_t block = index / RTI_TASKS_PER_BLOCK;
 
-    return block < table->block_count ? &table->blocks[block][index % RTI_TASKS_PER_BLOCK] : NULL;
+    return block < table->block_count ? &table->blocks[block]->tasks[index % RTI_TASKS_PER_BLOCK]
+                                      : NULL;
 }
 
 static int add_block(struct rti_executor *executor)
 {
     struct rti_task_table *table = &executor->tasks;
-    struct rt_task *block = rti_sys_alloc(RTI_TASKS_PER_BLOCK * sizeof(struct rt_task));
+    struct rti_task_block *block = rti_sys_alloc(sizeof(*block));
 
     if (block == NULL) {
         return -ENOMEM;
     }
     for (uint32_t i = RTI_TASKS_PER_BLOCK; i > 0; i--) {
-        struct rt_task *task = &block[i - 1];
+        struct rt_task *task = &block->tasks[i - 1];
 
         task->state = RTI_TASK_CLOSED;
         task->generation = 1;
@@ -66,9 +68,6 @@ static int take_slot(struct rti_executor *executor, struct rt_task **out)
 {
     struct rti_task_table *table = &executor->tasks;
 
-    if (table->used == table->max) {
-        return -EAGAIN;
-    }
     if (table->free == NULL) {
         const int r = add_block(executor);
 
@@ -103,6 +102,15 @@ void rti_task_free(struct rt_task *task)
 
 /* Birth */
 
+static void first_returned(struct rti_executor *executor, int result)
+{
+    if (executor->inbox != NULL) {
+        executor->inbox->ops->first_returned(executor->inbox, result);
+    } else {
+        rti_executor_drain(executor);
+    }
+}
+
 static void complete(struct rt_task *task, int result)
 {
     struct rti_executor *executor = task->executor;
@@ -125,11 +133,21 @@ static void complete(struct rt_task *task, int result)
         rti_group_task_ended(task->group, task, result);
     }
     if (RTI_UNLIKELY(task == executor->first)) {
-        rti_executor_stop(executor);
+        first_returned(executor, result);
     }
     if ((task->state & RTI_TASK_HANDLE) == 0) {
         rti_task_free(task);
     }
+}
+
+void rti_task_discard(struct rt_task *task)
+{
+    struct rti_executor *executor = task->executor;
+
+    rti_stack_put(executor->stacks, task->stack);
+    task->stack = NULL;
+    executor->tasks.active--;
+    rti_task_free(task);
 }
 
 static void task_main(void *arg)
@@ -205,6 +223,39 @@ static void join_group(struct rt_task *task, struct rt_group *group)
     }
 }
 
+/* From a reserved slot to a task that stands in its queue. */
+static void start(struct rt_task *task, rt_task_fn fn, void *arg, const char *name, uint32_t state)
+{
+    struct rti_executor *executor = task->executor;
+
+    task->fn = fn;
+    task->arg = arg;
+    task->name = name;
+    task->queue = &executor->queue;
+    task->waiter = NULL;
+    task->awaiter = NULL;
+    task->call = NULL;
+    task->state = RTI_TASK_SCHEDULED | state;
+    rti_fiber_init(&task->fiber, task->stack, task_main, task);
+    executor->tasks.active++;
+    executor->spawns++;
+    if (RTI_UNLIKELY(executor->trace != NULL)) {
+        rti_trace_emit(executor, RT_TRACE_SPAWN, task, executor->running, NULL, 0);
+        rti_trace_emit(executor, RT_TRACE_SCHEDULE, task, NULL, NULL, 0);
+    }
+    rti_taskq_push(task->queue, task);
+}
+
+static int may_spawn(const struct rti_executor *executor)
+{
+    const struct rti_task_table *table = &executor->tasks;
+
+    if (executor->draining) {
+        return -ESHUTDOWN;
+    }
+    return table->used - table->extra >= table->max ? -EAGAIN : 0;
+}
+
 int rti_task_spawn(struct rti_executor *executor, struct rt_task **out, rt_task_fn fn, void *arg,
                    const struct rt_spawn_options *options, struct rt_group *group)
 {
@@ -221,31 +272,36 @@ int rti_task_spawn(struct rti_executor *executor, struct rt_task **out, rt_task_
         stack_bytes = read.stack_bytes;
     }
     if (r == 0) {
-        r = executor->stopping ? -ESHUTDOWN : reserve(executor, stack_bytes, &task);
+        r = may_spawn(executor);
+    }
+    if (r == 0) {
+        r = reserve(executor, stack_bytes, &task);
     }
     if (RTI_UNLIKELY(r != 0)) {
         executor->spawns_refused += r == -EAGAIN || r == -ENOMEM;
         return r;
     }
-    task->fn = fn;
-    task->arg = arg;
-    task->name = name;
-    task->queue = &executor->queue;
-    task->waiter = NULL;
-    task->awaiter = NULL;
-    task->state = RTI_TASK_SCHEDULED | (out != NULL ? RTI_TASK_HANDLE : 0);
     join_group(task, group);
-    rti_fiber_init(&task->fiber, task->stack, task_main, task);
-    executor->tasks.active++;
-    executor->spawns++;
-    if (RTI_UNLIKELY(executor->trace != NULL)) {
-        rti_trace_emit(executor, RT_TRACE_SPAWN, task, executor->running, NULL, 0);
-        rti_trace_emit(executor, RT_TRACE_SCHEDULE, task, NULL, NULL, 0);
-    }
-    rti_taskq_push(task->queue, task);
+    start(task, fn, arg, name, out != NULL ? RTI_TASK_HANDLE : 0);
     if (out != NULL) {
         *out = task;
     }
+    return 0;
+}
+
+int rti_task_spawn_extra(struct rti_executor *executor, struct rt_task **out, rt_task_fn fn,
+                         void *arg, const char *name)
+{
+    struct rt_task *task;
+    int r = rti_task_has_extra(&executor->tasks) ? reserve(executor, 0, &task) : -EAGAIN;
+
+    if (r < 0) {
+        return r;
+    }
+    executor->tasks.extra++;
+    join_group(task, NULL);
+    start(task, fn, arg, name, 0);
+    *out = task;
     return 0;
 }
 

@@ -20,6 +20,8 @@
  * T3 CANCEL: it was asked to end. Never cleared.
  * T4 COMPLETED: its result is stored, its stack is back in the pool.
  * T5 HANDLE: a join handle exists. The slot is free when COMPLETED and not HANDLE.
+ * T7 INLINE: it runs a call of another shard and has not suspended in it; when it
+ *    does, the inbox is told and the bit goes. Only together with RUNNING.
  * T6 CLOSED: the slot is free; set in the same step that frees it, so that a
  *    stale pointer is recognised as long as the slot is not used again.
  *
@@ -45,6 +47,7 @@ enum rti_task_state {
     RTI_TASK_COMPLETED = 1u << 3,
     RTI_TASK_CLOSED = 1u << 4,
     RTI_TASK_HANDLE = 1u << 5,
+    RTI_TASK_INLINE = 1u << 6,
 };
 
 struct rti_executor;
@@ -67,21 +70,41 @@ struct rt_task {
     struct rt_group *group; /* NULL = none */
     struct rt_task *next;   /* in the group, or in the list of free slots */
     struct rt_task **link;  /* what points here in the group's list */
+    struct rt_call *call;   /* of another shard, that the task runs and will answer, or NULL */
 } RTI_ALIGNED(RTI_CACHE_LINE);
 
 #define RTI_TASKS_PER_BLOCK 256
+#define RTI_TASKS_EXTRA     1 /* tasks beyond the limit: the one that starts calls (cross/call.c) */
+#define RTI_WAKES_PER_WORD  64
+
+struct rti_task_block {
+    struct rt_task tasks[RTI_TASKS_PER_BLOCK];
+    /* A bit per task: another shard or thread wants it woken (cross/wake_map.h). Atomic. */
+    uint64_t wakes[RTI_TASKS_PER_BLOCK / RTI_WAKES_PER_WORD];
+};
 
 struct rti_task_table {
-    struct rt_task *free;    /* last freed first */
-    struct rt_task **blocks; /* room for all that tasks_max needs */
+    struct rt_task *free;           /* last freed first */
+    struct rti_task_block **blocks; /* room for all that tasks_max needs */
     uint32_t block_count;
     uint32_t used;   /* slots that are not free */
-    uint32_t active; /* of these, tasks that have not COMPLETED */
-    uint32_t max;
+    uint32_t extra;  /* of these, beyond the limit: 0..RTI_TASKS_EXTRA */
+    uint32_t active; /* of the used ones, tasks that have not COMPLETED */
+    uint32_t max;    /* of used - extra */
 };
 
 int rti_task_table_init(struct rti_task_table *table, uint32_t tasks_max);
 void rti_task_table_fini(struct rti_task_table *table);
+
+/* The word in which the bit of a task stands, and the bit. */
+static inline uint64_t *rti_task_wakes(const struct rt_task *task, uint64_t *bit)
+{
+    const uint32_t in_block = task->index % RTI_TASKS_PER_BLOCK;
+    struct rti_task_block *block = (struct rti_task_block *)(task - in_block);
+
+    *bit = 1ull << (in_block % RTI_WAKES_PER_WORD);
+    return &block->wakes[in_block / RTI_WAKES_PER_WORD];
+}
 
 /* Slot number `index`; NULL past the last one made. For walks over all tasks. */
 struct rt_task *rti_task_at(const struct rti_task_table *table, uint32_t index);
@@ -90,8 +113,25 @@ struct rt_task *rti_task_at(const struct rti_task_table *table, uint32_t index);
 int rti_task_spawn(struct rti_executor *executor, struct rt_task **out, rt_task_fn fn, void *arg,
                    const struct rt_spawn_options *options, struct rt_group *group);
 
+/* As above, for a task of the runtime itself: works at the limit and while draining. -EAGAIN when
+ * the extra slot is taken too. */
+int rti_task_spawn_extra(struct rti_executor *executor, struct rt_task **out, rt_task_fn fn,
+                         void *arg, const char *name);
+
+/* Whether rti_task_spawn_extra() would find a slot. */
+static inline bool rti_task_has_extra(const struct rti_task_table *table)
+{
+    return table->extra == 0 && table->used < table->max + RTI_TASKS_EXTRA;
+}
+
+/* A wake as of rt_wake(), by a waker of this task: a park ends by it. */
+void rti_task_wake_by_waker(struct rt_task *task);
+
 /* Put the task in its queue, unless it stands there or has ended (T1). The wake of everything. */
 void rti_task_wake(struct rt_task *task);
+
+/* Take away a task that was popped from its queue and has never run; it has no awaiter. */
+void rti_task_discard(struct rt_task *task);
 
 /* Ask the task to end. */
 void rti_task_cancel(struct rt_task *task);

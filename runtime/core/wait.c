@@ -35,11 +35,23 @@ static inline struct rti_fiber *begin_run(struct rti_executor *executor, struct 
     return &task->fiber;
 }
 
+/* A call that runs inline suspends for the first time (T7). Being asked to end already, it may find
+ * its wait over. */
+static RTI_NOINLINE bool detach(struct rti_executor *executor, struct rt_task *task)
+{
+    executor->inbox->ops->detach(executor->inbox, task);
+    return task->waiter != NULL && task->waiter->done;
+}
+
 static inline void suspend(struct rti_executor *executor, struct rt_task *task)
 {
-    struct rt_task *next = next_task(executor);
+    struct rt_task *next;
     struct rti_fiber *to;
 
+    if (RTI_UNLIKELY((task->state & RTI_TASK_INLINE) != 0) && detach(executor, task)) {
+        return;
+    }
+    next = next_task(executor);
     task->state &= ~(uint32_t)RTI_TASK_RUNNING;
     if ((task->state & RTI_TASK_SCHEDULED) != 0) { /* woken or yielding: behind all others */
         rti_trace(executor, RT_TRACE_SCHEDULE, task, NULL, NULL, 0);
@@ -231,15 +243,8 @@ int rt_park(rt_time deadline)
     return rti_wait(&waiter, deadline);
 }
 
-void rt_wake(struct rt_waker waker)
+void rti_task_wake_by_waker(struct rt_task *task)
 {
-    struct rt_task *task = waker.task;
-
-    RTI_ASSERT(task != NULL);
-    rti_executor_must_own(task->executor, "rt_wake");
-    if (task->generation != waker.generation) {
-        return;
-    }
     if (task->waiter != NULL && task->waiter->kind == &park_kind && !task->waiter->done) {
         rti_waiter_finish(task->waiter, 0);
         return;

@@ -12,33 +12,41 @@
  *    frames of the tasks that wait; NULL when there is none.
  * K2 A close lets nobody in any more, aborts both, and closes the descriptor when
  *    both are NULL.
+ * K3 Of the connections that wait when a cancelled task comes to accept, `waiting`
+ *    are still to be handed to it; those that come later are not, or the stop of
+ *    a busy server would have no end.
  */
 #include "rt/tcp.h"
 
-#include <limits.h>
 #include <netinet/tcp.h>
 #include <string.h>
 
-#include "base/sized.h"
 #include "core/trace.h"
+#include "cross/claims.h"
 #include "io/address.h"
 #include "io/handle.h"
+#include "io/tcp_socket.h"
 #include "os/sys.h"
 #include "rt/timer.h"
-
-#define BACKLOG 4096u
 
 /* Accepting pauses so long when there are no descriptors; it doubles up to the second. */
 #define BACKOFF_FIRST RT_MILLISECONDS(10)
 #define BACKOFF_MAX   RT_SECONDS(1)
+
+/* A connection that waits is there at once, unless another process has the socket too and took it;
+ * then the stop goes on after so long. */
+#define WAITING_MAX RT_SECONDS(1)
 
 /* The most that one send or receive moves; a short count says so. */
 #define TRANSFER_MAX (1u << 30)
 
 struct rt_tcp_listener {
     struct rti_handle handle;
-    bool accepting;    /* a task is in rt_tcp_accept() */
-    bool short_warned; /* the warning about missing descriptors was given */
+    struct rti_seat seat; /* at the claim of its address */
+    bool accepting;       /* a task is in rt_tcp_accept() */
+    bool short_warned;    /* the warning about missing descriptors was given */
+    bool counted;         /* `waiting` is valid (K3) */
+    uint32_t waiting;     /* K3 */
 };
 
 struct rt_tcp_stream {
@@ -55,119 +63,32 @@ static const struct rti_wait_kind recv_kind = RTI_OP_KIND("recv");
 static const struct rti_wait_kind send_kind = RTI_OP_KIND("send");
 static const struct rti_wait_kind shutdown_kind = RTI_OP_KIND("shutdown");
 
-/* Sockets */
-
-static int set_option(int fd, int level, int option, uint32_t value)
-{
-    const int number = (int)value;
-
-    return rti_sys_setsockopt(fd, level, option, &number, sizeof(number));
-}
-
-/* The caller's options completed (base/sized.h), or -E2BIG, -EINVAL. */
-static int read_options(struct rt_tcp_options *out, const struct rt_tcp_options *options,
-                        const struct rti_log *log)
-{
-    int r = rti_sized_copy(out, sizeof(*out), options);
-
-    if (out->backlog == 0) {
-        out->backlog = BACKLOG;
-    }
-    if (r == 0 && (out->reserved != 0 || out->delay > 1 || out->backlog > INT_MAX ||
-                   out->receive_buffer_bytes > INT_MAX || out->send_buffer_bytes > INT_MAX)) {
-        r = -EINVAL;
-    }
-    if (r < 0) {
-        rti_log(log, RT_LOG_ERROR, "the options of a socket are wrong: %s",
-                r == -E2BIG ? "they are of a newer library"
-                            : "delay must be 0 or 1, reserved 0, the others below 2^31");
-    }
-    return r;
-}
-
-static int apply_options(int fd, const struct rt_tcp_options *options)
-{
-    int r = 0;
-
-    if (options->delay == 0) {
-        r = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    }
-    if (r == 0 && options->receive_buffer_bytes != 0) {
-        r = set_option(fd, SOL_SOCKET, SO_RCVBUF, options->receive_buffer_bytes);
-    }
-    if (r == 0 && options->send_buffer_bytes != 0) {
-        r = set_option(fd, SOL_SOCKET, SO_SNDBUF, options->send_buffer_bytes);
-    }
-    return r;
-}
-
-/* A socket for the address with the options set, or -errno. */
-static int make_socket(const struct rti_address *address, const struct rt_tcp_options *options)
-{
-    const int fd = rti_sys_socket(address->socket.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC,
-                                  IPPROTO_TCP);
-    int r;
-
-    if (fd < 0) {
-        return fd;
-    }
-    r = apply_options(fd, options);
-    if (r < 0) {
-        (void)rti_sys_close(fd);
-        return r;
-    }
-    return fd;
-}
+/* Listeners */
 
 /* SO_REUSEADDR lets a server bind while old connections are in TIME_WAIT; a second listener on the
  * same address still gets -EADDRINUSE. */
-static int bind_and_listen(int fd, const struct rti_address *address, uint32_t backlog)
+static int bind_listener(struct rt_tcp_listener *listener, const struct rti_address *address)
 {
-    int r = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    struct rti_executor *executor = listener->handle.executor;
+    const int fd = listener->handle.fd;
+    int r = rti_tcp_set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 
     if (r == 0 && address->every) { /* IPv4 too, whatever the sysctl bindv6only says */
-        r = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+        r = rti_tcp_set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
     }
-    if (r == 0) {
-        r = rti_sys_bind(fd, &address->socket.any, address->bytes);
+    if (r < 0) {
+        return r;
     }
-    if (r == 0) {
-        r = rti_sys_listen(fd, (int)backlog);
-    }
-    return r;
+    return rti_claims_bind(executor->claims, &listener->seat, executor, fd, &address->socket.any,
+                           address->bytes);
 }
 
-/* What listening and connecting begin with: a handle of `bytes` with a socket for the address. */
-static int open_socket(void **out, size_t bytes, struct rti_address *address,
-                       struct rt_tcp_options *complete, const char *text,
-                       const struct rt_tcp_options *options)
+/* Its socket is closed. */
+static void put_listener(struct rt_tcp_listener *listener)
 {
-    struct rti_executor *executor = rti_current;
-    struct rti_handle *handle;
-    int r = rti_address_parse(address, text, &executor->log);
-
-    if (r < 0) {
-        return r;
-    }
-    r = read_options(complete, options, &executor->log);
-    if (r < 0) {
-        return r;
-    }
-    handle = rti_handle_get(executor, bytes);
-    if (handle == NULL) {
-        return -ENOMEM;
-    }
-    r = make_socket(address, complete);
-    if (r < 0) {
-        rti_handle_put(handle);
-        return r;
-    }
-    handle->fd = r;
-    *out = handle;
-    return 0;
+    rti_claims_leave(listener->handle.executor->claims, &listener->seat);
+    rti_handle_put(listener);
 }
-
-/* Listeners */
 
 int rt_tcp_listen(struct rt_tcp_listener **out, const char *address,
                   const struct rt_tcp_options *options)
@@ -179,15 +100,18 @@ int rt_tcp_listen(struct rt_tcp_listener **out, const char *address,
     int r;
 
     (void)rti_executor_here("rt_tcp_listen");
-    r = open_socket(&handle, sizeof(*listener), &parsed, &complete, address, options);
+    r = rti_tcp_open_socket(&handle, sizeof(*listener), &parsed, &complete, address, options);
     if (r < 0) {
         return r;
     }
     listener = handle;
-    r = bind_and_listen(listener->handle.fd, &parsed, complete.backlog);
+    r = bind_listener(listener, &parsed);
+    if (r == 0) {
+        r = rti_sys_listen(listener->handle.fd, (int)complete.backlog);
+    }
     if (r < 0) {
         (void)rti_sys_close(listener->handle.fd);
-        rti_handle_put(listener);
+        put_listener(listener);
         return r;
     }
     *out = listener;
@@ -204,12 +128,17 @@ int rt_tcp_listener_address(const struct rt_tcp_listener *listener, char *text, 
     return r < 0 ? r : rti_address_format(&address, text, bytes);
 }
 
-static int accept_once(struct rt_tcp_listener *listener, rt_time deadline)
+static int accept_once(struct rt_tcp_listener *listener, bool exempt, rt_time deadline)
 {
     struct rti_op op;
     struct io_uring_sqe *sqe;
-    int r = rti_op_begin(&op, &accept_kind, deadline, &sqe);
+    int r = 0;
 
+    if (exempt) {
+        rti_op_begin_exempt(&op, &accept_kind, &sqe);
+    } else {
+        r = rti_op_begin(&op, &accept_kind, deadline, &sqe);
+    }
     if (r < 0) {
         return r;
     }
@@ -251,7 +180,7 @@ static int back_off(struct rt_tcp_listener *listener, int error, rt_time *pause,
 }
 
 /* A stream without a descriptor, made before its connection is accepted, so that none is lost. */
-static int accept_into(struct rt_tcp_listener *listener, struct rt_tcp_stream **out,
+static int accept_into(struct rt_tcp_listener *listener, struct rt_tcp_stream **out, bool exempt,
                        rt_time deadline)
 {
     struct rt_tcp_stream *stream = rti_handle_get(listener->handle.executor, sizeof(*stream));
@@ -260,7 +189,7 @@ static int accept_into(struct rt_tcp_listener *listener, struct rt_tcp_stream **
     if (stream == NULL) {
         return -ENOMEM;
     }
-    r = accept_once(listener, deadline);
+    r = accept_once(listener, exempt, deadline);
     if (r < 0) {
         rti_handle_put(stream);
         return r;
@@ -276,7 +205,7 @@ static int accept_with_patience(struct rt_tcp_listener *listener, struct rt_tcp_
     rt_time pause = BACKOFF_FIRST;
 
     for (;;) {
-        int r = accept_into(listener, out, deadline);
+        int r = accept_into(listener, out, false, deadline);
 
         if (is_shortage(r)) {
             r = back_off(listener, r, &pause, deadline);
@@ -287,6 +216,54 @@ static int accept_with_patience(struct rt_tcp_listener *listener, struct rt_tcp_
             return r;
         }
     }
+}
+
+/* Of a listening socket, "unacked" is the length of its accept queue. */
+static int count_waiting(struct rt_tcp_listener *listener)
+{
+    struct tcp_info info = { .tcpi_unacked = 0 };
+    socklen_t bytes = sizeof(info);
+    const int r = rti_sys_getsockopt(listener->handle.fd, IPPROTO_TCP, TCP_INFO, &info, &bytes);
+
+    if (r == 0) {
+        listener->waiting = info.tcpi_unacked;
+        listener->counted = true;
+    }
+    return r;
+}
+
+static void give_up_waiting(struct rt_tcp_listener *listener, int error)
+{
+    rti_log(&listener->handle.executor->log, RT_LOG_WARNING,
+            "%u connections that wait to be accepted are given up at the stop: %s (%s)",
+            listener->waiting + 1, strerrordesc_np(-error), strerrorname_np(-error));
+    listener->waiting = 0;
+}
+
+/* The task is cancelled: one of those that waited then, or -ECANCELED (K3). Accepting is exempt from
+ * the cancel here, and has a deadline instead. */
+static int accept_waiting(struct rt_tcp_listener *listener, struct rt_tcp_stream **out)
+{
+    int r = listener->counted ? 0 : count_waiting(listener);
+
+    if (r < 0) {
+        return r;
+    }
+    while (listener->waiting > 0) {
+        listener->waiting--;
+        r = accept_into(listener, out, true, rt_in(WAITING_MAX));
+        if (r == 0) {
+            return 0;
+        }
+        if (is_shortage(r)) {
+            give_up_waiting(listener, r);
+        } else if (r == -ETIME) {
+            listener->waiting = 0;
+        } else if (!is_peers_fault(r)) {
+            return r;
+        }
+    }
+    return -ECANCELED;
 }
 
 int rt_tcp_accept(struct rt_tcp_listener *listener, struct rt_tcp_stream **out, rt_time deadline)
@@ -302,6 +279,11 @@ int rt_tcp_accept(struct rt_tcp_listener *listener, struct rt_tcp_stream **out, 
     }
     listener->accepting = true;
     r = accept_with_patience(listener, out, deadline);
+    if (r == -ECANCELED) {
+        r = accept_waiting(listener, out);
+    } else {
+        listener->counted = false;
+    }
     listener->accepting = false;
     if (r == 0) {
         listener->short_warned = false;
@@ -320,7 +302,7 @@ void rt_tcp_listener_close(struct rt_tcp_listener *listener)
     }
     listener->handle.closing = true;
     (void)rti_handle_close_fd(listener->handle.fd);
-    rti_handle_put(listener);
+    put_listener(listener);
 }
 
 /* Streams */
@@ -348,7 +330,7 @@ int rt_tcp_connect(struct rt_tcp_stream **out, const char *address,
     int r;
 
     (void)rti_executor_here("rt_tcp_connect");
-    r = open_socket(&handle, sizeof(*stream), &parsed, &complete, address, options);
+    r = rti_tcp_open_socket(&handle, sizeof(*stream), &parsed, &complete, address, options);
     if (r < 0) {
         return r;
     }

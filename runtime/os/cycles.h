@@ -27,6 +27,12 @@ static inline uint64_t rti_cycles(void)
     return __rdtsc();
 }
 
+/* Tell the processor that this is a loop that waits for another one. */
+static inline void rti_cpu_relax(void)
+{
+    _mm_pause();
+}
+
 #else
 
 static inline bool rti_cycles_are_invariant(void)
@@ -37,6 +43,10 @@ static inline bool rti_cycles_are_invariant(void)
 static inline uint64_t rti_cycles(void)
 {
     return 0;
+}
+
+static inline void rti_cpu_relax(void)
+{
 }
 
 #endif

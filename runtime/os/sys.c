@@ -3,10 +3,18 @@
 #include "os/sys.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <linux/mempolicy.h>
+#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -121,6 +129,18 @@ int rti_sys_close(int fd)
     return result_of(close(fd));
 }
 
+int rti_sys_open_to_read(const char *path)
+{
+    return result_of(open(path, O_RDONLY | O_CLOEXEC));
+}
+
+ssize_t rti_sys_read(int fd, void *memory, size_t bytes)
+{
+    const ssize_t n = read(fd, memory, bytes);
+
+    return n < 0 ? -errno : n;
+}
+
 int rti_sys_socket(int domain, int type, int protocol)
 {
     return result_of(socket(domain, type, protocol));
@@ -141,6 +161,11 @@ int rti_sys_setsockopt(int fd, int level, int option, const void *value, socklen
     return result_of(setsockopt(fd, level, option, value, bytes));
 }
 
+int rti_sys_getsockopt(int fd, int level, int option, void *value, socklen_t *bytes)
+{
+    return result_of(getsockopt(fd, level, option, value, bytes));
+}
+
 int rti_sys_getsockname(int fd, struct sockaddr *address, socklen_t *bytes)
 {
     return result_of(getsockname(fd, address, bytes));
@@ -149,6 +174,102 @@ int rti_sys_getsockname(int fd, struct sockaddr *address, socklen_t *bytes)
 int rti_sys_getpeername(int fd, struct sockaddr *address, socklen_t *bytes)
 {
     return result_of(getpeername(fd, address, bytes));
+}
+
+int rti_sys_eventfd(void)
+{
+    return result_of(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+int rti_sys_eventfd_signal(int fd)
+{
+    return result_of(eventfd_write(fd, 1));
+}
+
+int rti_sys_eventfd_take(int fd)
+{
+    eventfd_t count;
+
+    return result_of(eventfd_read(fd, &count));
+}
+
+int rti_sys_await_readable(int fd)
+{
+    struct pollfd item = { .fd = fd, .events = POLLIN };
+    const int r = result_of(poll(&item, 1, -1));
+
+    return r < 0 ? r : 0;
+}
+
+int rti_sys_futex_wait(uint32_t *word, uint32_t expected, rt_time deadline)
+{
+    const struct timespec until = { .tv_sec = deadline / RT_SECONDS(1),
+                                    .tv_nsec = deadline % RT_SECONDS(1) };
+
+    return result_of((int)syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, expected,
+                                  deadline == RT_NEVER ? NULL : &until, NULL,
+                                  FUTEX_BITSET_MATCH_ANY));
+}
+
+int rti_sys_futex_wake(uint32_t *word)
+{
+    return result_of((int)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0));
+}
+
+int rti_sys_thread_create(pthread_t *out, void *(*entry)(void *), void *arg)
+{
+    return -pthread_create(out, NULL, entry, arg);
+}
+
+int rti_sys_thread_join(pthread_t thread)
+{
+    return -pthread_join(thread, NULL);
+}
+
+/* A plain mutex that is used rightly never fails. */
+void rti_sys_mutex_init(pthread_mutex_t *mutex)
+{
+    (void)pthread_mutex_init(mutex, NULL);
+}
+
+void rti_sys_mutex_fini(pthread_mutex_t *mutex)
+{
+    (void)pthread_mutex_destroy(mutex);
+}
+
+void rti_sys_mutex_lock(pthread_mutex_t *mutex)
+{
+    (void)pthread_mutex_lock(mutex);
+}
+
+void rti_sys_mutex_unlock(pthread_mutex_t *mutex)
+{
+    (void)pthread_mutex_unlock(mutex);
+}
+
+int rti_sys_thread_set_name(const char *name)
+{
+    char text[16];
+
+    snprintf(text, sizeof(text), "%s", name);
+    return -pthread_setname_np(pthread_self(), text);
+}
+
+int rti_sys_sigmask(int how, const sigset_t *set, sigset_t *old_set)
+{
+    return -pthread_sigmask(how, set, old_set);
+}
+
+int rti_sys_mempolicy_near(int node)
+{
+    unsigned long nodes[1024 / (8 * sizeof(unsigned long))] = { 0 }; /* MAX_NUMNODES of Linux */
+    const unsigned bits = 8 * sizeof(nodes[0]);
+
+    if (node < 0 || (unsigned)node >= bits * (sizeof(nodes) / sizeof(nodes[0]))) {
+        return -EINVAL;
+    }
+    nodes[(unsigned)node / bits] = 1ul << ((unsigned)node % bits);
+    return result_of((int)syscall(SYS_set_mempolicy, MPOL_PREFERRED, nodes, 8 * sizeof(nodes)));
 }
 
 int rti_sys_getaffinity(size_t bytes, cpu_set_t *set)

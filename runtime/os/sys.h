@@ -13,6 +13,7 @@
 #define RTI_OS_SYS_H
 
 #include <liburing.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
@@ -58,14 +59,36 @@ void rti_sys_free(void *memory);
 
 /* descriptors and sockets */
 int rti_sys_close(int fd);
+int rti_sys_open_to_read(const char *path); /* the new descriptor; for files of /proc and /sys */
+ssize_t rti_sys_read(int fd, void *memory, size_t bytes);
 int rti_sys_socket(int domain, int type, int protocol); /* the new descriptor */
 int rti_sys_bind(int fd, const struct sockaddr *address, socklen_t bytes);
 int rti_sys_listen(int fd, int backlog);
 int rti_sys_setsockopt(int fd, int level, int option, const void *value, socklen_t bytes);
+int rti_sys_getsockopt(int fd, int level, int option, void *value, socklen_t *bytes);
 int rti_sys_getsockname(int fd, struct sockaddr *address, socklen_t *bytes);
 int rti_sys_getpeername(int fd, struct sockaddr *address, socklen_t *bytes);
 
+/* event counters, by which a thread wakes another that sleeps in the kernel */
+int rti_sys_eventfd(void);          /* the new descriptor, not blocking and closed by exec */
+int rti_sys_eventfd_signal(int fd); /* add 1; async-signal-safe */
+int rti_sys_eventfd_take(int fd);   /* set to 0; -EAGAIN when it was */
+int rti_sys_await_readable(int fd); /* sleep until fd is readable; 0 or -EINTR */
+
+/* threads */
+int rti_sys_futex_wait(uint32_t *word, uint32_t expected, rt_time deadline);
+int rti_sys_futex_wake(uint32_t *word); /* all that wait */
+int rti_sys_thread_create(pthread_t *out, void *(*entry)(void *), void *arg);
+int rti_sys_thread_join(pthread_t thread);
+void rti_sys_mutex_init(pthread_mutex_t *mutex);
+void rti_sys_mutex_fini(pthread_mutex_t *mutex);
+void rti_sys_mutex_lock(pthread_mutex_t *mutex);
+void rti_sys_mutex_unlock(pthread_mutex_t *mutex);
+
 /* this thread */
+int rti_sys_thread_set_name(const char *name); /* cut to 15 bytes */
+int rti_sys_sigmask(int how, const sigset_t *set, sigset_t *old_set);
+int rti_sys_mempolicy_near(int node); /* take memory from this node while it has some */
 int rti_sys_getaffinity(size_t bytes, cpu_set_t *set);
 int rti_sys_setaffinity(size_t bytes, const cpu_set_t *set);
 int rti_sys_prctl(int option, unsigned long argument);

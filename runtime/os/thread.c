@@ -3,70 +3,106 @@
 #include "os/thread.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 
+#include "os/explain.h"
 #include "os/sys.h"
 
-/* The one CPU that the text names, or -EINVAL. */
-static int parse_cpu(const char *cpus)
+/* The kernel refuses a set smaller than its own, so sets double from what a cpu_set_t holds (1024
+ * CPUs) up to here (524288 CPUs; NR_CPUS of today's kernels is at most 8192). */
+#define SET_BYTES_MAX ((size_t)64 * 1024)
+
+int rti_thread_parse_cpu(const char *cpus, int *out, const struct rti_log *log)
 {
-    char *end;
-    unsigned long cpu;
+    char *end = NULL;
+    unsigned long cpu = ULONG_MAX;
 
-    if (*cpus < '0' || *cpus > '9') {
-        return -EINVAL;
+    if (cpus == NULL) {
+        *out = -1;
+        return 0;
     }
-    errno = 0;
-    cpu = strtoul(cpus, &end, 10);
-    if (errno != 0 || *end != '\0' || cpu >= CPU_SETSIZE) {
-        return -EINVAL;
+    if (*cpus >= '0' && *cpus <= '9') {
+        cpu = strtoul(cpus, &end, 10);
     }
-    return (int)cpu;
-}
-
-static int pin(struct rti_thread *thread, const char *cpus, const struct rti_log *log)
-{
-    const int cpu = parse_cpu(cpus);
-    cpu_set_t wanted;
-    int r;
-
-    if (cpu < 0) {
+    if (cpu > INT_MAX || *end != '\0') {
         rti_log(log, RT_LOG_ERROR,
                 "cpus \"%s\" must be the number of one CPU, such as \"0\": rt_run() runs one "
                 "executor",
                 cpus);
         return -EINVAL;
     }
-    r = rti_sys_getaffinity(sizeof(thread->old_affinity), &thread->old_affinity);
+    *out = (int)cpu;
+    return 0;
+}
+
+/* Room for both sets, and the first of them. */
+static int read_affinity(struct rti_thread *thread, const struct rti_log *log)
+{
+    int r = -EINVAL;
+
+    for (size_t bytes = sizeof(cpu_set_t); r == -EINVAL && bytes <= SET_BYTES_MAX; bytes *= 2) {
+        cpu_set_t *sets = rti_sys_alloc(2 * bytes);
+
+        if (sets == NULL) {
+            rti_explain_memory(log, "the set of CPUs", -ENOMEM);
+            return -ENOMEM;
+        }
+        r = rti_sys_getaffinity(bytes, sets);
+        if (r >= 0) {
+            thread->old_affinity = sets;
+            thread->others = (cpu_set_t *)(void *)((char *)sets + bytes);
+            thread->set_bytes = bytes;
+            return 0;
+        }
+        rti_sys_free(sets);
+    }
+    rti_log(log, RT_LOG_ERROR, "the CPUs of this thread cannot be read: %s", strerrordesc_np(-r));
+    return r;
+}
+
+static void free_affinity(struct rti_thread *thread)
+{
+    rti_sys_free(thread->old_affinity);
+    thread->old_affinity = NULL;
+    thread->others = NULL;
+}
+
+static int pin(struct rti_thread *thread, int cpu, const struct rti_log *log)
+{
+    const size_t number = (size_t)cpu;
+    int r = read_affinity(thread, log);
+
     if (r < 0) {
-        rti_log(log, RT_LOG_ERROR, "the CPUs of this thread cannot be read: %s",
-                strerrordesc_np(-r));
         return r;
     }
-    CPU_ZERO(&wanted);
-    CPU_SET((size_t)cpu, &wanted);
-    r = CPU_ISSET((size_t)cpu, &thread->old_affinity) ? rti_sys_setaffinity(sizeof(wanted), &wanted)
-                                                      : -EINVAL;
+    r = -EINVAL;
+    if (CPU_ISSET_S(number, thread->set_bytes, thread->old_affinity)) {
+        CPU_SET_S(number, thread->set_bytes, thread->others);
+        r = rti_sys_setaffinity(thread->set_bytes, thread->others);
+    }
     if (r < 0) {
         rti_log(log, RT_LOG_ERROR,
                 "CPU %d is not one of the %d that this process may use (see taskset -p or "
                 "cpuset.cpus)",
-                cpu, CPU_COUNT(&thread->old_affinity));
+                cpu, CPU_COUNT_S(thread->set_bytes, thread->old_affinity));
+        free_affinity(thread);
         return r;
     }
+    memcpy(thread->others, thread->old_affinity, thread->set_bytes);
+    CPU_CLR_S(number, thread->set_bytes, thread->others);
     thread->cpu = cpu;
     return 0;
 }
 
-int rti_thread_begin(struct rti_thread *thread, const char *cpus, const struct rti_log *log)
+int rti_thread_begin(struct rti_thread *thread, int cpu, const struct rti_log *log)
 {
-    int r;
+    *thread = (struct rti_thread){ .cpu = -1 };
+    if (cpu >= 0) {
+        const int r = pin(thread, cpu, log);
 
-    thread->cpu = -1;
-    if (cpus != NULL) {
-        r = pin(thread, cpus, log);
         if (r < 0) {
             return r;
         }
@@ -82,17 +118,17 @@ void rti_thread_end(struct rti_thread *thread)
     if (thread->old_timer_slack > 0) {
         (void)rti_sys_prctl(PR_SET_TIMERSLACK, (unsigned long)thread->old_timer_slack);
     }
-    if (thread->cpu >= 0) {
-        (void)rti_sys_setaffinity(sizeof(thread->old_affinity), &thread->old_affinity);
+    if (thread->old_affinity != NULL) {
+        (void)rti_sys_setaffinity(thread->set_bytes, thread->old_affinity);
+        free_affinity(thread);
     }
 }
 
-int rti_thread_other_cpus(const struct rti_thread *thread, cpu_set_t *others)
+const cpu_set_t *rti_thread_other_cpus(const struct rti_thread *thread, size_t *bytes)
 {
-    if (thread->cpu < 0) {
-        return 0;
+    if (thread->others == NULL || CPU_COUNT_S(thread->set_bytes, thread->others) == 0) {
+        return NULL;
     }
-    *others = thread->old_affinity;
-    CPU_CLR((size_t)thread->cpu, others);
-    return CPU_COUNT(others);
+    *bytes = thread->set_bytes;
+    return thread->others;
 }

@@ -7,23 +7,35 @@
 
 #include "base/log.h"
 
-/* What rti_thread_begin() changed. */
+/* What rti_thread_begin() changed. The sets have room for every CPU that the kernel counts. */
 struct rti_thread {
-    cpu_set_t old_affinity; /* valid when pinned */
-    int cpu;                /* that the thread is pinned to, or -1 */
-    int old_timer_slack;    /* ns, or below 0 when it could not be read */
+    cpu_set_t *old_affinity; /* NULL when not pinned */
+    cpu_set_t *others;       /* old_affinity without `cpu`; the same block of memory */
+    size_t set_bytes;        /* of each of the two */
+    int cpu;                 /* that the thread is pinned to, or -1 */
+    int old_timer_slack;     /* ns, or below 0 when it could not be read */
 };
 
 /*
- * Pin the calling thread to the one CPU that `cpus` names (NULL: do not pin)
- * and let its timers fire to the nanosecond. Returns 0, or -EINVAL for a list
- * that cannot be read, names several CPUs, or one that this process may not
- * use, having said so in the log.
+ * The CPU that config.cpus of rt_run() names: *out = its number, or -1 when
+ * `cpus` is NULL. Returns 0, or -EINVAL for anything but one number, having
+ * said so in the log.
  */
-int rti_thread_begin(struct rti_thread *thread, const char *cpus, const struct rti_log *log);
+int rti_thread_parse_cpu(const char *cpus, int *out, const struct rti_log *log);
+
+/*
+ * Pin the calling thread to a CPU (below 0: do not pin) and let its timers
+ * fire to the nanosecond. Returns 0; or, having said so in the log, -EINVAL
+ * for a CPU that this thread may not use, or -ENOMEM.
+ */
+int rti_thread_begin(struct rti_thread *thread, int cpu, const struct rti_log *log);
 void rti_thread_end(struct rti_thread *thread);
 
-/* The CPUs that the thread might use before it was pinned, less that one. Returns how many. */
-int rti_thread_other_cpus(const struct rti_thread *thread, cpu_set_t *others);
+/*
+ * The CPUs that the thread might use before it was pinned, less that one;
+ * NULL when it is not pinned or when there are none. Valid until
+ * rti_thread_end().
+ */
+const cpu_set_t *rti_thread_other_cpus(const struct rti_thread *thread, size_t *bytes);
 
 #endif /* RTI_OS_THREAD_H */

@@ -182,7 +182,7 @@ static void place_workers(struct rti_uring *ring, const struct rti_uring_config 
     ring->features |= RTI_FEATURE_IOWQ;
     if (config->worker_cpus != NULL) {
         (void)rti_sys_uring_register(ring->fd, IORING_REGISTER_IOWQ_AFF, config->worker_cpus,
-                                     sizeof(*config->worker_cpus));
+                                     (unsigned)config->worker_cpus_bytes);
     }
 }
 

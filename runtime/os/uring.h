@@ -30,6 +30,7 @@ struct rti_uring_config {
     uint32_t disabled;            /* features not to use (enum rti_feature) */
     uint32_t io_workers;          /* of either kind; see IORING_REGISTER_IOWQ_MAX_WORKERS */
     const cpu_set_t *worker_cpus; /* where workers may run; NULL = where this thread may */
+    size_t worker_cpus_bytes;
 };
 
 struct rti_uring {

@@ -241,11 +241,17 @@ class Server:
         return self
 
     def end(self) -> Tuple[int, str]:
-        """End it, and tell how and what it had said. Once it has ended, nothing more happens."""
-        self.watchdog.cancel()
+        """Kill it, and tell how it ended and what it had said. Then nothing more happens."""
         if self.process.poll() is None:
             self.process.kill()
+        return self.await_end()
+
+    def ask_to_stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        self.process.send_signal(number)
+
+    def await_end(self) -> Tuple[int, str]:
         _, said = self.process.communicate()
+        self.watchdog.cancel()
         return self.process.returncode, said
 
     def __exit__(self, *_: object) -> None:
@@ -272,6 +278,18 @@ def await_free(address: str) -> None:
                 if error.errno != errno.EADDRINUSE or time.monotonic() > end:
                     raise
         os.sched_yield()
+
+
+def await_closed(server: Server) -> None:
+    """Until the port takes no connection any more. One that comes while it closes is reset."""
+    end = time.monotonic() + SECONDS_MAX
+    while time.monotonic() < end:
+        try:
+            server.connect().close()
+        except ConnectionError:
+            return
+        os.sched_yield()
+    raise AssertionError(f"{server.address} still takes connections")
 
 
 def receive_all(connection: socket.socket) -> bytes:
@@ -312,8 +330,8 @@ class Echo(ExampleTest):
             finally:
                 for connection in connections:
                     connection.close()
-            status, said = server.end()
-        self.assertEqual((status, said), (-signal.SIGKILL, ""))
+            server.ask_to_stop()
+            self.assertEqual(server.await_end(), (0, ""))
 
     def test_much_data_comes_back_unchanged(self) -> None:
         with Server("127.0.0.1:0") as server, server.connect() as connection:
@@ -344,7 +362,7 @@ class Echo(ExampleTest):
         with Server("127.0.0.1:0") as server:
             result = run("echo", server.address)
             self.assert_ends(result, 1)
-            self.assertEqual(result.stderr, f"echo: cannot listen on {server.address}: "
+            self.assertEqual(result.stderr, f"echo: cannot serve {server.address}: "
                                             "Address already in use\n")
             self.assertEqual(result.stdout, "")
             with server.connect() as connection:
@@ -362,20 +380,40 @@ class Echo(ExampleTest):
             self.assertEqual(server.address, address)
             self.exchange(connection, b"again")
 
+    def test_a_signal_ends_it_when_the_last_session_has_ended(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with self.subTest(signal=number.name), Server("127.0.0.1:0") as server:
+                with server.connect() as connection:
+                    connection.sendall(b"a")
+                    self.assertEqual(connection.recv(1), b"a")
+                    server.ask_to_stop(number)
+                    await_closed(server)
+                    self.exchange(connection, b"may finish")
+                self.assertEqual(server.await_end(), (0, ""))
+
+    def test_a_second_signal_ends_it_at_once(self) -> None:
+        with Server("127.0.0.1:0") as server, server.connect() as connection:
+            connection.sendall(b"a")
+            self.assertEqual(connection.recv(1), b"a")
+            server.ask_to_stop()
+            await_closed(server)  # the first one has done its work
+            server.ask_to_stop()
+            self.assertEqual(server.await_end(), (-signal.SIGTERM, ""))
+
     def test_a_wrong_address_is_named(self) -> None:
         for address in ("localhost:7", "127.0.0.1", "127.0.0.1:70000", "[::1]"):
             with self.subTest(address=address):
                 result = run("echo", address)
                 self.assert_ends(result, 1)
                 self.assertIn(f'"{address}" cannot be read', result.stderr)
-                self.assertIn(f"echo: cannot listen on {address}", result.stderr)
+                self.assertIn(f"echo: cannot serve {address}", result.stderr)
                 self.assertEqual(result.stdout, "")
 
     def test_an_address_of_another_machine_is_refused(self) -> None:
         address = "192.0.2.1:0"  # TEST-NET-1 (RFC 5737): no machine has it
         result = run("echo", address)
         self.assert_ends(result, 1)
-        self.assertIn(f"cannot listen on {address}: Cannot assign requested address",
+        self.assertIn(f"cannot serve {address}: Cannot assign requested address",
                       result.stderr)
 
     def test_a_wrong_cpu_is_named(self) -> None:

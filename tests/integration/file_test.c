@@ -404,7 +404,7 @@ static int look_at_descriptors(void *arg)
             T_CHECK((flags & FD_CLOEXEC) != 0);
         }
     }
-    T_CHECK(ours == 5); /* the ring, the file, the listener and both ends */
+    T_CHECK(ours == 6); /* the ring, the event counter, the file, the listener and both ends */
     T_CHECK(is_inherited(STDERR_FILENO) && !is_inherited(rt_file_descriptor(file)));
     rt_tcp_close(near);
     rt_tcp_close(far);

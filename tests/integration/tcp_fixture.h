@@ -13,9 +13,12 @@
 #include "support/harness.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "io/handle.h" /* for descriptor_of() */
 #include "rt/rt.h"
@@ -75,6 +78,31 @@ static inline void await_readable(const void *object)
     struct pollfd poller = { .fd = descriptor_of(object), .events = POLLIN };
 
     T_CHECK(poll(&poller, 1, 20000) == 1);
+}
+
+/* Connections that wait in the queue of a listening socket. */
+static inline unsigned queue_length(int listener)
+{
+    struct tcp_info info = { .tcpi_unacked = 0 };
+    socklen_t bytes = sizeof(info);
+
+    T_CHECK(getsockopt(listener, IPPROTO_TCP, TCP_INFO, &info, &bytes) == 0);
+    return info.tcpi_unacked;
+}
+
+/* connect() may return before the last step of the handshake was taken in on another CPU. Ends in
+ * the time limit of the test when they never come. */
+static inline void await_queue(const int *listeners, unsigned count, unsigned wanted)
+{
+    unsigned sum;
+
+    do {
+        sum = 0;
+        for (unsigned i = 0; i < count; i++) {
+            sum += queue_length(listeners[i]);
+        }
+    } while (sum < wanted);
+    T_CHECK(sum == wanted);
 }
 
 struct pair {

@@ -228,6 +228,56 @@ static void accept_recv_and_send_end_when_their_task_is_cancelled(void **state)
     run(cancel_each, NULL);
 }
 
+#define QUEUED 20
+
+/* Returns how many it got. */
+static int accept_until_cancelled(void *arg)
+{
+    struct rt_tcp_stream *stream;
+    int count = 0;
+    int r;
+
+    while ((r = rt_tcp_accept(arg, &stream, LIMIT)) == 0) {
+        rt_tcp_close(stream);
+        count++;
+    }
+    T_CHECK(r == -ECANCELED);
+    return count;
+}
+
+static int cancel_while_some_wait(void *arg)
+{
+    struct rt_tcp_stream *streams[QUEUED];
+    struct rt_task *task;
+    struct pair pair;
+    int result = 0;
+    int listener;
+    char byte;
+
+    (void)arg;
+    pair_open(&pair, "127.0.0.1:0", NULL);
+    for (unsigned i = 0; i < QUEUED; i++) {
+        T_CHECK(rt_tcp_connect(&streams[i], pair.address, NULL, LIMIT) == 0);
+    }
+    listener = descriptor_of(pair.listener);
+    await_queue(&listener, 1, QUEUED);
+    T_CHECK(rt_spawn(&task, accept_until_cancelled, pair.listener) == 0);
+    rt_cancel(task);
+    T_CHECK(rt_join(task, &result, LIMIT) == 0 && result == QUEUED);
+    for (unsigned i = 0; i < QUEUED; i++) {
+        T_CHECK(rt_tcp_recv(streams[i], &byte, 1, LIMIT) == 0); /* closed, not reset */
+        rt_tcp_close(streams[i]);
+    }
+    pair_close(&pair);
+    return 0;
+}
+
+static void a_cancelled_task_is_handed_the_connections_that_wait(void **state)
+{
+    (void)state;
+    run(cancel_while_some_wait, NULL);
+}
+
 #define ATTEMPTS 16
 
 struct attempt {
@@ -535,6 +585,7 @@ int main(void)
         cmocka_unit_test(a_receive_that_ends_by_its_deadline_loses_no_byte),
         cmocka_unit_test(a_try_gets_what_has_come_already),
         cmocka_unit_test(accept_recv_and_send_end_when_their_task_is_cancelled),
+        cmocka_unit_test(a_cancelled_task_is_handed_the_connections_that_wait),
         cmocka_unit_test(connect_ends_by_deadline_and_by_cancel),
         cmocka_unit_test(a_close_ends_the_receive_and_the_send_of_others_with_epipe),
         cmocka_unit_test(a_thousand_connections_are_open_at_once),

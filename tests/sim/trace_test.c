@@ -168,7 +168,7 @@ static int run(struct program *program)
 #define OPEN_ENDS \
     "sleep -1\n" \
     "awake 1\n" \
-    "complete 1 open 1048576\n" /* SIM_FD_FIRST */ \
+    "complete 1 open 1048577\n" /* SIM_FD_FIRST */ \
     "wake 1\n" \
     "schedule 1\n"
 

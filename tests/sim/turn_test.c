@@ -19,13 +19,13 @@ static void begin(rt_task_fn first)
     steps = 0;
     sim_begin(&(struct sim_config){ .seed = 1, .delay_min = 50000, .delay_max = 50000 });
     sim_file_put("data", "abcd", 4);
-    assert_int_equal(rti_executor_init(&executor, NULL), 0);
+    assert_int_equal(rti_executor_init(&executor, NULL, -1), 0);
     assert_int_equal(rti_executor_start(&executor, first, NULL), 0);
 }
 
 static void end(void)
 {
-    assert_true(rti_executor_is_done(&executor));
+    assert_true(executor.closed);
     rti_executor_fini(&executor);
     assert_int_equal(sim_end(NULL), 0);
     assert_int_equal(t_failures(), 0);
@@ -84,7 +84,7 @@ static void a_timer_fires_in_the_first_turn_that_is_not_before_its_deadline(void
     assert_int_equal(steps, 2);
     turn_twice(now + 2000);
     assert_int_equal(steps, 3);
-    while (!rti_executor_is_done(&executor)) {
+    while (!executor.closed) {
         rti_executor_turn(&executor, now + 2000);
     }
     end();
@@ -125,7 +125,7 @@ static void a_turn_submits_once_and_enters_again_only_for_what_is_left(void **st
 
     (void)state;
     begin(read_side_by_side);
-    while (!rti_executor_is_done(&executor)) {
+    while (!executor.closed) {
         rti_executor_turn(&executor, sim_now());
         turns++;
     }

@@ -7,8 +7,9 @@
 
 #include "os/sys.h"
 
+/* Read and written by all threads of the runtime under test, hence atomic where they can meet. */
 static struct {
-    bool counting;
+    bool counting; /* changes while no thread but the test's runs */
     bool hit;
     unsigned calls;
     unsigned nth;
@@ -17,6 +18,11 @@ static struct {
     int64_t live_mapped;
     uint64_t allocations;
 } fault;
+
+static void count(int64_t *counter, int64_t change)
+{
+    __atomic_add_fetch(counter, change, __ATOMIC_RELAXED);
+}
 
 void fault_begin(unsigned n)
 {
@@ -61,7 +67,8 @@ uint64_t fault_allocations(void)
 /* Whether this call is the one that fails. */
 static bool fails(const char *name)
 {
-    if (!fault.counting || ++fault.calls != fault.nth) {
+    if (!fault.counting ||
+        __atomic_add_fetch(&fault.calls, 1, __ATOMIC_RELAXED) != fault.nth) {
         return false;
     }
     fault.hit = true;
@@ -95,10 +102,23 @@ WRAP(int, rti_sys_bind, (int fd, const struct sockaddr *address, socklen_t bytes
 WRAP(int, rti_sys_listen, (int fd, int backlog), (fd, backlog), -EADDRINUSE)
 WRAP(int, rti_sys_setsockopt, (int fd, int level, int option, const void *value, socklen_t bytes),
      (fd, level, option, value, bytes), -ENOPROTOOPT)
+WRAP(int, rti_sys_getsockopt, (int fd, int level, int option, void *value, socklen_t *bytes),
+     (fd, level, option, value, bytes), -ENOBUFS)
 WRAP(int, rti_sys_getsockname, (int fd, struct sockaddr *address, socklen_t *bytes),
      (fd, address, bytes), -ENOBUFS)
 WRAP(int, rti_sys_getpeername, (int fd, struct sockaddr *address, socklen_t *bytes),
      (fd, address, bytes), -ENOTCONN)
+WRAP(int, rti_sys_open_to_read, (const char *path), (path), -EMFILE)
+WRAP(ssize_t, rti_sys_read, (int fd, void *memory, size_t bytes), (fd, memory, bytes), -EIO)
+WRAP(int, rti_sys_eventfd, (void), (), -EMFILE)
+WRAP(int, rti_sys_eventfd_take, (int fd), (fd), -EAGAIN)
+WRAP(int, rti_sys_await_readable, (int fd), (fd), -EINTR)
+WRAP(int, rti_sys_futex_wait, (uint32_t *word, uint32_t expected, rt_time deadline),
+     (word, expected, deadline), -EINTR)
+WRAP(int, rti_sys_thread_create, (pthread_t *out, void *(*entry)(void *), void *arg),
+     (out, entry, arg), -EAGAIN)
+WRAP(int, rti_sys_thread_set_name, (const char *name), (name), -ENOENT)
+WRAP(int, rti_sys_mempolicy_near, (int node), (node), -ENOSYS)
 WRAP(int, rti_sys_getaffinity, (size_t bytes, cpu_set_t *set), (bytes, set), -EINVAL)
 WRAP(int, rti_sys_setaffinity, (size_t bytes, const cpu_set_t *set), (bytes, set), -EINVAL)
 WRAP(int, rti_sys_prctl, (int option, unsigned long argument), (option, argument), -EINVAL)
@@ -107,6 +127,34 @@ WRAP(int, rti_sys_sigaltstack, (const stack_t *new_stack, stack_t *old_stack),
 WRAP(int, rti_sys_sigaction,
      (int number, const struct sigaction *action, struct sigaction *old_action),
      (number, action, old_action), -EINVAL)
+
+/* These do not fail when used rightly: a signal of a counter, which only says that it is full, the
+ * wake of a futex, the join of a thread, a mask, and a mutex. */
+#define PASS(type, name, parameters, arguments) \
+    type __real_##name parameters;              \
+    type __wrap_##name parameters;              \
+    type __wrap_##name parameters               \
+    {                                           \
+        return __real_##name arguments;         \
+    }
+
+PASS(int, rti_sys_eventfd_signal, (int fd), (fd))
+PASS(int, rti_sys_futex_wake, (uint32_t *word), (word))
+PASS(int, rti_sys_thread_join, (pthread_t thread), (thread))
+PASS(int, rti_sys_sigmask, (int how, const sigset_t *set, sigset_t *old_set), (how, set, old_set))
+
+#define PASS_MUTEX(name)                           \
+    void __real_##name(pthread_mutex_t *mutex);    \
+    void __wrap_##name(pthread_mutex_t *mutex);    \
+    void __wrap_##name(pthread_mutex_t *mutex)     \
+    {                                              \
+        __real_##name(mutex);                      \
+    }
+
+PASS_MUTEX(rti_sys_mutex_init)
+PASS_MUTEX(rti_sys_mutex_fini)
+PASS_MUTEX(rti_sys_mutex_lock)
+PASS_MUTEX(rti_sys_mutex_unlock)
 
 /* These cannot fail; a pause is none here, for nothing gets better by waiting. */
 void __wrap_rti_sys_pause(rt_time duration);
@@ -155,7 +203,7 @@ int __wrap_rti_sys_mmap(void **out, size_t bytes, int protection, int flags, int
         return -ENOMEM;
     }
     r = __real_rti_sys_mmap(out, bytes, protection, flags, fd, offset);
-    fault.live_mapped += r == 0 ? (int64_t)bytes : 0;
+    count(&fault.live_mapped, r == 0 ? (int64_t)bytes : 0);
     return r;
 }
 
@@ -165,7 +213,7 @@ int __wrap_rti_sys_munmap(void *address, size_t bytes)
 {
     const int r = __real_rti_sys_munmap(address, bytes);
 
-    fault.live_mapped -= r == 0 ? (int64_t)bytes : 0;
+    count(&fault.live_mapped, r == 0 ? -(int64_t)bytes : 0);
     return fails("rti_sys_munmap") ? -ENOMEM : r;
 }
 
@@ -176,8 +224,8 @@ void *__wrap_rti_sys_alloc(size_t bytes)
     void *memory = fails("rti_sys_alloc") ? NULL : __real_rti_sys_alloc(bytes);
 
     if (memory != NULL) {
-        fault.live_blocks++;
-        fault.allocations++;
+        count(&fault.live_blocks, 1);
+        __atomic_add_fetch(&fault.allocations, 1, __ATOMIC_RELAXED);
     }
     return memory;
 }
@@ -186,7 +234,7 @@ void __real_rti_sys_free(void *memory);
 void __wrap_rti_sys_free(void *memory);
 void __wrap_rti_sys_free(void *memory)
 {
-    fault.live_blocks -= memory != NULL;
+    count(&fault.live_blocks, memory != NULL ? -1 : 0);
     __real_rti_sys_free(memory);
 }
 

@@ -52,6 +52,9 @@ void sim_trace(const char *format, ...)
         return;
     }
     fprintf(stderr, "sim %" PRId64 " ", sim.now);
+    if (sim.thread_count > 1) {
+        fprintf(stderr, "thread%u ", sim_thread_self()->number);
+    }
     va_start(args, format);
     vfprintf(stderr, format, args);
     va_end(args);
@@ -259,6 +262,7 @@ rt_time __wrap_rti_sys_now(void)
         return __real_rti_sys_now();
     }
     sim_spend_step();
+    sim_point();
     return sim.now;
 }
 
@@ -321,6 +325,7 @@ void sim_begin(const struct sim_config *config)
     rti_list_init(&sim.sockets);
     rti_list_init(&sim.backlog_room.waiters);
     sim.backlog_room.refs = 1;
+    sim_threads_begin();
     sim.is_active = true;
     catch_abort();
     sim_trace("begin, RT_SEED=%" PRIu64, config->seed);
@@ -342,10 +347,14 @@ static void end_rings(struct sim_leaks *leaks)
 
 static void end_descriptors(struct sim_leaks *leaks)
 {
+    static const char *const kinds[] = {
+        [SIM_KIND_FILE] = "file", [SIM_KIND_SOCKET] = "socket", [SIM_KIND_COUNTER] = "event counter"
+    };
+
     for (unsigned i = 0; i < sim.fd_limit; i++) {
         if (sim.fds[i] != NULL) {
             fprintf(stderr, "sim: descriptor %u is open (%s)\n", SIM_FD_FIRST + i,
-                    sim.fds[i]->kind == SIM_KIND_FILE ? "file" : "socket");
+                    kinds[sim.fds[i]->kind]);
             leaks->descriptors++;
             (void)sim_fd_close(SIM_FD_FIRST + (int)i);
         }
@@ -371,6 +380,7 @@ unsigned sim_end(struct sim_leaks *out_leaks)
     leaks.held = sim_held(SIM_ANY);
     leaks.unused = sim_faults_unused();
     sim_print_in_flight();
+    sim_threads_end(&leaks.threads);
     end_rings(&leaks);
     end_descriptors(&leaks);
     sim_peers_end(&leaks.peers);
@@ -386,13 +396,13 @@ unsigned sim_end(struct sim_leaks *out_leaks)
     sim.is_active = false;
     sigaction(SIGABRT, &old_abort_action, NULL);
     total = leaks.rings + leaks.descriptors + leaks.requests + leaks.abandoned + leaks.peers +
-            leaks.held + leaks.unused;
+            leaks.held + leaks.unused + leaks.threads;
     if (total > 0) {
         fprintf(stderr,
                 "sim: left behind: %u rings, %u descriptors, %u requests, %u abandoned requests, "
-                "%u peers, %u held, %u unused faults\n",
+                "%u peers, %u held, %u unused faults, %u threads\n",
                 leaks.rings, leaks.descriptors, leaks.requests, leaks.abandoned, leaks.peers,
-                leaks.held, leaks.unused);
+                leaks.held, leaks.unused, leaks.threads);
         print_seed("left something behind");
     }
     if (out_leaks != NULL) {

@@ -9,14 +9,8 @@
  * chosen by one seed: the same seed gives the same run. Outside of begin/end
  * each wrapped function goes to the real kernel.
  *
- * A test links with tests/support/sim*.c and with
- *
- *     -Wl,--wrap=rti_sys_uring_setup,--wrap=rti_sys_uring_enter
- *     -Wl,--wrap=rti_sys_uring_register,--wrap=rti_sys_now,--wrap=rti_sys_ticks
- *     -Wl,--wrap=rti_sys_mmap
- *     -Wl,--wrap=rti_sys_close,--wrap=rti_sys_socket,--wrap=rti_sys_bind
- *     -Wl,--wrap=rti_sys_listen,--wrap=rti_sys_setsockopt
- *     -Wl,--wrap=rti_sys_getsockname,--wrap=rti_sys_getpeername
+ * A test links with tests/support/sim*.c and with -Wl,--wrap for each of
+ * RT_SIM_WRAPS in tools/cmake/ShardrtTest.cmake: rt_test(... WRAP sim).
  *
  * A run:
  *
@@ -39,8 +33,13 @@
  * in the queue of a worker ends so too; one that a worker runs goes on
  * (-EALREADY), one that the device has or that is done goes on (-ENOENT).
  *
- * One thread at a time uses the sim; any number of rings may be open. RT_SIM_TRACE=1
- * in the environment prints each SQE, CQE, fault and time jump.
+ * Threads that the code under test makes (rti_sys_thread_create()) are real, and run
+ * one at a time: when one waits, and by chance at calls of the seam, another
+ * goes on, chosen by the seed. The clock jumps only when all of them wait. When
+ * nothing can end their waits, a wake was lost: the sim prints what each waits for.
+ *
+ * Any number of rings may be open. RT_SIM_TRACE=1 in the environment prints each
+ * SQE, CQE, fault and time jump.
  */
 #ifndef RT_TEST_SIM_H
 #define RT_TEST_SIM_H
@@ -79,6 +78,7 @@ struct sim_faults {
     uint16_t error;                 /* a request ends with a plausible errno of its opcode */
     uint16_t accept_aborted;        /* ACCEPT: -ECONNABORTED, the connection is gone */
     uint16_t accept_emfile;         /* ACCEPT: -EMFILE, the connection stays in the backlog */
+    uint16_t multishot_ends;        /* a multishot poll ends with its CQE, without F_MORE */
     uint16_t cancel_loses;          /* the request completes although a cancel was submitted; not
                                        one that waits for its socket: it might wait for ever */
     uint16_t enter_eintr;           /* a wait ends with -EINTR */
@@ -116,14 +116,20 @@ struct sim_config {
     uint32_t stream_bytes; /* room of a stream in each direction; 0: 4096 */
     uint32_t fd_limit;     /* -EMFILE past it; 0: 1024 */
 
+    /* threads */
+    uint16_t switch_per_mille; /* another thread runs on, at each point where that may be */
+    unsigned threads_max;      /* to make more gives -EAGAIN; 0: no limit */
+    unsigned rings_max;        /* setup of more gives -ENOMEM; 0: no limit */
+    uint64_t enters_max;       /* after so many the run is taken for endless: abort; 0: no limit */
+
     /* checks */
     bool poison; /* fill buffers of READ and RECV at submission and completion */
     struct sim_faults faults;
 
     /*
-     * Called when an enter would wait for ever. It may make something happen
+     * Called when all threads would wait for ever. It may make something happen
      * (sim_release(), sim_peer_send() ...). When it did not, the enter returns
-     * -EDEADLK. Without a hook the sim prints what it knows and aborts.
+     * -EDEADLK (the last one). Without a hook the sim prints what it knows and aborts.
      */
     void (*deadlock)(void *arg);
     void *deadlock_arg;
@@ -138,6 +144,7 @@ struct sim_leaks {
     unsigned peers;     /* connections and listeners of the test side */
     unsigned held;      /* requests kept by sim_hold() */
     unsigned unused;    /* sim_fail_next() and the like that met no request */
+    unsigned threads;   /* ended and not joined; one that has not ended aborts */
 };
 
 struct sim_stats {
@@ -180,11 +187,19 @@ void sim_print_in_flight(void); /* to stderr */
 
 rt_time sim_now(void);
 void sim_advance(rt_time ns); /* what falls due on the way happens at its own time */
+void sim_sleep(rt_time ns);   /* of a thread of the test: others run meanwhile */
 rt_time sim_next_event(void); /* RT_NEVER when nothing is due */
 bool sim_step(void);          /* to the next event and past it; false: there is none */
 
 /* Call `hook` when the clock reaches `time`. It may use sim_* but not the code under test. */
 void sim_at(rt_time time, void (*hook)(void *arg), void *arg);
+
+/* ---- threads ---- */
+
+/* Another thread may go on here. Each call of the seam is such a point too. */
+void sim_point(void);
+
+unsigned sim_thread_count(void); /* not joined yet; the one that began the sim counts */
 
 /* ---- rings ---- */
 

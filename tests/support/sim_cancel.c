@@ -51,7 +51,7 @@ static int answer_for(const struct sim_request *request)
         return held_answers[request->held_at];
     case SIM_PHASE_OWED:
         /* a socket request moves its bytes only when its CQE is generated: still to be stopped */
-        return sim_request_waits_for_socket(request) && !request->is_forced ? 0 : -ENOENT;
+        return sim_request_waits_for_object(request) && !request->is_forced ? 0 : -ENOENT;
     case SIM_PHASE_WORK:
     case SIM_PHASE_WAIT:
     default:
@@ -66,8 +66,9 @@ static int cancel_one(struct sim_request *request)
     if (answer != 0) {
         return answer;
     }
-    /* One that waits for its socket is lost on purpose only: missed, it might wait for ever. */
-    if (sim_fault_cancel(request->phase != SIM_PHASE_WAIT, &answer)) {
+    /* One that waits for its object is lost on purpose only: missed, it might wait for ever. */
+    if (sim_fault_cancel(request->phase != SIM_PHASE_WAIT && !sim_request_is_multishot(request),
+                         &answer)) {
         sim.stats.cancels_lost++;
         return answer;
     }

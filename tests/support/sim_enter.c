@@ -6,7 +6,7 @@
  *   run      owed CQEs are generated: with DEFER_TASKRUN only if GETEVENTS is
  *            set, at most max(20, min_complete) of them
  *   flush    the backlog, with GETEVENTS
- *   wait     until min_complete CQEs are visible; time jumps, nobody sleeps
+ *   wait     until min_complete CQEs are visible; others run or time jumps, nobody sleeps
  *   result   the count of SQEs if any, else 0 or the error of the wait, which
  *            is given only when no CQE is visible
  */
@@ -111,87 +111,47 @@ static unsigned submit(struct sim_ring *ring, unsigned to_submit)
 
 /* ---- waiting ---- */
 
-static void report_deadlock(const struct enter *enter)
+static bool has_something(void *arg)
 {
-    fprintf(stderr,
-            "sim: ring%u waits for %u CQEs with %u visible, without a timeout, and nothing is "
-            "due\n",
-            enter->ring->number, enter->min_complete, sim_ring_cq_ready(enter->ring));
-    sim_print_in_flight();
-    abort();
+    const struct enter *enter = arg;
+
+    return enter->ring->owed_count > 0 || sim_ring_cq_ready(enter->ring) >= enter->min_complete;
 }
 
-/* Whether something may now happen. The hook's own work counts: it may owe this ring a CQE. */
-static bool ask_deadlock_hook(struct enter *enter)
-{
-    sim_trace("ring%u deadlock", enter->ring->number);
-    if (sim.config.deadlock == NULL) {
-        report_deadlock(enter);
-    }
-    sim.config.deadlock(sim.config.deadlock_arg);
-    sim_settle();
-    return enter->ring->owed_count > 0 || sim.heap_count > 0 ||
-           sim_ring_cq_ready(enter->ring) >= enter->min_complete;
-}
-
-/* Let time pass until something happens. 0: look again; else the end of the wait. */
+/* Let time pass, and others run, until something happens. 0: look again; else the wait is over. */
 static int pass_time(struct enter *enter)
 {
-    const rt_time next = sim_next_event();
-    rt_time until = enter->deadline;
-    bool is_min_wait = enter->min_wait_end < until;
+    const bool is_min_wait = enter->min_wait_end < enter->deadline;
+    struct sim_wait wait = { .what = "CQEs",
+                             .is_over = has_something,
+                             .arg = enter,
+                             .deadline = is_min_wait ? enter->min_wait_end : enter->deadline,
+                             .may_be_interrupted = true,
+                             .may_be_spurious = true };
+    const int r = sim_thread_wait(&wait);
 
-    if (is_min_wait) {
-        until = enter->min_wait_end;
-    }
-    if (next == RT_NEVER && until == RT_NEVER) {
-        return ask_deadlock_hook(enter) ? 0 : -EDEADLK;
-    }
-    sim.stats.jumps++;
-    if (next <= until) {
-        sim_trace("ring%u jumps %" PRId64 " to an event", enter->ring->number, next - sim.now);
-        sim_move_to(next);
-        return 0;
-    }
-    sim_trace("ring%u jumps %" PRId64 " to its timeout", enter->ring->number, until - sim.now);
-    sim_move_to(until);
-    if (is_min_wait) {
+    if (r == -ETIME && is_min_wait) {
         enter->min_wait_end = RT_NEVER;
         enter->min_complete = 1;
         return 0;
     }
-    return -ETIME;
+    return r;
 }
 
 static int wait_for_cqes(struct enter *enter)
 {
     struct sim_ring *ring = enter->ring;
     int r = 0;
-    bool has_waited = false;
 
-    while (sim_ring_cq_ready(ring) < enter->min_complete) {
+    while (r == 0 && sim_ring_cq_ready(ring) < enter->min_complete) {
         if (ring->owed_count == 0) {
-            if (!has_waited) {
-                has_waited = true;
-                sim.stats.waits++;
-            }
-            if (sim_fault(sim.config.faults.enter_eintr, "EINTR")) {
-                r = -EINTR;
-                break;
-            }
-            if (sim_fault(sim.config.faults.spurious_wake, "spurious wake")) {
-                break;
-            }
             r = pass_time(enter);
         }
         sim_ring_run_owed(ring, enter->min_complete);
         sim_ring_flush_backlog(ring);
         sim_settle();
-        if (r < 0) {
-            break;
-        }
     }
-    return sim_ring_cq_ready(ring) > 0 ? 0 : r;
+    return r == SIM_SPURIOUS || sim_ring_cq_ready(ring) > 0 ? 0 : r;
 }
 
 /* ---- the call ---- */
@@ -238,7 +198,7 @@ static int find_ring(int fd, unsigned to_submit, unsigned flags, struct sim_ring
         if (fd < 0 || fd >= SIM_RING_SLOTS) {
             return -EINVAL;
         }
-        ring = sim.ring_slots[fd];
+        ring = sim_thread_self()->ring_slots[fd];
         if (ring == NULL) {
             return -EBADF;
         }
@@ -252,7 +212,7 @@ static int find_ring(int fd, unsigned to_submit, unsigned flags, struct sim_ring
         return -EBADFD;
     }
     if ((ring->params.flags & IORING_SETUP_SINGLE_ISSUER) != 0 &&
-        !pthread_equal(ring->owner, pthread_self()) &&
+        ring->owner != sim_thread_self()->number &&
         (to_submit > 0 || (ring->params.flags & IORING_SETUP_DEFER_TASKRUN) != 0)) {
         return -EEXIST;
     }
@@ -329,7 +289,11 @@ int __wrap_rti_sys_uring_enter(int fd, unsigned to_submit, unsigned min_complete
         return __real_rti_sys_uring_enter(fd, to_submit, min_complete, flags, arg, arg_bytes);
     }
     RTI_ASSERT(!sim.is_settling); /* a hook must not enter */
+    sim_point();
     sim.stats.enters++;
+    if (sim.config.enters_max > 0 && sim.stats.enters > sim.config.enters_max) {
+        sim_report_waits("it goes on and on");
+    }
     r = find_ring(fd, to_submit, flags, &enter.ring);
     if (r < 0) {
         sim_trace("enter(%d, flags %#x) = %d", fd, flags, r);

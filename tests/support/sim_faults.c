@@ -24,6 +24,7 @@ static const struct plausible plausible_errors[] = {
     { IORING_OP_CONNECT, { -ETIMEDOUT, -ECONNREFUSED, -ENETUNREACH, 0 } },
     { IORING_OP_RECV, { -ECONNRESET, -ENOMEM, 0 } },
     { IORING_OP_SEND, { -ECONNRESET, -ENOBUFS, 0 } },
+    { IORING_OP_MSG_RING, { -ENOMEM, -EOVERFLOW, 0 } },
     { IORING_OP_SOCKET, { -EMFILE, -ENFILE, 0 } },
 };
 

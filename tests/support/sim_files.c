@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -115,9 +116,25 @@ void sim_object_put(struct sim_object *object)
 
         file_put(open_file->file);
         free(open_file);
-    } else {
+    } else if (object->kind == SIM_KIND_SOCKET) {
         sim_socket_released(RTI_CONTAINER_OF(object, struct sim_socket, object));
+    } else {
+        free(RTI_CONTAINER_OF(object, struct sim_counter, object));
     }
+}
+
+unsigned sim_object_poll(const struct sim_object *object)
+{
+    if (object->kind == SIM_KIND_SOCKET) {
+        return sim_socket_poll(RTI_CONTAINER_OF(object, const struct sim_socket, object));
+    }
+    if (object->kind == SIM_KIND_COUNTER) {
+        const struct sim_counter *counter = RTI_CONTAINER_OF(object, const struct sim_counter,
+                                                             object);
+
+        return (counter->count > 0 ? POLLIN : 0U) | POLLOUT;
+    }
+    return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM; /* a file is always ready */
 }
 
 void sim_file_put(const char *path, const void *bytes, size_t count)

@@ -3,6 +3,7 @@
  * Sim, inside: the structures that its source files share.
  *
  *     sim.c           life cycle, clock, event queue, trace
+ *     sim_kernel.c    which kernel is imitated
  *     sim_ring.c      ring memory: setup, register, CQ, overflow
  *     sim_enter.c     enter: submission, owed completions, waits
  *     sim_submit.c    from the SQE to a request
@@ -10,10 +11,13 @@
  *     sim_run.c       what each opcode does
  *     sim_cancel.c    ASYNC_CANCEL
  *     sim_faults.c    faults on purpose and by chance, holds
+ *     sim_threads.c   threads, one at a time; futexes
  *     sim_files.c     descriptors and files
+ *     sim_counters.c  event counters
  *     sim_sockets.c   socket calls, listeners, connecting
  *     sim_streams.c   bytes, FIN and RST between two sockets
  *     sim_peers.c     the test's side of connections
+ *     sim_plan.c      the machine, for the placement of shards
  *
  * Nothing calls back into the code under test. Events are never fired from
  * inside an operation: they are queued and fired by sim_settle(), which every
@@ -26,6 +30,7 @@
 #include <limits.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,6 +69,60 @@ struct sim_event {
 void sim_event_queue(struct sim_event *event, rt_time time, void (*fire)(struct sim_event *));
 void sim_event_remove(struct sim_event *event);
 
+/* ---- which kernel ---- */
+
+struct sim_kernel_facts {
+    uint32_t features;
+    uint32_t setup_flags;
+    uint32_t enter_flags;
+    unsigned opcode_count;
+    bool has_registered_ring;
+};
+
+const struct sim_kernel_facts *sim_kernel_facts(void);
+uint32_t sim_kernel_features(void); /* after the config, as below */
+uint32_t sim_kernel_enter_flags(void);
+bool sim_kernel_has_opcode(unsigned opcode);
+
+/* ---- threads ---- */
+
+#define SIM_SPURIOUS 1 /* the end of a wait for which there was no cause */
+
+struct sim_wait {
+    const char *what;           /* for reports */
+    bool (*is_over)(void *arg); /* looks only */
+    void *arg;
+    rt_time deadline; /* of the clock; RT_NEVER: none */
+    bool may_be_interrupted;
+    bool may_be_spurious;
+};
+
+struct sim_thread {
+    struct rti_list in_sim;
+    unsigned number; /* in order of creation; 0 began the sim */
+    sem_t baton;
+    pthread_t handle;
+    void *(*entry)(void *arg);
+    void *arg;
+    const struct sim_wait *wait; /* NULL: it could run */
+    bool has_ended;
+    struct sim_ring *ring_slots[SIM_RING_SLOTS]; /* its registered rings */
+};
+
+struct sim_thread *sim_thread_self(void);
+
+/*
+ * Let others run until the wait is over. 0, -ETIME, -EINTR, SIM_SPURIOUS, or -EDEADLK: nothing
+ * will happen, and the hook of the test did not help.
+ */
+int sim_thread_wait(struct sim_wait *wait);
+
+/* Print what everybody waits for, and abort. */
+void sim_report_waits(const char *why) __attribute__((noreturn));
+
+void sim_threads_begin(void);
+void sim_threads_end(unsigned *out_count);
+
 /* ---- rings ---- */
 
 struct sim_ring {
@@ -75,7 +134,7 @@ struct sim_ring {
     struct io_uring_sqe *sqes;
     size_t sqe_bytes;
     struct io_uring_params params;
-    pthread_t owner;
+    unsigned owner;   /* the number of its thread */
     bool is_disabled; /* R_DISABLED and not enabled yet */
     uint32_t sq_head;
     uint32_t cq_tail;
@@ -92,17 +151,16 @@ struct sim_ring *sim_ring_find(int fd);
 void sim_ring_close(struct sim_ring *ring, bool is_leak);
 unsigned sim_ring_cq_ready(const struct sim_ring *ring);
 uint32_t *sim_ring_word(struct sim_ring *ring, uint32_t offset);
+bool sim_ring_has_room(const struct sim_ring *ring);
 void sim_ring_post(struct sim_ring *ring, uint64_t user_data, int32_t result, uint32_t flags);
 void sim_ring_flush_backlog(struct sim_ring *ring);
 void sim_ring_update_flags(struct sim_ring *ring);
+void sim_ring_report(const struct sim_thread *owner); /* the rest of a line about it */
 unsigned sim_ring_run_owed(struct sim_ring *ring, unsigned limit);
-uint32_t sim_kernel_features(void);
-uint32_t sim_kernel_enter_flags(void);
-bool sim_kernel_has_opcode(unsigned opcode);
 
 /* ---- descriptors ---- */
 
-enum sim_kind { SIM_KIND_FILE, SIM_KIND_SOCKET };
+enum sim_kind { SIM_KIND_FILE, SIM_KIND_SOCKET, SIM_KIND_COUNTER };
 
 /* What a descriptor refers to. Descriptors and requests hold references, as in Linux. */
 struct sim_object {
@@ -115,6 +173,13 @@ int sim_fd_install(struct sim_object *object); /* takes over the caller's refere
 struct sim_object *sim_fd_object(int fd);      /* no reference; NULL: -EBADF */
 int sim_fd_close(int fd);
 void sim_object_put(struct sim_object *object);
+unsigned sim_object_poll(const struct sim_object *object); /* what of POLLIN, POLLOUT ... is so */
+
+/* An event counter, as eventfd(2) makes it. */
+struct sim_counter {
+    struct sim_object object;
+    uint64_t count;
+};
 
 struct sim_file {
     struct rti_list in_sim;
@@ -234,9 +299,11 @@ struct sim_request {
     enum sim_stage held_at;
     int32_t forced_result;
     uint32_t message_flags;
-    int cancel_answer; /* at S2 */
-    uint32_t limit;    /* of bytes, by sim_short_next() */
-    uint32_t done;     /* bytes moved by earlier attempts (MSG_WAITALL) */
+    unsigned wakes;     /* of a multishot poll, since its last CQE */
+    unsigned wake_mask; /* of the first of them */
+    int cancel_answer;  /* at S2 */
+    uint32_t limit;     /* of bytes, by sim_short_next() */
+    uint32_t done;      /* bytes moved by earlier attempts (MSG_WAITALL) */
     rt_time delay;
     struct sim_object *object; /* a reference, or NULL */
     char *path;
@@ -267,7 +334,8 @@ const struct sim_opcode *sim_request_opcode(const struct sim_request *request);
 struct sim_socket *sim_request_socket(const struct sim_request *request);
 bool sim_request_is_on_socket(const struct sim_request *request);
 bool sim_request_is_nowait(const struct sim_request *request); /* gives -EAGAIN, never waits */
-bool sim_request_waits_for_socket(const struct sim_request *request);
+bool sim_request_waits_for_object(const struct sim_request *request);
+bool sim_request_is_multishot(const struct sim_request *request); /* many CQEs, with F_MORE */
 const char *sim_opcode_name(unsigned opcode);
 
 int32_t sim_cancel_run(struct sim_request *cancel);
@@ -331,9 +399,15 @@ struct sim {
 
     struct rti_list rings;
     unsigned ring_numbers;
-    struct sim_ring *ring_slots[SIM_RING_SLOTS];
     uint64_t request_ids;
     unsigned abandoned;
+
+    struct sim_thread main_thread;
+    struct rti_list threads; /* the main one is the first */
+    unsigned thread_count;
+    unsigned thread_numbers;
+    struct rti_list futexes; /* waits for them */
+    struct rti_list locks;   /* locked ones */
 
     struct sim_object **fds;
     unsigned fd_limit;

@@ -5,8 +5,12 @@
  *   submit --+--> end                          bad, or done inside the submission
  *            +--> HELD --resume--> WAIT / OWED
  *            +--> WORK --due-----> OWED        files, and sockets that became ready
- *            +--> WAIT --changed-> WORK        sockets that are not ready
+ *            +--> WAIT --changed-> WORK        sockets and counters that are not ready
  *   OWED --run--> end, or WAIT when somebody else took what it waited for
+ *
+ * A multishot poll goes back to WAIT after each CQE. All the while it stands
+ * among the waiters of its object, so that no wake is missed: wakes that come
+ * before the CQE of the first is generated make one CQE together, as in Linux.
  *
  * An attempt (sim_run.c) is the only place that touches objects and the user's
  * memory. It runs in the submission when nothing delays the request, else when
@@ -46,10 +50,18 @@ struct sim_socket *sim_request_socket(const struct sim_request *request)
     return RTI_CONTAINER_OF(request->object, struct sim_socket, object);
 }
 
-bool sim_request_waits_for_socket(const struct sim_request *request)
+bool sim_request_waits_for_object(const struct sim_request *request)
 {
+    if (request->object != NULL && request->object->kind == SIM_KIND_COUNTER) {
+        return true;
+    }
     return sim_request_is_on_socket(request) && request->sqe.opcode != IORING_OP_SHUTDOWN &&
            request->sqe.opcode != IORING_OP_FSYNC;
+}
+
+bool sim_request_is_multishot(const struct sim_request *request)
+{
+    return request->sqe.opcode == IORING_OP_POLL_ADD && request->sqe.len != 0;
 }
 
 /* Gives -EAGAIN where another request waits. */
@@ -105,6 +117,16 @@ static bool is_skipped(const struct sim_request *request, int32_t result)
            (uint32_t)result == request->sqe.len;
 }
 
+static void record_cqe(const struct sim_request *request, int32_t result, uint32_t flags)
+{
+    sim_hash_add(request->id);
+    sim_hash_add((uint64_t)(int64_t)result);
+    sim_hash_add(flags);
+    sim_trace("ring%u CQE #%" PRIu64 " %s = %d flags %#x data %#llx", request->ring->number,
+              request->id, request->is_message ? "message" : sim_opcode_name(request->sqe.opcode),
+              result, flags, request->sqe.user_data);
+}
+
 void sim_request_end(struct sim_request *request, int32_t result)
 {
     struct sim_ring *ring = request->ring;
@@ -117,12 +139,7 @@ void sim_request_end(struct sim_request *request, int32_t result)
                sim_request_socket(request)->inbound_count > 0) {
         flags = IORING_CQE_F_SOCK_NONEMPTY;
     }
-    sim_hash_add(request->id);
-    sim_hash_add((uint64_t)(int64_t)result);
-    sim_hash_add(flags);
-    sim_trace("ring%u CQE #%" PRIu64 " %s = %d flags %#x data %#llx", ring->number, request->id,
-              request->is_message ? "message" : sim_opcode_name(request->sqe.opcode), result, flags,
-              request->sqe.user_data);
+    record_cqe(request, result, flags);
     if (request->is_message || !is_skipped(request, result)) {
         sim_ring_post(ring, request->sqe.user_data, result, flags);
     }
@@ -135,7 +152,9 @@ void sim_request_owe(struct sim_request *request)
 
     RTI_ASSERT(request->phase != SIM_PHASE_OWED);
     sim_event_remove(&request->event);
-    rti_list_remove(&request->in_waiters);
+    if (!sim_request_is_multishot(request)) {
+        rti_list_remove(&request->in_waiters);
+    }
     request->phase = SIM_PHASE_OWED;
     if (ring->owed_count > 0 && sim_fault(sim.config.faults.reorder, "reorder")) {
         rti_list_push_back(ring->owed.next, &request->in_owed); /* before the first */
@@ -169,14 +188,18 @@ rt_time sim_request_draw_delay(void)
     return sim_fault_delay(delay);
 }
 
+static unsigned poll_mask(const struct sim_request *request)
+{
+    return sim_object_poll(request->object) & (request->sqe.poll32_events | POLLERR | POLLHUP);
+}
+
 static bool is_ready(const struct sim_request *request)
 {
-    const struct sim_socket *socket = sim_request_socket(request);
-    const unsigned mask = sim_socket_poll(socket);
+    const unsigned mask = sim_object_poll(request->object);
 
     switch (request->sqe.opcode) {
     case IORING_OP_ACCEPT:
-        return (mask & POLLIN) != 0 || socket->state != SIM_SOCKET_LISTENING;
+        return (mask & POLLIN) != 0 || sim_request_socket(request)->state != SIM_SOCKET_LISTENING;
     case IORING_OP_RECV:
     case IORING_OP_READ:
         return (mask & (POLLIN | POLLERR | POLLHUP)) != 0;
@@ -184,10 +207,24 @@ static bool is_ready(const struct sim_request *request)
     case IORING_OP_WRITE:
         return (mask & (POLLOUT | POLLERR | POLLHUP)) != 0;
     case IORING_OP_POLL_ADD:
-        return (mask & (request->sqe.poll32_events | POLLERR | POLLHUP)) != 0;
+        return poll_mask(request) != 0;
     default: /* CONNECT: look again, it goes back to waiting if need be */
         return true;
     }
+}
+
+/* Its object is ready: a CQE is due. A multishot poll that owes one already counts the wake. */
+static void wake(struct sim_request *request, rt_time delay)
+{
+    if (!sim_request_is_multishot(request)) {
+        rti_list_remove(&request->in_waiters);
+    } else if (request->wakes++ == 0) {
+        request->wake_mask = poll_mask(request);
+    } else {
+        return;
+    }
+    request->delay = delay;
+    work(request, delay);
 }
 
 static void wait_for_object(struct sim_request *request)
@@ -202,8 +239,7 @@ static void wait_for_object(struct sim_request *request)
     request->was_tried = true;
     rti_list_push_back(&object->waiters, &request->in_waiters);
     if (!is_connect && is_ready(request)) {
-        rti_list_remove(&request->in_waiters);
-        work(request, request->delay);
+        wake(request, request->delay);
     }
 }
 
@@ -217,11 +253,31 @@ void sim_object_changed(struct sim_object *object)
 
         node = node->next;
         if (is_ready(request)) {
-            rti_list_remove(&request->in_waiters);
-            request->delay = sim_request_draw_delay();
-            work(request, request->delay);
+            wake(request, sim_request_draw_delay());
         }
     }
+}
+
+/*
+ * One CQE for all wakes since the last one: after one wake it says what was so then, after more
+ * what is so now, which may be nothing. Without room in the CQ it is the last one, as in Linux.
+ */
+static void run_multishot(struct sim_request *request)
+{
+    const unsigned mask = request->wakes == 1 ? request->wake_mask : poll_mask(request);
+    struct sim_ring *ring = request->ring;
+
+    if (mask != 0 && (!sim_ring_has_room(ring) ||
+                      sim_fault(sim.config.faults.multishot_ends, "multishot ends"))) {
+        sim_request_end(request, (int32_t)mask);
+        return;
+    }
+    if (mask != 0) {
+        record_cqe(request, (int32_t)mask, IORING_CQE_F_MORE);
+        sim_ring_post(ring, request->sqe.user_data, (int32_t)mask, IORING_CQE_F_MORE);
+    }
+    request->phase = SIM_PHASE_WAIT;
+    request->wakes = 0;
 }
 
 void sim_request_run(struct sim_request *request)
@@ -242,6 +298,8 @@ void sim_request_run(struct sim_request *request)
             (void)sim_fd_close(request->sqe.fd); /* as in Linux, also when it fails, if it ran */
         }
         sim_request_end(request, request->forced_result);
+    } else if (sim_request_is_multishot(request)) {
+        run_multishot(request);
     } else if (sim_request_attempt(request, &result)) {
         sim_request_end(request, result);
     } else {
@@ -253,7 +311,7 @@ void sim_request_resume(struct sim_request *request)
 {
     RTI_ASSERT(request->phase == SIM_PHASE_HELD);
     request->delay = 0;
-    if (!request->is_forced && sim_request_waits_for_socket(request) &&
+    if (!request->is_forced && sim_request_waits_for_object(request) &&
         !sim_request_is_nowait(request) && request->sqe.opcode != IORING_OP_CONNECT) {
         wait_for_object(request);
     } else {
@@ -282,7 +340,9 @@ static rt_time timeout_length(const struct sim_request *request)
 
 void sim_request_start(struct sim_request *request)
 {
-    const bool waits = sim_request_waits_for_socket(request);
+    const bool waits = sim_request_waits_for_object(request);
+    const bool is_immediate = request->sqe.opcode == IORING_OP_ASYNC_CANCEL ||
+                              request->sqe.opcode == IORING_OP_MSG_RING;
     const bool is_direct = request->object != NULL && request->object->kind == SIM_KIND_FILE &&
                            (RTI_CONTAINER_OF(request->object, struct sim_open_file, object)->flags &
                             O_DIRECT) != 0;
@@ -298,10 +358,11 @@ void sim_request_start(struct sim_request *request)
     if (waits && request->sqe.opcode == IORING_OP_WRITE) {
         may_be_inline = true;
     }
-    if (polls_first(request) && !sim_request_is_nowait(request)) {
+    if ((polls_first(request) && !sim_request_is_nowait(request)) ||
+        (sim_request_is_multishot(request) && !request->is_forced)) {
         may_be_inline = false;
     }
-    if (request->sqe.opcode == IORING_OP_ASYNC_CANCEL || (request->delay == 0 && may_be_inline)) {
+    if (is_immediate || (request->delay == 0 && may_be_inline)) {
         sim_request_run(request);
     } else if (waits && !request->is_forced && !sim_request_is_nowait(request) &&
                request->sqe.opcode != IORING_OP_CONNECT) {
@@ -326,7 +387,7 @@ void sim_request_poison(const struct sim_request *request)
 
 void sim_print_in_flight(void)
 {
-    static const char *const phases[] = { "at work", "waits for a socket", "held", "owed" };
+    static const char *const phases[] = { "at work", "waits for its object", "held", "owed" };
 
     for (struct rti_list *ring_node = sim.rings.next; ring_node != &sim.rings;
          ring_node = ring_node->next) {

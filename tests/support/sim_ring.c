@@ -47,54 +47,6 @@ int __wrap_rti_sys_mmap(void **out, size_t bytes, int protection, int flags, int
 int __real_rti_sys_close(int fd);
 int __wrap_rti_sys_close(int fd);
 
-/* ---- which kernel ---- */
-
-struct kernel {
-    uint32_t features;
-    uint32_t setup_flags;
-    uint32_t enter_flags;
-    unsigned opcode_count;
-    bool has_registered_ring;
-};
-
-static const struct kernel *kernel(void)
-{
-    static const struct kernel kernels[] = {
-        [SIM_KERNEL_6_18] = { 0x3ffff, 0x7ffff, 0xff, 63, true },
-        [SIM_KERNEL_6_12] = { 0xffff, 0x1ffff, 0x3f, 58, true },
-        [SIM_KERNEL_6_6] = { 0x3fff, 0x1ffff, 0x1f, 49, true },
-        [SIM_KERNEL_6_1] = { 0x1fff, 0x3fff, 0x1f, 49, true },
-        [SIM_KERNEL_5_15] = { 0x7ff, 0x7f, 0xf, 40, false },
-    };
-
-    return &kernels[sim.config.kernel];
-}
-
-uint32_t sim_kernel_features(void)
-{
-    return sim.config.features != 0 ? sim.config.features : kernel()->features;
-}
-
-/* A feature that was taken away takes its enter flag along. */
-uint32_t sim_kernel_enter_flags(void)
-{
-    uint32_t flags = kernel()->enter_flags;
-
-    if ((sim_kernel_features() & (1U << 17)) == 0) {
-        flags &= ~SIM_ENTER_NO_IOWAIT;
-    }
-    if ((sim_kernel_features() & IORING_FEAT_EXT_ARG) == 0) {
-        flags &= ~IORING_ENTER_EXT_ARG;
-    }
-    return flags;
-}
-
-bool sim_kernel_has_opcode(unsigned opcode)
-{
-    return opcode < kernel()->opcode_count &&
-           (sim.config.opcodes_missing & (UINT64_C(1) << opcode)) == 0;
-}
-
 /* ---- words and flags ---- */
 
 uint32_t *sim_ring_word(struct sim_ring *ring, uint32_t offset)
@@ -148,13 +100,18 @@ static void write_cqe(struct sim_ring *ring, uint64_t user_data, int32_t result,
     __atomic_store_n(sim_ring_word(ring, AT_CQ_TAIL), ring->cq_tail, __ATOMIC_RELEASE);
 }
 
+/* While CQEs wait, new ones queue behind them even if there is room: order is kept. */
+bool sim_ring_has_room(const struct sim_ring *ring)
+{
+    return ring->backlog_count == 0 && sim_ring_cq_ready(ring) < ring->params.cq_entries;
+}
+
 void sim_ring_post(struct sim_ring *ring, uint64_t user_data, int32_t result, uint32_t flags)
 {
     struct late_cqe *late;
 
     sim.stats.cqes++;
-    /* While CQEs wait, new ones queue behind them even if there is room: order is kept. */
-    if (ring->backlog_count == 0 && sim_ring_cq_ready(ring) < ring->params.cq_entries) {
+    if (sim_ring_has_room(ring)) {
         write_cqe(ring, user_data, result, flags);
         return;
     }
@@ -196,11 +153,14 @@ static int check_setup(unsigned entries, const struct io_uring_params *params)
 {
     const uint32_t flags = params->flags;
     const uint32_t allowed = sim.config.setup_flags != 0 ? sim.config.setup_flags
-                                                         : kernel()->setup_flags;
+                                                         : sim_kernel_facts()->setup_flags;
     const uint32_t deferring = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_DEFER_TASKRUN;
 
     if (sim.config.setup_result < 0) {
         return sim.config.setup_result;
+    }
+    if (sim.config.rings_max > 0 && sim_ring_count() >= sim.config.rings_max) {
+        return -ENOMEM;
     }
     if ((flags & ~allowed) != 0 || entries == 0) {
         return -EINVAL;
@@ -333,7 +293,7 @@ int __wrap_rti_sys_uring_setup(unsigned entries, struct io_uring_params *params)
         return r;
     }
     ring->number = sim.ring_numbers++;
-    ring->owner = pthread_self();
+    ring->owner = sim_thread_self()->number;
     ring->is_disabled = (params->flags & IORING_SETUP_R_DISABLED) != 0;
     ring->workers_max[0] = 4;
     ring->workers_max[1] = 1024;
@@ -367,6 +327,20 @@ struct sim_ring *sim_ring_find(int fd)
     return NULL;
 }
 
+/* Linux keeps a ring alive through the slots of threads. Here they lose it. */
+static void forget_registered(const struct sim_ring *ring)
+{
+    for (struct rti_list *node = sim.threads.next; node != &sim.threads; node = node->next) {
+        struct sim_thread *thread = RTI_CONTAINER_OF(node, struct sim_thread, in_sim);
+
+        for (unsigned i = 0; i < SIM_RING_SLOTS; i++) {
+            if (thread->ring_slots[i] == ring) {
+                thread->ring_slots[i] = NULL;
+            }
+        }
+    }
+}
+
 void sim_ring_close(struct sim_ring *ring, bool is_leak)
 {
     struct rti_list *node;
@@ -375,11 +349,7 @@ void sim_ring_close(struct sim_ring *ring, bool is_leak)
     if (!is_leak) {
         sim.abandoned += ring->request_count;
     }
-    for (unsigned i = 0; i < SIM_RING_SLOTS; i++) {
-        if (sim.ring_slots[i] == ring) { /* Linux keeps the ring alive through the slot */
-            sim.ring_slots[i] = NULL;
-        }
-    }
+    forget_registered(ring);
     while ((node = rti_list_first(&ring->owed)) != NULL) {
         sim_request_abandon(RTI_CONTAINER_OF(node, struct sim_request, in_owed));
     }
@@ -426,8 +396,8 @@ static int register_probe(void *arg, unsigned count)
     if (sim.config.no_probe || probe == NULL || count > 256) {
         return -EINVAL;
     }
-    count = count < kernel()->opcode_count ? count : kernel()->opcode_count;
-    probe->last_op = (uint8_t)(kernel()->opcode_count - 1);
+    count = count < sim_kernel_facts()->opcode_count ? count : sim_kernel_facts()->opcode_count;
+    probe->last_op = (uint8_t)(sim_kernel_facts()->opcode_count - 1);
     probe->ops_len = (uint8_t)count;
     for (unsigned i = 0; i < count; i++) {
         probe->ops[i].op = (uint8_t)i;
@@ -438,7 +408,9 @@ static int register_probe(void *arg, unsigned count)
 
 static int register_rings(struct io_uring_rsrc_update *updates, unsigned count)
 {
-    if (sim.config.no_registered_ring || !kernel()->has_registered_ring || count == 0 ||
+    struct sim_ring **slots = sim_thread_self()->ring_slots;
+
+    if (sim.config.no_registered_ring || !sim_kernel_facts()->has_registered_ring || count == 0 ||
         count > SIM_RING_SLOTS) {
         return -EINVAL;
     }
@@ -448,12 +420,12 @@ static int register_rings(struct io_uring_rsrc_update *updates, unsigned count)
         int error = 0;
 
         if (slot == UINT_MAX) {
-            for (slot = 0; slot < SIM_RING_SLOTS && sim.ring_slots[slot] != NULL; slot++) {
+            for (slot = 0; slot < SIM_RING_SLOTS && slots[slot] != NULL; slot++) {
             }
             error = slot == SIM_RING_SLOTS ? -EBUSY : 0;
         } else if (slot >= SIM_RING_SLOTS) {
             error = -EINVAL;
-        } else if (sim.ring_slots[slot] != NULL) {
+        } else if (slots[slot] != NULL) {
             error = -EBUSY;
         }
         if (error == 0 && ring == NULL) {
@@ -462,7 +434,7 @@ static int register_rings(struct io_uring_rsrc_update *updates, unsigned count)
         if (error < 0) {
             return i > 0 ? (int)i : error;
         }
-        sim.ring_slots[slot] = ring;
+        slots[slot] = ring;
         updates[i].offset = slot;
     }
     return (int)count;
@@ -470,7 +442,7 @@ static int register_rings(struct io_uring_rsrc_update *updates, unsigned count)
 
 static int unregister_rings(const struct io_uring_rsrc_update *updates, unsigned count)
 {
-    if (sim.config.no_registered_ring || !kernel()->has_registered_ring || count == 0 ||
+    if (sim.config.no_registered_ring || !sim_kernel_facts()->has_registered_ring || count == 0 ||
         count > SIM_RING_SLOTS) {
         return -EINVAL;
     }
@@ -478,7 +450,7 @@ static int unregister_rings(const struct io_uring_rsrc_update *updates, unsigned
         if (updates[i].resv != 0 || updates[i].data != 0 || updates[i].offset >= SIM_RING_SLOTS) {
             return i > 0 ? (int)i : -EINVAL;
         }
-        sim.ring_slots[updates[i].offset] = NULL;
+        sim_thread_self()->ring_slots[updates[i].offset] = NULL;
     }
     return (int)count;
 }
@@ -520,7 +492,7 @@ static int ring_register(struct sim_ring *ring, unsigned opcode, const void *arg
             return -EBADFD;
         }
         ring->is_disabled = false;
-        ring->owner = pthread_self();
+        ring->owner = sim_thread_self()->number;
         return 0;
     case IORING_REGISTER_IOWQ_AFF:
         return arg == NULL || count == 0 ? -EINVAL : 0;
@@ -550,7 +522,7 @@ int __wrap_rti_sys_uring_register(int fd, unsigned opcode, const void *arg, unsi
             fd >= SIM_RING_SLOTS) {
             return -EINVAL;
         }
-        ring = sim.ring_slots[fd];
+        ring = sim_thread_self()->ring_slots[fd];
         opcode &= ~SIM_REGISTER_USE_RING;
     } else {
         ring = sim_ring_find(fd);
@@ -561,6 +533,19 @@ int __wrap_rti_sys_uring_register(int fd, unsigned opcode, const void *arg, unsi
 }
 
 /* ---- for tests ---- */
+
+void sim_ring_report(const struct sim_thread *owner)
+{
+    for (struct rti_list *node = sim.rings.next; node != &sim.rings; node = node->next) {
+        const struct sim_ring *ring = RTI_CONTAINER_OF(node, struct sim_ring, in_sim);
+
+        if (ring->owner == owner->number) {
+            fprintf(stderr, ", ring%u: %u CQEs visible, %u owed", ring->number,
+                    sim_ring_cq_ready(ring), ring->owed_count);
+        }
+    }
+    fputc('\n', stderr);
+}
 
 unsigned sim_ring_count(void)
 {

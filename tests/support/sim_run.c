@@ -8,6 +8,7 @@
 #include "sim_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 
 /* After `moved` of the bytes asked for: the result so far, or SIM_WAIT to go on. */
@@ -81,12 +82,8 @@ static int32_t run_accept(struct sim_request *request)
 static int32_t run_poll(const struct sim_request *request)
 {
     const unsigned wanted = request->sqe.poll32_events | POLLERR | POLLHUP;
-    unsigned mask = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM; /* files are always ready */
+    const unsigned mask = sim_object_poll(request->object) & wanted;
 
-    if (sim_request_is_on_socket(request)) {
-        mask = sim_socket_poll(sim_request_socket(request));
-    }
-    mask &= wanted;
     return mask != 0 ? (int32_t)mask : SIM_WAIT;
 }
 
@@ -96,6 +93,9 @@ static int32_t run_message(const struct sim_request *request)
     struct sim_ring *target = sim_ring_find(sqe->fd);
     struct sim_request *message;
 
+    if (target == NULL && sim_fd_object(sqe->fd) == NULL && fcntl(sqe->fd, F_GETFD) < 0) {
+        return -EBADF; /* neither a descriptor of the sim nor a real one */
+    }
     if (target == NULL || target->is_disabled) {
         return -EBADFD;
     }

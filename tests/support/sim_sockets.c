@@ -10,6 +10,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
 
@@ -27,6 +28,8 @@ int __real_rti_sys_listen(int fd, int backlog);
 int __wrap_rti_sys_listen(int fd, int backlog);
 int __real_rti_sys_setsockopt(int fd, int level, int option, const void *value, socklen_t bytes);
 int __wrap_rti_sys_setsockopt(int fd, int level, int option, const void *value, socklen_t bytes);
+int __real_rti_sys_getsockopt(int fd, int level, int option, void *value, socklen_t *bytes);
+int __wrap_rti_sys_getsockopt(int fd, int level, int option, void *value, socklen_t *bytes);
 int __real_rti_sys_getsockname(int fd, struct sockaddr *address, socklen_t *bytes);
 int __wrap_rti_sys_getsockname(int fd, struct sockaddr *address, socklen_t *bytes);
 int __real_rti_sys_getpeername(int fd, struct sockaddr *address, socklen_t *bytes);
@@ -182,6 +185,22 @@ static bool is_taken(const struct sim_socket *socket, const struct sim_address *
     return false;
 }
 
+/* Two may be bound with SO_REUSEADDR; the first that listens has it. */
+static bool is_listened_to(const struct sim_socket *socket)
+{
+    struct rti_list *node;
+
+    for (node = sim.sockets.next; node != &sim.sockets; node = node->next) {
+        const struct sim_socket *other = RTI_CONTAINER_OF(node, struct sim_socket, in_sim);
+
+        if (other != socket && other->state == SIM_SOCKET_LISTENING &&
+            covers(&other->local, &socket->local) && !(other->reuse_port && socket->reuse_port)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool find_port(const struct sim_socket *socket, struct sim_address *address)
 {
     for (int tries = 0; tries <= PORT_LAST - PORT_FIRST; tries++) {
@@ -219,6 +238,9 @@ int sim_socket_listen(struct sim_socket *socket, int backlog)
         return -EINVAL;
     }
     if (!socket->is_bound && sim_socket_bind(socket, &socket->local) < 0) {
+        return -EADDRINUSE;
+    }
+    if (is_listened_to(socket)) {
         return -EADDRINUSE;
     }
     socket->backlog_max = backlog < 0 || backlog > BACKLOG_MAX ? BACKLOG_MAX : (unsigned)backlog;
@@ -388,10 +410,13 @@ unsigned sim_socket_poll(const struct sim_socket *socket)
 
 /* ---- system calls ---- */
 
+/* Each call begins here, so another thread may go on first. */
 static struct sim_socket *socket_at(int fd, int *out_error)
 {
-    struct sim_object *object = sim_fd_object(fd);
+    struct sim_object *object;
 
+    sim_point();
+    object = sim_fd_object(fd);
     *out_error = object == NULL ? -EBADF : -ENOTSOCK;
     return object != NULL && object->kind == SIM_KIND_SOCKET
                ? RTI_CONTAINER_OF(object, struct sim_socket, object)
@@ -464,6 +489,29 @@ int __wrap_rti_sys_setsockopt(int fd, int level, int option, const void *value, 
         socket->linger_reset = linger.l_onoff != 0 && linger.l_linger == 0;
     }
     return 0; /* the others (TCP_NODELAY, buffer sizes ...) change nothing here */
+}
+
+/* TCP_INFO alone, and of it the length of a listener's queue. */
+int __wrap_rti_sys_getsockopt(int fd, int level, int option, void *value, socklen_t *bytes)
+{
+    struct tcp_info info = { .tcpi_unacked = 0 };
+    struct sim_socket *socket;
+    int error;
+
+    if (!sim.is_active) {
+        return __real_rti_sys_getsockopt(fd, level, option, value, bytes);
+    }
+    socket = socket_at(fd, &error);
+    if (socket == NULL) {
+        return error;
+    }
+    if (level != IPPROTO_TCP || option != TCP_INFO) {
+        return -ENOPROTOOPT;
+    }
+    info.tcpi_unacked = socket->state == SIM_SOCKET_LISTENING ? socket->backlog_count : 0;
+    *bytes = *bytes < sizeof(info) ? *bytes : (socklen_t)sizeof(info);
+    memcpy(value, &info, *bytes);
+    return 0;
 }
 
 int __wrap_rti_sys_getsockname(int fd, struct sockaddr *address, socklen_t *bytes)

@@ -14,7 +14,7 @@ static const struct sim_opcode opcodes[SIM_OPCODES] = {
     [IORING_OP_READV] = { "READV", FILE_OBJECT, 0, true },
     [IORING_OP_WRITEV] = { "WRITEV", FILE_OBJECT, 0, false },
     [IORING_OP_FSYNC] = { "FSYNC", ANY_OBJECT, Z_ADDR | Z_BUF | Z_INDEX, false },
-    [IORING_OP_POLL_ADD] = { "POLL_ADD", ANY_OBJECT, Z_BUF | Z_OFF, true },
+    [IORING_OP_POLL_ADD] = { "POLL_ADD", ANY_OBJECT, Z_BUF | Z_OFF | Z_ADDR, true },
     [IORING_OP_TIMEOUT] = { "TIMEOUT", NO_OBJECT, Z_BUF | Z_INDEX, false },
     [IORING_OP_ACCEPT] = { "ACCEPT", SOCKET_OBJECT, Z_LEN | Z_BUF, true },
     [IORING_OP_ASYNC_CANCEL] = { "ASYNC_CANCEL", NO_OBJECT, Z_OFF | Z_INDEX, true },
@@ -125,7 +125,30 @@ static int prepare(struct sim_request *request)
     if (sqe->opcode == IORING_OP_FSYNC && (sqe->fsync_flags & ~IORING_FSYNC_DATASYNC) != 0) {
         return -EINVAL;
     }
+    if (sqe->opcode == IORING_OP_POLL_ADD &&
+        ((sqe->len & ~IORING_POLL_ADD_MULTI) != 0 ||
+         (sqe->len != 0 && (sqe->flags & IOSQE_CQE_SKIP_SUCCESS) != 0))) {
+        return -EINVAL;
+    }
     return copy_arguments(request);
+}
+
+/* What Linux can do and the sim cannot. */
+static int check_simulated(const struct sim_request *request, const struct sim_object *object)
+{
+    static const char *const kinds[] = { [SIM_KIND_FILE] = "a file",
+                                         [SIM_KIND_SOCKET] = "a socket",
+                                         [SIM_KIND_COUNTER] = "an event counter" };
+    const struct sim_opcode *opcode = sim_request_opcode(request);
+    const bool is_poll = request->sqe.opcode == IORING_OP_POLL_ADD;
+
+    if ((opcode->object == FILE_OBJECT && object->kind != SIM_KIND_FILE) ||
+        (object->kind == SIM_KIND_COUNTER && !is_poll) ||
+        (object->kind == SIM_KIND_FILE && is_poll && request->sqe.len != 0)) {
+        fprintf(stderr, "sim: %s on %s is not simulated\n", opcode->name, kinds[object->kind]);
+        return -EINVAL;
+    }
+    return 0;
 }
 
 /* An error that is no fault of the SQE: -EBADF, -ENOTSOCK. */
@@ -133,6 +156,7 @@ static int find_object(struct sim_request *request)
 {
     const struct sim_opcode *opcode = sim_request_opcode(request);
     struct sim_object *object;
+    int r;
 
     if (opcode->object == NO_OBJECT) {
         return 0;
@@ -144,9 +168,9 @@ static int find_object(struct sim_request *request)
     if (opcode->object == SOCKET_OBJECT && object->kind != SIM_KIND_SOCKET) {
         return -ENOTSOCK;
     }
-    if (opcode->object == FILE_OBJECT && object->kind != SIM_KIND_FILE) {
-        fprintf(stderr, "sim: %s on a socket is not simulated\n", opcode->name);
-        return -EINVAL;
+    r = check_simulated(request, object);
+    if (r < 0) {
+        return r;
     }
     object->refs++;
     request->object = object;
@@ -176,7 +200,7 @@ static int draw_cancel_answer(const struct sim_request *request)
     static const int answers[] = { 0, -EALREADY, -ENOENT };
     const uint8_t opcode = request->sqe.opcode;
 
-    if (sim_request_waits_for_socket(request) || opcode == IORING_OP_TIMEOUT) {
+    if (sim_request_waits_for_object(request) || opcode == IORING_OP_TIMEOUT) {
         return 0;
     }
     if (opcode == IORING_OP_NOP || opcode == IORING_OP_MSG_RING) {

@@ -6,9 +6,6 @@
  * the row's own loop does, after a warm-up of a tenth of it.
  */
 #include <errno.h>
-#include <getopt.h>
-#include <inttypes.h>
-#include <regex.h>
 #include <rt/rt.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -16,11 +13,8 @@
 #include <string.h>
 
 #include "endpoint.h"
+#include "harness.h"
 #include "limit.h"
-
-/* An odd number, so that the median is a measured value; --quick is for "does it work". */
-#define REPETITIONS       21
-#define REPETITIONS_QUICK 5
 
 #define MANY   1000  /* fibers of row yield1k: the limits page's */
 #define OTHERS 10000 /* timers armed beside row park_timer: the limits page's timer_arm */
@@ -50,18 +44,12 @@ static int child(void *arg)
     return *(int *)arg;
 }
 
-static _Noreturn void give_up(const char *what, int result)
-{
-    fprintf(stderr, "rt-primitives: %s: %s\n", what, rt_strerror(result));
-    exit(1);
-}
-
 /* The calls whose shapes differ, made alike. */
 static inline void limit_begin(struct limit_task **out, int (*fn)(void *), void *arg)
 {
     *out = limit_spawn(fn, arg);
     if (*out == NULL) {
-        give_up("limit_spawn", -EAGAIN);
+        harness_give_up("limit_spawn", -EAGAIN);
     }
 }
 
@@ -75,7 +63,7 @@ static inline void rt_begin(struct rt_task **out, int (*fn)(void *), void *arg)
     int r = rt_spawn(out, fn, arg);
 
     if (r < 0) {
-        give_up("rt_spawn", r);
+        harness_give_up("rt_spawn", r);
     }
 }
 
@@ -84,7 +72,7 @@ static inline void rt_end(struct rt_task *task, int *result)
     int r = rt_join(task, result, RT_NEVER);
 
     if (r < 0) {
-        give_up("rt_join", r);
+        harness_give_up("rt_join", r);
     }
 }
 
@@ -167,154 +155,46 @@ static const struct row {
     { "bare_spawn", 1000000, 0, NULL, NULL, bare_spawn_row },
 };
 
-struct spread {
-    double median, mad, min, max;
-};
-
-static int compare(const void *a, const void *b)
+static double repeat(const void *of, bool of_limit)
 {
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static struct spread spread_of(const double *values, int count)
-{
-    double sorted[REPETITIONS];
-    struct spread out;
-
-    memcpy(sorted, values, (size_t)count * sizeof(double));
-    qsort(sorted, (size_t)count, sizeof(double), compare);
-    out.median = sorted[count / 2];
-    out.min = sorted[0];
-    out.max = sorted[count - 1];
-    for (int i = 0; i < count; i++) {
-        sorted[i] = values[i] < out.median ? out.median - values[i] : values[i] - out.median;
-    }
-    qsort(sorted, (size_t)count, sizeof(double), compare);
-    out.mad = sorted[count / 2];
-    return out;
-}
-
-static double repeat(const struct row *row, bool of_limit)
-{
+    const struct row *row = of;
     struct run run = { .count = row->count, .fibers = row->number };
     int r;
 
     if (row->alone != NULL) {
-        run.ns = row->alone(row->count, row->number);
-        r = run.ns > 0 ? 0 : -1;
-    } else if (of_limit) {
-        r = limit_run(OTHERS + 8, row->limit, &run);
-    } else {
-        r = rt_run(NULL, row->runtime, &run);
+        return row->alone(row->count, row->number);
     }
+    r = of_limit ? limit_run(OTHERS + 8, row->limit, &run) : rt_run(NULL, row->runtime, &run);
     if (r < 0) {
-        give_up(row->name, r);
+        harness_give_up(row->name, r);
     }
     return run.ns;
 }
 
-static void print_spread(const char *name, struct spread s, bool json)
-{
-    if (json) {
-        printf(", \"%s\": {\"median\": %.3f, \"mad\": %.3f, \"min\": %.3f, \"max\": %.3f}", name,
-               s.median, s.mad, s.min, s.max);
-    } else {
-        printf("  %8.2f +-%5.2f [%.2f..%.2f]", s.median, s.mad, s.min, s.max);
-    }
-}
-
-static void measure(const struct row *row, int repetitions, bool json)
-{
-    double limit[REPETITIONS];
-    double runtime[REPETITIONS];
-    double ratio[REPETITIONS];
-
-    for (int i = 0; i < repetitions; i++) {
-        limit[i] = repeat(row, true);
-        runtime[i] = row->runtime != NULL ? repeat(row, false) : 0;
-        ratio[i] = runtime[i] / limit[i]; /* of neighbours in time: the machine drifts */
-    }
-    printf(json ? "{\"row\": \"%s\"" : "%-16s", row->name);
-    print_spread("limit_ns", spread_of(limit, repetitions), json);
-    if (row->runtime != NULL) {
-        print_spread("runtime_ns", spread_of(runtime, repetitions), json);
-        print_spread("ratio", spread_of(ratio, repetitions), json);
-    }
-    printf(json ? "}" : "\n");
-    fflush(stdout);
-}
-
-static void print_help(void)
-{
-    puts("Usage: rt-primitives [--filter REGEX] [--cpu N] [--quick] [--json]\n\n"
-         "Measure primitives of the runtime beside their limits, limit and runtime in turn.\n"
-         "Each figure is the median in ns, the median absolute deviation, and [min..max]; the\n"
-         "ratio is taken between neighbouring repetitions. Rows without a counterpart in the\n"
-         "runtime's public calls, and bare ones, have one figure.\n\n"
-         "  --filter REGEX  only rows whose name matches\n"
-         "  --cpu N         run on CPU N; default 0\n"
-         "  --quick         5 repetitions instead of 21\n"
-         "  --json          print an array of objects\n"
-         "  --help          print this");
-}
-
 int main(int argc, char **argv)
 {
-    static const struct option table[] = {
-        { "filter", required_argument, NULL, 'f' }, { "cpu", required_argument, NULL, 'c' },
-        { "quick", no_argument, NULL, 'q' },        { "json", no_argument, NULL, 'j' },
-        { "help", no_argument, NULL, 'h' },         { NULL, 0, NULL, 0 },
+    const char *cpu_text = "0";
+    const struct harness_option own[] = {
+        { "cpu", "N         run on CPU N; default 0", &cpu_text },
+        { NULL, NULL, NULL },
     };
-    int repetitions = REPETITIONS;
-    const char *filter = "";
-    const char *between = "";
-    bool json = false;
-    double cpu = 0;
-    regex_t wanted;
-    int found;
+    struct harness harness;
+    double cpu;
+    int status;
 
-    while ((found = getopt_long(argc, argv, "", table, NULL)) != -1) {
-        switch (found) {
-        case 'f':
-            filter = optarg;
-            break;
-        case 'c':
-            if (!option_number("cpu", optarg, 0, 1023, &cpu)) { /* of cpu_set_t */
-                return 2;
-            }
-            break;
-        case 'q':
-            repetitions = REPETITIONS_QUICK;
-            break;
-        case 'j':
-            json = true;
-            break;
-        case 'h':
-            print_help();
-            return 0;
-        default:
-            return 2;
-        }
+    if (!harness_begin(&harness, argc, argv,
+                       "Measure primitives of the runtime beside their limits, in turn.", own,
+                       &status)) {
+        return status;
     }
-    if (optind != argc || regcomp(&wanted, filter, REG_EXTENDED | REG_NOSUB) != 0) {
-        fprintf(stderr, "rt-primitives: a wrong argument or expression; see --help\n");
+    if (!option_number("cpu", cpu_text, 0, 1023, &cpu)) { /* of cpu_set_t */
         return 2;
     }
     if (!pin_to_cpu((int)cpu)) {
         return 1;
     }
-    printf("%s", json ? "[" : "row               limit, ns (then runtime, ns, and ratio)\n");
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        if (regexec(&wanted, rows[i].name, 0, NULL, 0) == 0) {
-            printf("%s", between);
-            between = json ? ",\n " : "";
-            measure(&rows[i], repetitions, json);
-        }
+        harness_row(&harness, rows[i].name, repeat, rows[i].runtime != NULL, &rows[i]);
     }
-    printf("%s", json ? "]\n" : "");
-    regfree(&wanted);
-    return 0;
+    return harness_end(&harness) ? 0 : 2;
 }

@@ -11,7 +11,8 @@ install(TARGETS shardrt EXPORT shardrtTargets
     FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 install(EXPORT shardrtTargets NAMESPACE shardrt:: DESTINATION "${shardrt_cmake_dir}")
 
-# The static library apart: only its users need liburing's development files.
+# The static library apart: only its users need the development files of liburing and
+# hwloc.
 install(TARGETS shardrt_static EXPORT shardrtStaticTargets
     ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 install(EXPORT shardrtStaticTargets NAMESPACE shardrt:: DESTINATION "${shardrt_cmake_dir}")

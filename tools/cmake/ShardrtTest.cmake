@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: MIT
-# rt_test(unit/core/timer_test [WRAP sim|fault] [TIMEOUT seconds] [ALONE] [SOURCES more.c ...])
+# rt_test(unit/core/timer_test [WRAP sim|fault] [POINTS] [TIMEOUT seconds] [ALONE]
+#         [SOURCES more.c ...])
 #
 # One line per test. The source is tests/<name>.c, the name in ctest is <name>, the label is the
 # first folder, exit status 77 is a skip, and after TIMEOUT (60 s) the test is ended and failed.
 #
 # WRAP sim    the kernel behind runtime/os/sys.h is tests/support/sim*.c
 # WRAP fault  every function of runtime/os/sys.h can be made to fail by tests/support/fault.c
+# POINTS      with WRAP sim: each atomic access of cross/ and shard/ is a point where the simulated
+#             kernel may let another thread go on (tests/support/points.c). Needs gcc, and the
+#             instrumentation that sanitizers need too: elsewhere only system calls are such points
 # ALONE       no other test runs meanwhile: for one that measures time or wants every CPU
 
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
@@ -23,8 +27,21 @@ set(RT_SIM_WRAPS
     rti_sys_bind
     rti_sys_listen
     rti_sys_setsockopt
+    rti_sys_getsockopt
     rti_sys_getsockname
-    rti_sys_getpeername)
+    rti_sys_getpeername
+    rti_sys_eventfd
+    rti_sys_eventfd_signal
+    rti_sys_eventfd_take
+    rti_sys_await_readable
+    rti_sys_thread_create
+    rti_sys_thread_join
+    rti_sys_futex_wait
+    rti_sys_futex_wake
+    rti_sys_mutex_lock
+    rti_sys_mutex_unlock
+    rti_sys_pause
+    rti_plan_make)
 
 # The whole seam, read from its header, so that a new function is never forgotten.
 set(RT_SYS_HEADER "${PROJECT_SOURCE_DIR}/runtime/os/sys.h")
@@ -57,12 +74,23 @@ file(GLOB rt_sim_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/support/
 if(rt_sim_sources)
     rt_test_support(rt_test_sim ${rt_sim_sources})
 endif()
+get_target_property(rt_point_sources rt_testing SOURCES)
+list(FILTER rt_point_sources INCLUDE REGEX "/runtime/(cross|shard)/")
+if(rt_point_sources AND CMAKE_C_COMPILER_ID STREQUAL "GNU" AND NOT SHARDRT_SANITIZE)
+    # These objects take the place of those in rt_testing. They are not for ThreadSanitizer, and
+    # the code must not think so.
+    rt_test_support(rt_test_pointed ${rt_point_sources})
+    target_compile_options(rt_test_pointed PRIVATE
+        -fsanitize=thread -U__SANITIZE_THREAD__ -ftls-model=initial-exec)
+    set_target_properties(rt_test_pointed PROPERTIES EXCLUDE_FROM_ALL ON)
+    rt_test_support(rt_test_points "${PROJECT_SOURCE_DIR}/tests/support/points.c")
+endif()
 if(EXISTS "${PROJECT_SOURCE_DIR}/tests/support/fault.c")
     rt_test_support(rt_test_fault "${PROJECT_SOURCE_DIR}/tests/support/fault.c")
 endif()
 
 function(rt_test name)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "ALONE" "WRAP;TIMEOUT" "SOURCES")
+    cmake_parse_arguments(PARSE_ARGV 1 arg "ALONE;POINTS" "WRAP;TIMEOUT" "SOURCES")
     if(arg_UNPARSED_ARGUMENTS)
         message(FATAL_ERROR "rt_test(${name}): unknown argument ${arg_UNPARSED_ARGUMENTS}")
     endif()
@@ -80,6 +108,8 @@ function(rt_test name)
     add_executable(${target} "${source}" ${arg_SOURCES})
     shardrt_target_flags(${target})
     target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/tests")
+    target_compile_definitions(${target} PRIVATE
+        "RT_TEST_DATA=\"${PROJECT_SOURCE_DIR}/tests/data\"")
     target_link_libraries(${target} PRIVATE rt_testing PkgConfig::CMOCKA)
     if(arg_WRAP STREQUAL "sim")
         set(wraps ${RT_SIM_WRAPS})
@@ -96,6 +126,10 @@ function(rt_test name)
         target_link_libraries(${target} PRIVATE rt_test_${arg_WRAP})
         list(TRANSFORM wraps PREPEND "LINKER:--wrap=")
         target_link_options(${target} PRIVATE ${wraps})
+    endif()
+
+    if(arg_POINTS AND TARGET rt_test_points)
+        target_link_libraries(${target} PRIVATE rt_test_pointed rt_test_points)
     endif()
 
     add_test(NAME ${name} COMMAND ${target})

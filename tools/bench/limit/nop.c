@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Row uring_nop. */
-#include <liburing.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "limit.h"
+#include "ring.h"
 
 /* The largest batch. */
 #define ENTRIES 256
-
-struct limit_ring {
-    struct io_uring ring;
-};
 
 struct limit_ring *limit_ring_create(void)
 {

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calls and posts: run a function on another shard, with and without a reply.
+ *
+ *     static int lookup(void *arg) { ... }       runs on shard 3, in a task of its own
+ *
+ *     r = rt_call(3, lookup, &request, &result, rt_in(RT_SECONDS(1)));
+ *
+ * The function runs on the other shard as a task; it may wait, and may call
+ * back. `arg` is lent to it until it has returned. Functions that one shard
+ * sends to another start in the order sent; one that waits may be overtaken
+ * from then on.
+ *
+ * Many calls from one task at once:
+ *
+ *     struct rt_call calls[8];
+ *
+ *     for (i = 0; i < 8; i++)
+ *         r = rt_call_begin(&calls[i], i, work, &parts[i], RT_NEVER);
+ *     for (i = 0; i < 8; i++)
+ *         r = rt_call_end(&calls[i], &result, RT_NEVER);
+ *
+ * What is sent to one shard from one other takes config.port_entries slots; a
+ * slot is held only until its function has started, so calls may call back and
+ * forth to any depth. A sender that finds no slot waits for one. What bounds
+ * calls is the callee's limit of tasks: beyond it a call is answered -EAGAIN,
+ * and posts wait.
+ */
+#ifndef RT_CALL_H
+#define RT_CALL_H
+
+#include "rt/base.h"
+#include "rt/task.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * Run fn(arg) on a shard and wait for its result.
+ *
+ * The deadline and a cancel of the caller cancel the function's task; the call
+ * returns when the function has returned, and so may outlast its deadline. A
+ * call to the caller's own shard runs in the caller's task.
+ *
+ * @param shard   0..rt_shard_count() - 1; another number aborts.
+ * @param result  gets what `fn` returned, on success only; may be NULL.
+ * @return 0; -EAGAIN when the shard was at its limit of tasks; -ETIME or -ECANCELED when
+ *         the deadline passed or the caller was cancelled, and the function gave way
+ *         (returned -ECANCELED) or had not been sent; -ESHUTDOWN when the runtime drains; -ENOMEM.
+ *         But for the case of giving way the function did not run.
+ * \context{In a task. Suspends.}
+ */
+RT_API RT_MUST_CHECK RT_SUSPENDS
+int rt_call(uint32_t shard, rt_task_fn fn, void *arg, int *result, rt_time deadline);
+
+/** A call under way; in the caller's memory from rt_call_begin() until rt_call_end() returns. */
+struct rt_call {
+    /* private */
+    struct rt_call *link;
+    void *waiter;
+    uint64_t word;
+    int32_t result;
+    int32_t error;
+    uint32_t shard;
+    uint32_t state;
+};
+
+/**
+ * Send a call and go on without waiting for its result.
+ *
+ * Waits only while no slot is free. On success the call must be ended with
+ * rt_call_end(), by the same task.
+ *
+ * @param call  filled by this call.
+ * @return 0; -ETIME when `deadline` passed before there was a slot; -ECANCELED; -ESHUTDOWN;
+ *         -ENOMEM. Nothing was sent then.
+ * \context{In a task. Suspends.}
+ */
+RT_API RT_MUST_CHECK RT_SUSPENDS
+int rt_call_begin(struct rt_call *call, uint32_t shard, rt_task_fn fn, void *arg, rt_time deadline);
+
+/**
+ * Wait for the result of a call. Works in a cancelled task too: it then cancels the
+ * function's task and waits for its answer.
+ *
+ * @param result  as of rt_call().
+ * @return as rt_call(). The call has ended in every case.
+ * \context{In the task that began the call. Suspends.}
+ */
+RT_API RT_MUST_CHECK RT_SUSPENDS
+int rt_call_end(struct rt_call *call, int *result, rt_time deadline);
+
+/**
+ * Run fn(arg) on a shard, without a reply; its result is dropped.
+ *
+ * Each pair of shards has config.posts_max posts that were sent and not started;
+ * beyond it, or without a free slot, the call waits. A post to the caller's own
+ * shard starts later too.
+ *
+ * @param shard  0..rt_shard_count() - 1; another number aborts.
+ * @return 0, and the function will run unless the process ends; -ETIME; -ECANCELED;
+ *         -ESHUTDOWN when the runtime drains; -ENOMEM. Nothing was sent then.
+ * \context{In a task. Suspends.}
+ */
+RT_API RT_MUST_CHECK RT_SUSPENDS
+int rt_post(uint32_t shard, rt_task_fn fn, void *arg, rt_time deadline);
+
+/**
+ * As rt_post(), but without waiting: works in a cancelled task too.
+ *
+ * @return 0; -EAGAIN where rt_post() would wait; -ESHUTDOWN; -ENOMEM.
+ * \context{In a task. Does not suspend.}
+ */
+RT_API RT_MUST_CHECK RT_ON_SHARD
+int rt_try_post(uint32_t shard, rt_task_fn fn, void *arg);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RT_CALL_H */

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+/* Calls and posts: the caller's half; serve.c is the callee's. See call.h. */
+#include "cross/call.h"
+
+#include <errno.h>
+
+#include "cross/call_word.h"
+#include "cross/mesh.h"
+
+enum call_state {
+    CALL_SENT, /* the callee's shard has the record, or will have it */
+    CALL_DONE, /* result and error are valid */
+};
+
+/* Sending: a task that waits for a slot or a credit lends its request. */
+
+struct send_waiter {
+    struct rti_waiter waiter;
+    struct rti_list link; /* in the port's room_waiters or credit_waiters */
+    struct rti_request request;
+    struct rti_port *port;
+    bool has_credit;
+};
+
+static void send_abort(struct rti_waiter *waiter, int reason)
+{
+    struct send_waiter *self = RTI_CONTAINER_OF(waiter, struct send_waiter, waiter);
+
+    rti_list_remove(&self->link);
+    if (self->has_credit) {
+        self->port->sender.posts_sent--;
+    }
+    rti_waiter_finish(waiter, reason);
+}
+
+static const struct rti_wait_kind room_kind = { .name = "room in a port", .abort = send_abort };
+static const struct rti_wait_kind credit_kind = { .name = "post credit", .abort = send_abort };
+
+static void push(struct rti_mesh_shard *shard, struct rti_port *port,
+                 const struct rti_request *request)
+{
+    port->request_slots[rti_ring_push(&port->requests)] = *request;
+    rti_mesh_sent(shard, &port->sender.outlet);
+}
+
+static struct send_waiter *first_waiter(struct rti_list *list)
+{
+    struct rti_list *node = rti_list_first(list);
+
+    return node == NULL ? NULL : RTI_CONTAINER_OF(node, struct send_waiter, link);
+}
+
+static void fill_room(struct rti_mesh_shard *shard, struct rti_port *port)
+{
+    struct send_waiter *self;
+
+    while ((self = first_waiter(&port->sender.room_waiters)) != NULL &&
+           rti_ring_room(&port->requests, 1) > 0) {
+        rti_list_remove(&self->link);
+        push(shard, port, &self->request);
+        rti_waiter_finish(&self->waiter, 0);
+    }
+}
+
+/* With its credit a post waits for room like a call. */
+static void use_credits(struct rti_port *port)
+{
+    struct send_waiter *self;
+
+    while ((self = first_waiter(&port->sender.credit_waiters)) != NULL &&
+           rti_port_has_credit(port)) {
+        rti_list_remove(&self->link);
+        port->sender.posts_sent++;
+        self->has_credit = true;
+        rti_list_push_back(&port->sender.room_waiters, &self->link);
+    }
+}
+
+void rti_call_serve_waiters(struct rti_mesh_shard *shard, struct rti_port *port)
+{
+    use_credits(port);
+    fill_room(shard, port);
+    if (RTI_LIKELY(rti_list_is_empty(&port->sender.room_waiters) &&
+                   rti_list_is_empty(&port->sender.credit_waiters))) {
+        return;
+    }
+    rti_mesh_publish(shard, &port->sender.outlet); /* else nobody makes room */
+    if (!rti_list_is_empty(&port->sender.room_waiters)) {
+        rti_ring_want(&port->requests.want_room); /* R1: first the flag, then the ring, */
+    }
+    if (!rti_list_is_empty(&port->sender.credit_waiters)) {
+        rti_ring_want(&port->requests.want_credit);
+    }
+    rti_mesh_ring(shard, port->to);
+    use_credits(port); /* then a look */
+    fill_room(shard, port);
+}
+
+void rti_call_abort_waiters(struct rti_mesh_shard *shard, int reason)
+{
+    for (uint32_t i = 0; i < shard->mesh->shard_count; i++) {
+        struct rti_port *port = shard->out[i];
+        struct send_waiter *self;
+
+        while (port != NULL && ((self = first_waiter(&port->sender.room_waiters)) != NULL ||
+                                (self = first_waiter(&port->sender.credit_waiters)) != NULL)) {
+            rti_waiter_abort(&self->waiter, reason);
+        }
+    }
+}
+
+static int await_sent(struct rti_mesh_shard *shard, struct rti_port *port,
+                      const struct rti_request *request, bool needs_credit, rt_time deadline)
+{
+    struct send_waiter self = { .request = *request, .port = port };
+
+    shard->inbox.room_waits++;
+    rti_waiter_init(&self.waiter, needs_credit ? &credit_kind : &room_kind);
+    self.has_credit = request->call == NULL && !needs_credit;
+    rti_list_push_back(needs_credit ? &port->sender.credit_waiters : &port->sender.room_waiters,
+                       &self.link);
+    rti_call_serve_waiters(shard, port);
+    return rti_wait(&self.waiter, deadline);
+}
+
+static bool has_room(struct rti_port *port)
+{
+    return rti_list_is_empty(&port->sender.room_waiters) && rti_ring_room(&port->requests, 1) > 0;
+}
+
+/* The shard's end of its mesh, for a message to shard `to`; aborts when that is not there. */
+static struct rti_mesh_shard *begin(const char *call, uint32_t to)
+{
+    struct rti_mesh_shard *shard = rti_mesh_of_task(call);
+
+    if (RTI_UNLIKELY(to >= shard->mesh->shard_count)) {
+        rti_misuse("%s(): there is no shard %u, there are %u", call, to, shard->mesh->shard_count);
+    }
+    return shard;
+}
+
+/* Calls */
+
+static void call_abort(struct rti_waiter *waiter, int reason);
+static const struct rti_wait_kind call_kind = { .name = "call", .abort = call_abort };
+
+struct call_waiter {
+    struct rti_waiter waiter;
+    struct rt_call *call;
+};
+
+/* Ask the function's task to end, and stay until it has answered (K2, K3). */
+static void call_abort(struct rti_waiter *waiter, int reason)
+{
+    struct call_waiter *self = RTI_CONTAINER_OF(waiter, struct call_waiter, waiter);
+    const struct rti_mesh_shard *target = rti_mesh_here()->mesh->shards[self->call->shard];
+    uint32_t slot;
+
+    (void)reason; /* stays in the waiter */
+    if (rti_call_cancel(self->call, &slot)) {
+        rti_wake_task(rti_task_at(&target->executor->tasks, slot));
+    }
+}
+
+void rti_call_take_replies(struct rti_mesh_shard *shard, struct rti_port *port)
+{
+    uint32_t ready = rti_ring_readable(&port->replies, port->replies.consumer.capacity);
+
+    shard->inbox.messages_taken += ready;
+    for (; ready > 0; ready--) {
+        const struct rti_reply *reply = &port->reply_slots[rti_ring_pop(&port->replies)];
+        struct rt_call *call = reply->call;
+
+        call->result = reply->result;
+        call->error = reply->error;
+        call->state = CALL_DONE;
+        if (call->waiter != NULL) {
+            rti_waiter_finish(call->waiter, 0);
+        }
+    }
+    (void)rti_ring_release(&port->replies);
+    if (rti_ring_wanted(&port->replies.want_room)) {
+        rti_mesh_ring(shard, port->to);
+    }
+}
+
+int rt_call_begin(struct rt_call *call, uint32_t to, rt_task_fn fn, void *arg, rt_time deadline)
+{
+    struct rti_mesh_shard *shard = begin("rt_call_begin", to);
+    const struct rti_request request = { .fn = fn, .arg = arg, .call = call };
+    struct rti_port *port;
+    int r = rti_wait_allowed();
+
+    if (r < 0) {
+        return r;
+    }
+    *call = (struct rt_call){ .shard = to, .state = CALL_SENT };
+    if (to == shard->index) {
+        call->result = fn(arg);
+        call->state = CALL_DONE;
+        return 0;
+    }
+    if (RTI_UNLIKELY(shard->executor->draining)) {
+        return -ESHUTDOWN;
+    }
+    port = rti_mesh_port_to(shard, to);
+    if (RTI_UNLIKELY(port == NULL)) {
+        return -ENOMEM;
+    }
+    if (RTI_UNLIKELY(!has_room(port))) {
+        return await_sent(shard, port, &request, false, deadline);
+    }
+    push(shard, port, &request);
+    return 0;
+}
+
+RTI_RETURNS_AFTER_SWITCH
+int rt_call_end(struct rt_call *call, int *result, rt_time deadline)
+{
+    struct rti_executor *executor = rti_executor_here("rt_call_end");
+    int reason = 0;
+
+    if (call->state != CALL_DONE) {
+        struct call_waiter self = { .call = call };
+
+        rti_waiter_init(&self.waiter, &call_kind);
+        call->waiter = &self.waiter;
+        if ((executor->running->state & RTI_TASK_CANCEL) != 0) {
+            rti_waiter_abort(&self.waiter, -ECANCELED);
+        }
+        (void)rti_wait(&self.waiter, deadline);
+        reason = self.waiter.reason;
+    }
+    if (call->error < 0) {
+        return call->error;
+    }
+    if (reason != 0 && call->result == -ECANCELED) {
+        return reason;
+    }
+    if (result != NULL) {
+        *result = call->result;
+    }
+    return 0;
+}
+
+RTI_RETURNS_AFTER_SWITCH
+int rt_call(uint32_t to, rt_task_fn fn, void *arg, int *result, rt_time deadline)
+{
+    struct rt_call call;
+    int r = rt_call_begin(&call, to, fn, arg, deadline);
+
+    return r < 0 ? r : rt_call_end(&call, result, deadline);
+}
+
+/* Posts */
+
+int rt_try_post(uint32_t to, rt_task_fn fn, void *arg)
+{
+    struct rti_mesh_shard *shard = begin("rt_try_post", to);
+    const struct rti_request request = { .fn = fn, .arg = arg };
+    struct rti_port *port;
+
+    if (RTI_UNLIKELY(shard->executor->draining)) {
+        return -ESHUTDOWN;
+    }
+    port = rti_mesh_port_to(shard, to);
+    if (RTI_UNLIKELY(port == NULL)) {
+        return -ENOMEM;
+    }
+    if (!rti_list_is_empty(&port->sender.credit_waiters) || !rti_port_has_credit(port) ||
+        !has_room(port)) {
+        return -EAGAIN;
+    }
+    port->sender.posts_sent++;
+    push(shard, port, &request);
+    return 0;
+}
+
+RTI_RETURNS_AFTER_SWITCH
+int rt_post(uint32_t to, rt_task_fn fn, void *arg, rt_time deadline)
+{
+    struct rti_mesh_shard *shard = begin("rt_post", to);
+    const struct rti_request request = { .fn = fn, .arg = arg };
+    struct rti_port *port;
+    bool needs_credit;
+    int r = rti_wait_allowed();
+
+    if (r < 0) {
+        return r;
+    }
+    r = rt_try_post(to, fn, arg);
+    if (r != -EAGAIN) {
+        return r;
+    }
+    port = shard->out[to];
+    needs_credit = !rti_list_is_empty(&port->sender.credit_waiters) || !rti_port_has_credit(port);
+    if (!needs_credit) {
+        port->sender.posts_sent++;
+    }
+    return await_sent(shard, port, &request, needs_credit, deadline);
+}

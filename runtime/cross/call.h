@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calls and posts: see rt/call.h for the contract, port.h for the way.
+ *
+ * On the callee's shard requests are started by one task, the pump. It runs
+ * their functions inline, one after the other, each under an identity of its
+ * own (generation, name, cancel). A function that suspends keeps the fiber and
+ * the slot: it is an ordinary task from then on, and the shard makes another
+ * pump. So a function that only computes costs no task and no switch. The pump
+ * stands outside the limit of tasks; when it cannot be had either, requests are
+ * refused without one (P1).
+ *
+ * Cancel needs no message. The caller's record has one word:
+ *
+ *     caller   old = fetch_or(word, CANCEL)          STARTED in old: wake the callee's task
+ *     callee   old = fetch_or(word, STARTED | slot)  CANCEL in old: cancel my own task
+ *              (only when the function first suspends)
+ *
+ * K1 If both did it, exactly one found the other's bit.
+ * K2 A caller that cancels is answered, also by a function that would wait for ever.
+ * K3 The record is touched by the callee only until it answers, so while the
+ *    caller's frame lives: the caller waits for the answer in any case.
+ * K4 A task that is woken through the map reads the word of the call it runs.
+ */
+#ifndef RTI_CROSS_CALL_H
+#define RTI_CROSS_CALL_H
+
+#include "cross/port.h"
+
+struct rti_inbox;
+struct rti_mesh_shard;
+
+/* The sender has rung: requests may be in the port's ring. */
+void rti_call_requests_came(struct rti_mesh_shard *shard, struct rti_port *port);
+
+/* Make the pump if there is work for one; refuse the requests if none can be had. */
+void rti_call_need_pump(struct rti_mesh_shard *shard);
+
+/* The receiver has rung: replies may have come, and room or credits. */
+void rti_call_take_replies(struct rti_mesh_shard *shard, struct rti_port *port);
+void rti_call_serve_waiters(struct rti_mesh_shard *shard, struct rti_port *port);
+
+/* The sender has rung: there may be room for replies that wait (P3). */
+void rti_call_send_late(struct rti_mesh_shard *shard, struct rti_port *port);
+
+/* End every wait for room or credit with `reason`. */
+void rti_call_abort_waiters(struct rti_mesh_shard *shard, int reason);
+
+/* rti_inbox_ops.detach */
+void rti_call_detach(struct rti_inbox *inbox, struct rt_task *task);
+
+/* The task was woken through the map: if it runs a call, its caller may have cancelled it (K4). */
+void rti_call_woken(struct rt_task *task);
+
+#endif /* RTI_CROSS_CALL_H */

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Port: what goes from one shard, the sender, to another, the receiver: requests
+ * one way, and their replies the other.
+ *
+ *              requests: function, argument, record of the call
+ *     sender  ------------------------------------------------->  receiver
+ *             <-------------------------------------------------
+ *              replies: record of the call, result
+ *
+ * A slot is held until its function has started; nothing is held during a call.
+ * So calls may go back and forth to any depth through rings of one slot. Made by
+ * the sender at its first message, and published by its first ring.
+ *
+ * P1 A request does not wait at the head of its ring but while the receiver has
+ *    other work: without a task to run it in, a call is answered -EAGAIN, and a
+ *    post moves to `posts`, for which its sender had a credit.
+ * P2 Posts that were sent and not started are at most posts_max; credits are
+ *    returned by `requests.started`.
+ * P3 A reply that finds its ring full waits in `late`, linked through the record.
+ *
+ * Each of the two shards touches the part that bears its name, and no other.
+ */
+#ifndef RTI_CROSS_PORT_H
+#define RTI_CROSS_PORT_H
+
+#include "base/list.h"
+#include "cross/ring.h"
+#include "rt/call.h"
+
+struct rti_request {
+    rt_task_fn fn;
+    void *arg;
+    struct rt_call *call; /* NULL: a post */
+    uint64_t reserved;    /* for the task queue; and two slots fill a line */
+};
+
+struct rti_reply {
+    struct rt_call *call;
+    int32_t result;
+    int32_t error; /* 0, or why the function was not run */
+};
+
+/* A ring with something to be published when the turn ends. */
+struct rti_outlet {
+    struct rti_list link; /* in rti_mesh_shard.unsent while there is something */
+    struct rti_ring *ring;
+    uint32_t to; /* the shard to be rung */
+};
+
+struct rti_port {
+    struct rti_ring requests; /* produced by the sender */
+    struct rti_ring replies;  /* produced by the receiver */
+
+    struct {
+        struct rti_outlet outlet;       /* of requests */
+        struct rti_list room_waiters;   /* tasks with a request and no slot, in order */
+        struct rti_list credit_waiters; /* tasks with a post and no credit, in order */
+        uint32_t posts_sent;
+    } sender;
+    char apart1[RTI_APART];
+
+    struct {
+        struct rti_outlet outlet;     /* of replies */
+        struct rti_list work_link;    /* in rti_mesh_shard.work while requests may be in the ring */
+        struct rti_list starved_link; /* in rti_mesh_shard.starved while posts wait */
+        struct rt_call *late;         /* the first reply that waits (P3) */
+        struct rt_call **late_end;
+        uint32_t burst;      /* requests taken in a row */
+        bool credit_wanted;  /* the sender waits for a credit */
+        uint32_t posts_head; /* of `posts`; runs free */
+        uint32_t posts_tail;
+    } receiver;
+    char apart2[RTI_APART];
+
+    /* read-only */
+    uint32_t from;
+    uint32_t to;
+    uint32_t posts_max;
+    uint32_t posts_mask;
+    struct rti_request *request_slots;
+    struct rti_reply *reply_slots;
+    struct rti_request *posts; /* that wait for a task to end; a ring of posts_mask + 1 */
+};
+
+/* `entries` is a power of two. NULL when there is no memory. */
+struct rti_port *rti_port_create(uint32_t from, uint32_t to, uint32_t entries, uint32_t posts_max);
+void rti_port_destroy(struct rti_port *port);
+
+/* Posts that were taken out of the ring and wait for a task to end. */
+static inline uint32_t rti_port_posts_waiting(const struct rti_port *port)
+{
+    return port->receiver.posts_tail - port->receiver.posts_head;
+}
+
+/* Whether the sender may send one more post (P2). */
+static inline bool rti_port_has_credit(const struct rti_port *port)
+{
+    /* pairs with the release in rti_port_post_started() */
+    return port->sender.posts_sent - __atomic_load_n(&port->requests.started, __ATOMIC_ACQUIRE) <
+           port->posts_max;
+}
+
+/* The receiver starts a post: its credit goes back. */
+static inline void rti_port_post_started(struct rti_port *port)
+{
+    /* pairs with the acquire in rti_port_has_credit() */
+    __atomic_store_n(&port->requests.started, port->requests.started + 1, __ATOMIC_RELEASE);
+}
+
+#endif /* RTI_CROSS_PORT_H */

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/* Serve: the callee's half of calls and posts; call.c is the caller's. See call.h. */
+#include <errno.h>
+
+#include "cross/call.h"
+#include "cross/call_word.h"
+#include "cross/mesh.h"
+
+/* Replies */
+
+/* The oldest late reply gets a slot; false when there is none. */
+static bool send_oldest_late(struct rti_mesh_shard *shard, struct rti_port *port)
+{
+    struct rt_call *call = port->receiver.late;
+
+    if (rti_ring_room(&port->replies, 1) == 0) {
+        return false;
+    }
+    port->receiver.late = call->link;
+    if (port->receiver.late == NULL) {
+        port->receiver.late_end = &port->receiver.late;
+    }
+    shard->replies_late--;
+    port->reply_slots[rti_ring_push(&port->replies)] = (struct rti_reply){ .call = call,
+                                                                           .result = call->result,
+                                                                           .error = call->error };
+    rti_mesh_sent(shard, &port->receiver.outlet);
+    return true;
+}
+
+void rti_call_send_late(struct rti_mesh_shard *shard, struct rti_port *port)
+{
+    while (port->receiver.late != NULL && send_oldest_late(shard, port)) {
+    }
+    if (RTI_LIKELY(port->receiver.late == NULL)) {
+        return;
+    }
+    rti_mesh_publish(shard, &port->receiver.outlet); /* else nobody makes room */
+    rti_ring_want(&port->replies.want_room);         /* R1: first the flag, then the ring, */
+    rti_mesh_ring(shard, port->from);
+    while (port->receiver.late != NULL && send_oldest_late(shard, port)) { /* then a look */
+    }
+}
+
+static void answer(struct rti_mesh_shard *shard, struct rti_port *port, struct rt_call *call,
+                   int result, int error)
+{
+    if (call == NULL) {
+        return; /* a post */
+    }
+    if (RTI_LIKELY(port->receiver.late == NULL && rti_ring_room(&port->replies, 1) > 0)) {
+        port->reply_slots[rti_ring_push(&port->replies)] = (struct rti_reply){ .call = call,
+                                                                               .result = result,
+                                                                               .error = error };
+        rti_mesh_sent(shard, &port->receiver.outlet);
+        return;
+    }
+    call->result = result;
+    call->error = error;
+    call->link = NULL;
+    *port->receiver.late_end = call;
+    port->receiver.late_end = &call->link;
+    shard->replies_late++;
+    if (port->receiver.late == call) {
+        rti_call_send_late(shard, port);
+    }
+}
+
+/* Requests */
+
+/* A credit came back, or may have: tell a sender that waits for one. */
+static void return_credit(struct rti_mesh_shard *shard, struct rti_port *port)
+{
+    if (RTI_UNLIKELY(port->receiver.credit_wanted) &&
+        rti_port_posts_waiting(port) < port->posts_max) {
+        port->receiver.credit_wanted = false;
+        rti_mesh_ring(shard, port->from);
+    }
+}
+
+/* Every request was taken, and the ring was looked at after the doorbell: what the sender waits
+ * for is there now, or known to be wanted (R1, P2). */
+static void requests_are_taken(struct rti_mesh_shard *shard, struct rti_port *port)
+{
+    (void)rti_ring_release(&port->requests);
+    port->receiver.burst = 0;
+    if (rti_ring_wanted(&port->requests.want_credit)) {
+        port->receiver.credit_wanted = true;
+        return_credit(shard, port);
+    }
+    if (rti_ring_wanted(&port->requests.want_room)) {
+        rti_mesh_ring(shard, port->from);
+    }
+}
+
+void rti_call_requests_came(struct rti_mesh_shard *shard, struct rti_port *port)
+{
+    if (!rti_list_is_empty(&port->receiver.work_link)) {
+        return;
+    }
+    if (rti_ring_readable(&port->requests, 1) > 0) {
+        rti_list_push_back(&shard->work, &port->receiver.work_link);
+    } else {
+        requests_are_taken(shard, port);
+    }
+}
+
+static void start_post(struct rti_mesh_shard *shard, struct rti_port *port)
+{
+    rti_port_post_started(port);
+    return_credit(shard, port);
+}
+
+/* A post that waited for a task to end. */
+static struct rti_port *next_waiting_post(struct rti_mesh_shard *shard, struct rti_request *out)
+{
+    struct rti_list *node = rti_list_first(&shard->starved);
+    struct rti_port *port;
+
+    if (RTI_LIKELY(node == NULL)) {
+        return NULL;
+    }
+    port = RTI_CONTAINER_OF(node, struct rti_port, receiver.starved_link);
+    *out = port->posts[port->receiver.posts_head++ & port->posts_mask];
+    rti_list_remove(node);
+    if (rti_port_posts_waiting(port) > 0) {
+        rti_list_push_back(&shard->starved, node); /* each port in turn */
+    }
+    start_post(shard, port);
+    return port;
+}
+
+/* A request out of the rings. The slot is copied; it is given back after a few, or when the ring is
+ * empty, which it is at the latest when the function of a ring's last request waits. */
+static struct rti_port *next_in_rings(struct rti_mesh_shard *shard, struct rti_request *out)
+{
+    struct rti_list *node;
+
+    while ((node = rti_list_first(&shard->work)) != NULL) {
+        struct rti_port *port = RTI_CONTAINER_OF(node, struct rti_port, receiver.work_link);
+
+        if (rti_ring_readable(&port->requests, 1) == 0) {
+            rti_list_remove(node);
+            requests_are_taken(shard, port);
+            continue;
+        }
+        *out = port->request_slots[rti_ring_pop(&port->requests)];
+        shard->inbox.messages_taken++;
+        if (++port->receiver.burst == RTI_MESSAGES_PER_FLUSH) {
+            port->receiver.burst = 0;
+            (void)rti_ring_release(&port->requests);
+            rti_list_remove(node);
+            rti_list_push_back(&shard->work, node);
+        }
+        return port;
+    }
+    return NULL;
+}
+
+static struct rti_port *next_request(struct rti_mesh_shard *shard, struct rti_request *out)
+{
+    struct rti_port *port = next_waiting_post(shard, out);
+
+    if (RTI_LIKELY(port == NULL)) {
+        port = next_in_rings(shard, out);
+        if (port != NULL && out->call == NULL) {
+            start_post(shard, port);
+        }
+    }
+    return port;
+}
+
+/* Without a pump: nothing stays at the head of a ring (P1). */
+static void refuse(struct rti_mesh_shard *shard)
+{
+    struct rti_request request;
+    struct rti_port *port;
+
+    while ((port = next_in_rings(shard, &request)) != NULL) {
+        if (request.call != NULL) {
+            shard->inbox.calls_refused++;
+            answer(shard, port, request.call, 0, -EAGAIN);
+            continue;
+        }
+        shard->inbox.posts_delayed++;
+        RTI_ASSERT(rti_port_posts_waiting(port) < port->posts_max); /* P2 */
+        port->posts[port->receiver.posts_tail++ & port->posts_mask] = request;
+        if (rti_list_is_empty(&port->receiver.starved_link)) {
+            rti_list_push_back(&shard->starved, &port->receiver.starved_link);
+        }
+    }
+}
+
+/* The pump */
+
+/* One request in the pump's flow. True when its function has suspended: then this fiber is the
+ * function's own task, and ends with it. */
+static bool run_inline(struct rti_mesh_shard *shard, struct rt_task *self, struct rti_port *port,
+                       const struct rti_request *request)
+{
+    bool suspended;
+    int result;
+
+    self->call = request->call;
+    self->state |= RTI_TASK_INLINE | (shard->executor->draining ? RTI_TASK_CANCEL : 0);
+    result = request->fn(request->arg);
+    suspended = (self->state & RTI_TASK_INLINE) == 0;
+    self->call = NULL;
+    if (!suspended) { /* the next one gets a clean identity */
+        self->state &= ~(uint32_t)(RTI_TASK_INLINE | RTI_TASK_CANCEL | RTI_TASK_SCHEDULED);
+        self->generation++;
+        self->name = "calls";
+    }
+    answer(shard, port, request->call, result, 0);
+    return suspended;
+}
+
+static int pump(void *arg)
+{
+    struct rti_mesh_shard *shard = arg;
+    struct rt_task *self = shard->executor->running;
+    struct rti_request request;
+    struct rti_port *port;
+
+    while ((port = next_request(shard, &request)) != NULL) {
+        if (run_inline(shard, self, port, &request)) {
+            return 0;
+        }
+        rti_yield_if_due();
+    }
+    shard->pump = NULL;
+    shard->executor->tasks.extra--;
+    return 0;
+}
+
+void rti_call_need_pump(struct rti_mesh_shard *shard)
+{
+    if (shard->pump != NULL ||
+        (rti_list_is_empty(&shard->work) && rti_list_is_empty(&shard->starved))) {
+        return;
+    }
+    if (rti_task_spawn_extra(shard->executor, &shard->pump, pump, shard, "calls") < 0) {
+        refuse(shard);
+    }
+}
+
+void rti_call_detach(struct rti_inbox *inbox, struct rt_task *task)
+{
+    struct rti_mesh_shard *shard = RTI_CONTAINER_OF(inbox, struct rti_mesh_shard, inbox);
+
+    task->state &= ~(uint32_t)RTI_TASK_INLINE;
+    shard->pump = NULL;
+    shard->executor->tasks.extra--;
+    if (task->call != NULL && rti_call_started(task->call, task->index)) {
+        rti_task_cancel(task); /* K1 */
+    }
+    rti_call_need_pump(shard);
+}
+
+void rti_call_woken(struct rt_task *task)
+{
+    if (task->call != NULL && (task->state & RTI_TASK_INLINE) == 0 &&
+        rti_call_is_cancelled(task->call)) {
+        rti_task_cancel(task);
+    }
+}

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+/* Channel between two shards: see spsc.h. */
+#include "cross/spsc.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "cross/mesh.h"
+#include "os/sys.h"
+#include "rt/spsc.h"
+
+enum {
+    CONSUMER_WAITS = 1u << 0,
+    PRODUCER_WAITS = 1u << 1,
+    SENDER_CLOSED = 1u << 2, /* nothing comes after what was published */
+    RECEIVER_CLOSED = 1u << 3,
+    SENDER_GONE = 1u << 4, /* touches the channel no more (C3) */
+    RECEIVER_GONE = 1u << 5,
+};
+
+#define ITEM_BYTES_MAX 65536u
+#define BYTES_MAX      (1ull << 31)
+
+/* Who uses an end, and how the other side wakes it. */
+struct end {
+    struct rti_executor *executor; /* NULL: nobody did yet */
+    struct rt_task *waiting;       /* who waits, or waited last; atomic */
+    bool in_use;                   /* a task is in a call on this end */
+};
+
+struct rt_spsc {
+    struct rti_ring ring;
+    uint32_t word; /* atomic: W */
+    char apart[RTI_APART - sizeof(uint32_t)];
+
+    struct {
+        struct end end;
+        struct rti_list unsent; /* in rti_mesh_shard.unsent_channels while something is */
+        bool others_closed;     /* the receiver has closed, as was seen by the way */
+    } producer;
+    char apart1[RTI_APART];
+
+    struct {
+        struct end end;
+    } consumer;
+    char apart2[RTI_APART];
+
+    /* read-only */
+    size_t item_bytes;
+    uint32_t capacity;
+    char *items;
+};
+
+/* Making */
+
+static int check_sizes(size_t item_bytes, size_t capacity)
+{
+    if (item_bytes >= 1 && item_bytes <= ITEM_BYTES_MAX && capacity >= 1 &&
+        capacity <= BYTES_MAX / item_bytes) {
+        return 0;
+    }
+    rti_log(&rti_current->log, RT_LOG_ERROR,
+            "a channel of %zu items of %zu bytes was asked for; an item has 1 to %u bytes, and all "
+            "of them at most %llu",
+            capacity, item_bytes, ITEM_BYTES_MAX, BYTES_MAX);
+    return -EINVAL;
+}
+
+int rt_spsc_create(struct rt_spsc **out, size_t item_bytes, size_t capacity)
+{
+    struct rt_spsc *channel;
+    uint32_t entries = 1;
+    int r;
+
+    (void)rti_executor_here("rt_spsc_create");
+    r = check_sizes(item_bytes, capacity);
+    if (r < 0) {
+        return r;
+    }
+    while (entries < capacity) {
+        entries *= 2;
+    }
+    channel = rti_sys_alloc(sizeof(*channel));
+    if (channel == NULL) {
+        return -ENOMEM;
+    }
+    channel->items = rti_sys_alloc(entries * item_bytes);
+    if (channel->items == NULL) {
+        rti_sys_free(channel);
+        return -ENOMEM;
+    }
+    channel->item_bytes = item_bytes;
+    channel->capacity = entries;
+    rti_ring_init(&channel->ring, entries);
+    rti_list_init(&channel->producer.unsent);
+    *out = channel;
+    return 0;
+}
+
+/* The ends */
+
+static struct rti_executor *use(struct end *end, const char *call)
+{
+    struct rti_executor *executor = rti_executor_here(call);
+
+    if (RTI_UNLIKELY(end->executor != executor)) {
+        if (end->executor != NULL) {
+            rti_misuse("%s(): this end of the channel belongs to another shard", call);
+        }
+        end->executor = executor;
+    }
+    if (RTI_UNLIKELY(end->in_use)) {
+        rti_misuse("%s(): another task is in it, on the same channel", call);
+    }
+    return executor;
+}
+
+/* Take `bit` out of the word; wake the end whose bit it is if it was set. What came before in this
+ * thread is seen by who sets the bit later (C1). Returns what was in the word. */
+static uint32_t clear_and_wake(struct rt_spsc *channel, uint32_t bit, struct end *end)
+{
+    /* pairs with the fetch_or in say_waits() */
+    const uint32_t old = __atomic_fetch_and(&channel->word, ~bit, __ATOMIC_ACQ_REL);
+
+    if ((old & bit) != 0) { /* a task that waits anew since then has looked after our fetch_and */
+        rti_wake_task(__atomic_load_n(&end->waiting, __ATOMIC_RELAXED));
+    }
+    return old;
+}
+
+static void publish(struct rt_spsc *channel)
+{
+    rti_list_remove(&channel->producer.unsent);
+    if (rti_ring_publish(&channel->ring)) {
+        const uint32_t old = clear_and_wake(channel, CONSUMER_WAITS, &channel->consumer.end);
+
+        channel->producer.others_closed = (old & RECEIVER_CLOSED) != 0;
+    }
+}
+
+void rti_spsc_publish_node(struct rti_list *node)
+{
+    publish(RTI_CONTAINER_OF(node, struct rt_spsc, producer.unsent));
+}
+
+static void release(struct rt_spsc *channel)
+{
+    if (rti_ring_release(&channel->ring)) {
+        (void)clear_and_wake(channel, PRODUCER_WAITS, &channel->producer.end);
+    }
+}
+
+/* Say that this end waits: the word as it is then. The caller looks once more and parks (C1). */
+static uint32_t say_waits(struct rt_spsc *channel, uint32_t bit, struct end *end)
+{
+    __atomic_store_n(&end->waiting, rti_current->running, __ATOMIC_RELAXED);
+    /* pairs with the fetch_and in clear_and_wake() */
+    return __atomic_fetch_or(&channel->word, bit, __ATOMIC_ACQ_REL);
+}
+
+static int park(struct end *end, rt_time deadline)
+{
+    int r;
+
+    end->in_use = true;
+    r = rt_park(deadline);
+    end->in_use = false;
+    return r;
+}
+
+/* Sending */
+
+/* Copy up to `count` items in; how many. */
+static size_t put(struct rt_spsc *channel, const char *items, size_t count)
+{
+    const uint32_t enough = count < channel->capacity ? (uint32_t)count : channel->capacity;
+    const uint32_t room = rti_ring_room(&channel->ring, enough);
+    const uint32_t n = room < enough ? room : enough;
+    const uint32_t first = channel->ring.producer.next & (channel->capacity - 1);
+    const uint32_t straight = n < channel->capacity - first ? n : channel->capacity - first;
+
+    memcpy(channel->items + first * channel->item_bytes, items, straight * channel->item_bytes);
+    if (RTI_UNLIKELY(straight < n)) {
+        memcpy(channel->items, items + straight * channel->item_bytes,
+               (n - straight) * channel->item_bytes);
+    }
+    channel->ring.producer.next += n;
+    return n;
+}
+
+/* Wait until there may be room: 0, or why not. */
+static int await_room(struct rt_spsc *channel, rt_time deadline)
+{
+    publish(channel); /* else the consumer makes none */
+    if ((say_waits(channel, PRODUCER_WAITS, &channel->producer.end) & RECEIVER_CLOSED) != 0) {
+        channel->producer.others_closed = true;
+        return -EPIPE;
+    }
+    return rti_ring_room(&channel->ring, 1) > 0 ? 0 : park(&channel->producer.end, deadline);
+}
+
+/* Items that were sent alone wait for company until the turn ends. */
+static void sent(struct rti_executor *executor, struct rt_spsc *channel, size_t count)
+{
+    struct rti_mesh_shard *shard = (struct rti_mesh_shard *)(void *)executor->inbox;
+
+    if (count > 1 || rti_ring_unpublished(&channel->ring) >= RTI_MESSAGES_PER_FLUSH) {
+        publish(channel);
+    } else if (rti_list_is_empty(&channel->producer.unsent)) {
+        rti_list_push_back(&shard->unsent_channels, &channel->producer.unsent);
+    }
+}
+
+int rt_spsc_send(struct rt_spsc *channel, const void *items, size_t count, size_t *done,
+                 rt_time deadline)
+{
+    struct rti_executor *executor = use(&channel->producer.end, "rt_spsc_send");
+    size_t total = 0;
+    int r = channel->producer.others_closed ? -EPIPE : 0;
+
+    while (r == 0 && total < count) {
+        const size_t n = put(channel, (const char *)items + total * channel->item_bytes,
+                             count - total);
+
+        total += n;
+        if (n == 0) {
+            r = await_room(channel, deadline);
+        }
+    }
+    sent(executor, channel, total);
+    if (done != NULL) {
+        *done = total;
+    }
+    return r;
+}
+
+void rt_spsc_flush(struct rt_spsc *channel)
+{
+    (void)use(&channel->producer.end, "rt_spsc_flush");
+    publish(channel);
+}
+
+/* Receiving */
+
+/* Copy up to `count` items out; how many. */
+static size_t get(struct rt_spsc *channel, char *items, size_t count)
+{
+    const uint32_t readable = rti_ring_readable(&channel->ring, 1);
+    const uint32_t n = readable < count ? readable : (uint32_t)count;
+    const uint32_t first = channel->ring.consumer.next & (channel->capacity - 1);
+    const uint32_t straight = n < channel->capacity - first ? n : channel->capacity - first;
+
+    memcpy(items, channel->items + first * channel->item_bytes, straight * channel->item_bytes);
+    if (RTI_UNLIKELY(straight < n)) {
+        memcpy(items + straight * channel->item_bytes, channel->items,
+               (n - straight) * channel->item_bytes);
+    }
+    channel->ring.consumer.next += n;
+    return n;
+}
+
+/* Half of the capacity read: worth a trip of the line. Less is released before waiting. */
+static void received(struct rt_spsc *channel)
+{
+    if ((channel->ring.consumer.next - channel->ring.consumer.released) * 2 >= channel->capacity) {
+        release(channel);
+    }
+}
+
+/* Wait until there may be items: 1; 0 when none will come any more; or why not. */
+static int await_items(struct rt_spsc *channel, rt_time deadline)
+{
+    uint32_t word;
+    int r;
+
+    release(channel); /* else the producer makes none */
+    word = say_waits(channel, CONSUMER_WAITS, &channel->consumer.end);
+    if (rti_ring_readable(&channel->ring, 1) > 0) {
+        return 1;
+    }
+    if ((word & SENDER_CLOSED) != 0) {
+        return 0;
+    }
+    r = park(&channel->consumer.end, deadline);
+    return r < 0 ? r : 1;
+}
+
+ssize_t rt_spsc_recv(struct rt_spsc *channel, void *items, size_t count, rt_time deadline)
+{
+    int r = 1;
+
+    (void)use(&channel->consumer.end, "rt_spsc_recv");
+    RTI_ASSERT(count > 0);
+    while (r > 0) {
+        const size_t n = get(channel, items, count);
+
+        if (n > 0) {
+            received(channel);
+            return (ssize_t)n;
+        }
+        r = await_items(channel, deadline);
+    }
+    return r;
+}
+
+/* Closing */
+
+/* First closed, then woken, then gone: the other side may free the channel only after the last. */
+static void close_end(struct rt_spsc *channel, uint32_t closed, uint32_t gone, uint32_t others_gone,
+                      uint32_t waits, struct end *other)
+{
+    /* pairs with the fetch_or in say_waits(), and with each other (C3) */
+    (void)__atomic_fetch_or(&channel->word, closed, __ATOMIC_ACQ_REL);
+    (void)clear_and_wake(channel, waits, other);
+    /* pairs with the same of the other side */
+    if ((__atomic_fetch_or(&channel->word, gone, __ATOMIC_ACQ_REL) & others_gone) != 0) {
+        rti_sys_free(channel->items);
+        rti_sys_free(channel);
+    }
+}
+
+void rt_spsc_close_sender(struct rt_spsc *channel)
+{
+    (void)use(&channel->producer.end, "rt_spsc_close_sender");
+    publish(channel);
+    close_end(channel, SENDER_CLOSED, SENDER_GONE, RECEIVER_GONE, CONSUMER_WAITS,
+              &channel->consumer.end);
+}
+
+void rt_spsc_close_receiver(struct rt_spsc *channel)
+{
+    (void)use(&channel->consumer.end, "rt_spsc_close_receiver");
+    close_end(channel, RECEIVER_CLOSED, RECEIVER_GONE, SENDER_GONE, PRODUCER_WAITS,
+              &channel->producer.end);
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* Submissions: see submit.h. */
+#include "cross/submit.h"
+
+#include <errno.h>
+
+#include "core/executor.h"
+#include "os/sys.h"
+
+void rti_submissions_push(struct rti_submissions *submissions, struct rt_submission *submission)
+{
+    struct rt_submission *newest = __atomic_load_n(&submissions->newest, __ATOMIC_RELAXED);
+
+    do {
+        submission->next = newest;
+        /* pairs with the exchange in rti_submissions_take() */
+    } while (!__atomic_compare_exchange_n(&submissions->newest, &newest, submission, true,
+                                          __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+}
+
+/* The submitter may free the node as soon as it sees `done`. */
+static void finish(struct rt_submission *submission, int result, int error)
+{
+    uint32_t *done = &submission->done;
+
+    submission->result = result;
+    submission->error = error;
+    __atomic_store_n(done, 1, __ATOMIC_RELEASE); /* pairs with rt_submission_wait() */
+    (void)rti_sys_futex_wake(done);
+}
+
+static int run(void *arg)
+{
+    struct rt_submission *submission = arg;
+
+    finish(submission, submission->fn(submission->arg), 0);
+    return 0;
+}
+
+static struct rt_submission *reverse(struct rt_submission *newest)
+{
+    struct rt_submission *oldest = NULL;
+
+    while (newest != NULL) {
+        struct rt_submission *next = newest->next;
+
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    return oldest;
+}
+
+void rti_submissions_take(struct rti_submissions *submissions, struct rti_executor *executor)
+{
+    static const struct rt_spawn_options options = { .size = sizeof(options), .name = "submitted" };
+    struct rt_submission *submission;
+
+    if (__atomic_load_n(&submissions->newest, __ATOMIC_RELAXED) == NULL) {
+        return;
+    }
+    /* pairs with the CAS in rti_submissions_push() */
+    submission = reverse(__atomic_exchange_n(&submissions->newest, NULL, __ATOMIC_ACQUIRE));
+    while (submission != NULL) {
+        struct rt_submission *next = submission->next;
+        const int r = rti_task_spawn(executor, NULL, run, submission, &options, NULL);
+
+        if (r < 0) {
+            finish(submission, 0, r);
+        }
+        submission = next;
+    }
+}
+
+int rt_submission_wait(struct rt_submission *submission, int *result, rt_time deadline)
+{
+    /* pairs with the release in finish() */
+    while (__atomic_load_n(&submission->done, __ATOMIC_ACQUIRE) == 0) {
+        const int r = rti_sys_futex_wait(&submission->done, 0, deadline);
+
+        if (r == -ETIMEDOUT) {
+            return -ETIME;
+        }
+    }
+    if (submission->error < 0) {
+        return submission->error;
+    }
+    if (result != NULL) {
+        *result = submission->result;
+    }
+    return 0;
+}

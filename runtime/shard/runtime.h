@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Runtime: the threads of shards, from the plan to the last join.
+ *
+ *     launching thread                  thread of each shard
+ *     plan, mesh, signal handlers
+ *     create the threads      -------->  bind to the CPU, prefer its memory node,
+ *                                        then make the executor and spawn the
+ *                                        first task, which does not run yet
+ *     wait until all are ready <-------  ready
+ *     go, or give up           ------->  turns, until the mesh is closed
+ *     join; free what threads may        close the ring
+ *     still have looked at
+ *
+ * rt_run() is the same with one shard, on the calling thread.
+ */
+#ifndef RTI_SHARD_RUNTIME_H
+#define RTI_SHARD_RUNTIME_H
+
+#include <pthread.h>
+
+#include "cross/mesh.h"
+#include "rt/placement.h"
+#include "rt/start.h"
+
+struct rti_shard {
+    struct rt_runtime *runtime;
+    struct rti_executor *executor; /* made by the shard's thread, freed with the runtime */
+    uint32_t index;
+    int cpu;          /* to run on; below 0: any */
+    int node;         /* to take memory from; below 0: as the process does */
+    int start_result; /* 0: ready; valid once counted in `ready` */
+    pthread_t thread;
+    char name[64]; /* of the executor */
+};
+
+struct rt_runtime {
+    struct rt_config config; /* complete */
+    struct rti_log log;
+    struct rt_plan *plan; /* NULL under rt_run() */
+    struct rti_shard *shards;
+    struct rti_mesh mesh;
+    rt_task_fn first;
+    void *arg;
+    int event_fd;   /* told of signals, and when the last thread ends */
+    uint32_t ready; /* threads that are ready or have failed; atomic */
+    uint32_t go;    /* what they shall do then (enum rti_go); atomic, a futex */
+    uint32_t ended; /* threads that have nothing left to do; atomic */
+};
+
+#endif /* RTI_SHARD_RUNTIME_H */

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* Signals: see signals.h. The variables are the process's, as the handlers are. */
+#include "shard/signals.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "os/sys.h"
+
+static const int numbers[] = { SIGINT, SIGTERM };
+#define NUMBERS (sizeof(numbers) / sizeof(numbers[0]))
+
+static uint32_t owned; /* atomic: 1 while a runtime owns them */
+static uint32_t count; /* atomic */
+static int last;       /* atomic: the number of the last one */
+static int event_fd;   /* written before the handlers are installed */
+static struct sigaction old_actions[NUMBERS];
+
+static void handle(int number)
+{
+    const int saved = errno;
+
+    __atomic_store_n(&last, number, __ATOMIC_RELAXED);
+    /* pairs with the acquire in rti_signals_count() */
+    __atomic_add_fetch(&count, 1, __ATOMIC_RELEASE);
+    (void)rti_sys_eventfd_signal(event_fd);
+    errno = saved;
+}
+
+static void put_back(size_t actions)
+{
+    for (size_t i = 0; i < actions; i++) {
+        (void)rti_sys_sigaction(numbers[i], &old_actions[i], NULL);
+    }
+    /* pairs with the exchange in rti_signals_own() */
+    __atomic_store_n(&owned, 0, __ATOMIC_RELEASE);
+}
+
+int rti_signals_own(int fd)
+{
+    struct sigaction action;
+
+    /* pairs with the release in put_back() */
+    if (__atomic_exchange_n(&owned, 1, __ATOMIC_ACQUIRE) != 0) {
+        return -EBUSY;
+    }
+    __atomic_store_n(&count, 0, __ATOMIC_RELAXED);
+    event_fd = fd;
+    memset(&action, 0, sizeof(action));
+    action.sa_handler = handle;
+    action.sa_flags = SA_ONSTACK | SA_RESTART;
+    (void)sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < NUMBERS; i++) {
+        const int r = rti_sys_sigaction(numbers[i], &action, &old_actions[i]);
+
+        if (r < 0) {
+            put_back(i);
+            return r;
+        }
+    }
+    return 0;
+}
+
+void rti_signals_disown(void)
+{
+    put_back(NUMBERS);
+}
+
+uint32_t rti_signals_count(void)
+{
+    return __atomic_load_n(&count, __ATOMIC_ACQUIRE); /* pairs with the release in handle() */
+}
+
+void rti_signals_raise(void)
+{
+    struct sigaction action;
+
+    memset(&action, 0, sizeof(action));
+    action.sa_handler = SIG_DFL;
+    (void)rti_sys_sigaction(__atomic_load_n(&last, __ATOMIC_RELAXED), &action, NULL);
+    rti_sys_raise(__atomic_load_n(&last, __ATOMIC_RELAXED));
+}
+
+void rti_signals_block(sigset_t *old_set)
+{
+    static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT };
+    sigset_t set;
+
+    (void)sigfillset(&set);
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+        (void)sigdelset(&set, faults[i]);
+    }
+    (void)rti_sys_sigmask(SIG_BLOCK, &set, old_set);
+}
+
+void rti_signals_unblock(const sigset_t *old_set)
+{
+    (void)rti_sys_sigmask(SIG_SETMASK, old_set, NULL);
+}

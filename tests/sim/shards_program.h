@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A random program for many shards: what their tasks do, and what must be true of it.
+ *
+ * Nothing here runs by itself: shards_test.c chooses the seed and the sizes, and checks
+ * the ends.
+ */
+#ifndef RT_TEST_SHARDS_PROGRAM_H
+#define RT_TEST_SHARDS_PROGRAM_H
+
+#include "support/harness.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rt/call.h"
+#include "rt/rt.h"
+#include "rt/start.h"
+#include "support/rand.h"
+#include "support/sim.h"
+
+#define FEW_MAX    4  /* shards of a program that do something */
+#define WIDE       66 /* shards of a wide program: doorbells have two words */
+#define DEPTH_MAX  4
+#define CALLS_MAX  3 /* under way in one task */
+#define STEPS_MAX  120 /* of all tasks of a program together */
+
+enum step {
+    STEP_POST,
+    STEP_TRY_POST,
+    STEP_CALL,
+    STEP_CALLS,
+    STEP_MEET,
+    STEP_YIELD,
+    STEP_SPAWN,
+    STEP_CANCEL,
+    STEP_SLEEP,
+    STEP_STOP,
+    STEP_KINDS
+};
+
+struct program {
+    struct rand_state rand;
+    uint32_t shards;
+    uint32_t active[FEW_MAX]; /* those that do something; the others only serve */
+    uint32_t active_count;
+    uint32_t kinds;     /* bits of enum step that it may take */
+    bool has_deadlines; /* else every wait is for ever */
+    bool has_room;      /* for all tasks that there can be */
+    bool may_fail;      /* first tasks */
+    unsigned steps_left;
+    uint64_t clock; /* of events: 1, 2, 3 ... */
+    uint64_t newest_begun[WIDE][WIDE];
+    int first_results[WIDE];
+    bool stop_called;
+    uint64_t posts_sent;
+    uint64_t posts_run;
+    uint64_t calls_run;
+    uint64_t meetings;
+    struct rt_stats stats[WIDE]; /* when the first tasks ended */
+};
+
+static struct program program; /* one thread runs at a time */
+
+static unsigned draw(unsigned limit)
+{
+    return (unsigned)rand_below(&program.rand, limit);
+}
+
+static uint32_t some_shard(void)
+{
+    return program.active[draw(program.active_count)];
+}
+
+static rt_time some_deadline(void)
+{
+    if (!program.has_deadlines) {
+        return RT_NEVER;
+    }
+    switch (draw(4)) {
+    case 0:
+        return 0;
+    case 1:
+        return rt_in(draw(20000));
+    case 2:
+        return rt_in(draw(2000000));
+    default:
+        return RT_NEVER;
+    }
+}
+
+/* Of a post. Where tasks are few, all may wait for each other's posts to start: not for ever. */
+static rt_time post_deadline(void)
+{
+    return program.has_room ? some_deadline() : rt_in(draw(100000));
+}
+
+static int take_steps(unsigned count, unsigned depth);
+
+/* ---- messages: what is posted and called ---- */
+
+struct message {
+    uint32_t from;
+    uint32_t to;
+    unsigned depth;
+    unsigned refs;  /* a post: its sender and its function */
+    uint64_t begun; /* when the sender was about to send it */
+    uint64_t sent;  /* when the sender was told that it is sent; 0: not yet */
+    unsigned starts;
+    unsigned ends;
+    int returned;
+    bool is_post;
+    bool will_be_cancelled; /* so it may wait for that, and for ever if that is lost */
+};
+
+static struct message *message_new(unsigned depth, bool is_post)
+{
+    struct message *message = calloc(1, sizeof(*message));
+
+    T_CHECK(message != NULL);
+    message->from = rt_shard_index();
+    message->to = some_shard();
+    message->depth = depth;
+    message->refs = is_post ? 2 : 1;
+    message->begun = ++program.clock;
+    message->is_post = is_post;
+    return message;
+}
+
+static void message_put(struct message *message)
+{
+    if (--message->refs == 0) {
+        free(message);
+    }
+}
+
+/* Nothing that was sent later has started earlier. A call to oneself runs at once: exempt. */
+static void check_order(const struct message *message)
+{
+    uint64_t *newest = &program.newest_begun[message->from][message->to];
+
+    if (message->from == message->to && !message->is_post) {
+        return;
+    }
+    T_CHECK(message->sent == 0 || message->sent > *newest);
+    if (message->begun > *newest) {
+        *newest = message->begun;
+    }
+}
+
+static int wait_for_cancel(void)
+{
+    while (!rt_cancelled()) {
+        (void)rt_park(RT_NEVER);
+    }
+    return -ECANCELED;
+}
+
+/* A little of everything that a function can do before it returns. */
+static int behave(const struct message *message)
+{
+    int r = 0;
+
+    if (message->will_be_cancelled && draw(2) == 0) {
+        return wait_for_cancel();
+    }
+    switch (draw(4)) {
+    case 0:
+        return (int)draw(1000);
+    case 1:
+        rt_yield();
+        return (int)draw(1000);
+    case 2:
+        r = take_steps(1 + draw(2), message->depth + 1);
+        return r == -ECANCELED && draw(2) == 0 ? r : (int)draw(1000);
+    default:
+        if ((program.kinds & (1U << STEP_SLEEP)) != 0) {
+            r = rt_sleep_until(rt_in(draw(30000)));
+        }
+        T_CHECK(r == 0 || r == -ECANCELED);
+        return r == -ECANCELED ? r : -(int)draw(100) - 1000;
+    }
+}
+
+static int run_message(void *arg)
+{
+    struct message *message = arg;
+    int result;
+
+    T_CHECK(rt_shard_index() == message->to);
+    T_CHECK(message->starts++ == 0);
+    check_order(message);
+    result = behave(message);
+    T_CHECK(rt_shard_index() == message->to);
+    message->returned = result;
+    message->ends++;
+    if (message->is_post) {
+        program.posts_run++;
+        message_put(message);
+    }
+    return result;
+}
+
+/* ---- posts ---- */
+
+static int step_post(unsigned depth, bool tries)
+{
+    struct message *message = message_new(depth, true);
+    int r;
+
+    if (tries) {
+        r = rt_try_post(message->to, run_message, message);
+        T_CHECK(r == 0 || r == -EAGAIN || r == -ESHUTDOWN);
+    } else {
+        r = rt_post(message->to, run_message, message, post_deadline());
+        T_CHECK(r == 0 || r == -ETIME || r == -ECANCELED || r == -ESHUTDOWN);
+    }
+    if (r == 0) {
+        message->sent = ++program.clock;
+        program.posts_sent++;
+    } else {
+        T_CHECK(message->starts == 0);
+        T_CHECK(r != -ESHUTDOWN || depth > 0); /* a first task lives: nobody drains */
+        message_put(message);
+    }
+    message_put(message);
+    return tries ? 0 : r;
+}
+
+/* ---- calls ---- */
+
+/* Whether what the call says has happened. */
+static void check_answer(struct message *message, int r, int result)
+{
+    switch (r) {
+    case 0:
+        T_CHECK(message->starts == 1 && message->ends == 1);
+        T_CHECK(result == message->returned);
+        program.calls_run++;
+        break;
+    case -ETIME:
+    case -ECANCELED:
+        T_CHECK(message->starts == message->ends);
+        T_CHECK(message->starts == 0 || message->returned == -ECANCELED);
+        break;
+    case -ESHUTDOWN:
+        T_CHECK(message->depth > 0); /* a first task lives: nobody drains */
+        T_CHECK(message->starts == 0);
+        break;
+    case -EAGAIN:
+        T_CHECK(message->starts == 0);
+        break;
+    default:
+        T_CHECK(r == 0);
+    }
+    message_put(message);
+}
+
+static int step_call(unsigned depth)
+{
+    struct message *message = message_new(depth, false);
+    const rt_time deadline = some_deadline();
+    int result = -1;
+    int r;
+
+    message->will_be_cancelled = deadline != RT_NEVER && message->to != message->from;
+    r = rt_call(message->to, run_message, message, &result, deadline);
+    check_answer(message, r, result);
+    return r;
+}
+
+/* Several under way at once; ended in another order. */
+static int step_calls(unsigned depth)
+{
+    struct rt_call calls[CALLS_MAX];
+    struct message *messages[CALLS_MAX];
+    const rt_time deadline = some_deadline();
+    unsigned count = 0;
+    int last = 0;
+
+    for (unsigned i = 0; i < CALLS_MAX; i++) {
+        struct message *message = message_new(depth, false);
+        int r;
+
+        message->will_be_cancelled = deadline != RT_NEVER && message->to != message->from;
+        r = rt_call_begin(&calls[count], message->to, run_message, message, some_deadline());
+        T_CHECK(r == 0 || r == -ETIME || r == -ECANCELED || r == -ESHUTDOWN);
+        if (r == 0) {
+            message->sent = ++program.clock;
+            messages[count++] = message;
+        } else {
+            T_CHECK(message->starts == 0);
+            message_put(message);
+        }
+    }
+    for (unsigned i = 0, first = count > 0 ? draw(count) : 0; i < count; i++) {
+        const unsigned at = (first + i) % count;
+        int result = -1;
+
+        last = rt_call_end(&calls[at], &result, deadline);
+        check_answer(messages[at], last, result);
+    }
+    return last;
+}
+
+/* ---- meeting: a task parks until another shard has woken it ---- */
+
+struct meeting {
+    struct rt_waker waker;
+    bool has_come;
+    unsigned refs;
+};
+
+static void meeting_put(struct meeting *meeting)
+{
+    if (--meeting->refs == 0) {
+        free(meeting);
+    }
+}
+
+static int come(void *arg)
+{
+    struct meeting *meeting = arg;
+
+    if (draw(3) == 0) {
+        rt_yield();
+    }
+    meeting->has_come = true;
+    rt_wake(meeting->waker);
+    program.meetings++;
+    program.posts_run++;
+    meeting_put(meeting);
+    return 0;
+}
+
+static int step_meet(void)
+{
+    struct meeting *meeting = calloc(1, sizeof(*meeting));
+    int r;
+
+    T_CHECK(meeting != NULL);
+    meeting->refs = 2;
+    meeting->waker = rt_waker_self();
+    r = rt_post(some_shard(), come, meeting, some_deadline());
+    if (r < 0) {
+        meeting_put(meeting);
+        meeting_put(meeting);
+        return r;
+    }
+    program.posts_sent++;
+    while (!meeting->has_come && r == 0) { /* a wake may be spurious, a lost one may not be */
+        r = rt_park(RT_NEVER);
+    }
+    meeting_put(meeting);
+    return r;
+}
+
+/* ---- steps ---- */
+
+static int run_worker(void *arg)
+{
+    return take_steps(1 + draw(3), (unsigned)(uintptr_t)arg);
+}
+
+/* A task of the same shard, that is joined, cancelled or let go. */
+static int step_spawn(unsigned depth, bool cancels)
+{
+    struct rt_task *task;
+    int r = rt_spawn(&task, run_worker, (void *)(uintptr_t)(depth + 1));
+
+    T_CHECK(r == 0 || r == -EAGAIN || r == -ESHUTDOWN);
+    if (r < 0) {
+        return 0;
+    }
+    if (draw(2) == 0) {
+        rt_yield();
+    }
+    if (cancels) {
+        rt_cancel(task);
+    }
+    r = draw(3) > 0 ? rt_join(task, NULL, some_deadline()) : -ETIME;
+    if (r < 0) {
+        rt_detach(task);
+    }
+    return r == -ECANCELED ? r : 0;
+}
+
+static int take_step(enum step step, unsigned depth)
+{
+    switch (step) {
+    case STEP_POST:
+    case STEP_TRY_POST:
+        return step_post(depth, step == STEP_TRY_POST);
+    case STEP_CALL:
+        return step_call(depth);
+    case STEP_CALLS:
+        return step_calls(depth);
+    case STEP_MEET:
+        return program.has_room ? step_meet() : 0;
+    case STEP_SPAWN:
+    case STEP_CANCEL:
+        return step_spawn(depth, step == STEP_CANCEL);
+    case STEP_SLEEP:
+        return rt_sleep_until(rt_in(draw(100000)));
+    case STEP_STOP:
+        if (draw(10) == 0) {
+            program.stop_called = true;
+            rt_stop(NULL);
+        }
+        return 0;
+    case STEP_YIELD:
+    case STEP_KINDS:
+    default:
+        rt_yield();
+        return 0;
+    }
+}
+
+static int take_steps(unsigned count, unsigned depth)
+{
+    int r = 0;
+
+    while (count-- > 0 && depth <= DEPTH_MAX && program.steps_left > 0 && r != -ECANCELED) {
+        const enum step step = (enum step)draw(STEP_KINDS);
+
+        if ((program.kinds & (1U << step)) != 0) {
+            program.steps_left--;
+            r = take_step(step, depth);
+        }
+    }
+    return r == -ECANCELED ? r : 0;
+}
+
+static int first_task(void *arg)
+{
+    const uint32_t shard = rt_shard_index();
+    int r = 0;
+
+    (void)arg;
+    T_CHECK(rt_shard_count() == program.shards);
+    for (uint32_t i = 0; i < program.active_count; i++) {
+        r = program.active[i] == shard ? take_steps(draw(40), 0) : r;
+    }
+    rt_stats_get(&program.stats[shard], sizeof(program.stats[shard]));
+    if (program.may_fail && draw(4) == 0) {
+        r = -(int)(shard + 200);
+    }
+    program.first_results[shard] = r;
+    return r;
+}
+
+/* ---- the launching thread ---- */
+
+static int run_submission(void *arg)
+{
+    return take_steps(draw(3), 1) == 0 ? *(int *)arg : -ECANCELED;
+}
+
+static void submit_one(struct rt_runtime *runtime)
+{
+    struct rt_submission submission;
+    int value = (int)draw(1000);
+    int result = -1;
+    int r = rt_submit(runtime, some_shard(), &submission, run_submission, &value);
+
+    T_CHECK(r == 0 || r == -ESHUTDOWN);
+    if (r < 0) {
+        return;
+    }
+    do {
+        r = rt_submission_wait(&submission, &result,
+                               draw(2) == 0 ? RT_NEVER : sim_now() + draw(50000));
+    } while (r == -ETIME);
+    T_CHECK(r == 0 || r == -EAGAIN || r == -ESHUTDOWN);
+    T_CHECK(r < 0 || result == value || result == -ECANCELED);
+}
+
+static void be_outside(struct rt_runtime *runtime, void *arg)
+{
+    (void)arg;
+    for (unsigned steps = draw(4); steps > 0; steps--) {
+        switch (draw(3)) {
+        case 0:
+            sim_sleep(draw(200000));
+            break;
+        case 1:
+            submit_one(runtime);
+            break;
+        default:
+            if ((program.kinds & (1U << STEP_STOP)) != 0) {
+                program.stop_called = true;
+                rt_stop(runtime); /* perhaps not for the first time */
+            }
+            break;
+        }
+    }
+}
+
+#endif /* RT_TEST_SHARDS_PROGRAM_H */

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The loops of rt-xcore's rows, written once and compiled twice by xcore.c: over
+ * the limit and over the runtime. So both do the same by construction.
+ *
+ * Before including, define SIDE(name), which puts limit_ or rt_ before a name.
+ * Beside the functions there must be a type SIDE(call) and SIDE(pipe), and
+ * SIDE(go), SIDE(begin), SIDE(end), SIDE(throw), SIDE(pipe_make), SIDE(put),
+ * SIDE(take), SIDE(push), SIDE(put_end), SIDE(take_end) of one shape. No include
+ * guard: it is meant to be included twice.
+ *
+ * Each row runs on shard 0 and asks shard 1. The first tenth is not timed.
+ */
+
+/* The unit: one call, the only one in flight. */
+static int SIDE(call_row)(void *arg)
+{
+    struct run *run = arg;
+    uint64_t wrong = 0;
+
+    for (uint64_t i = 0; i < run->count + run->count / 10; i++) {
+        int result;
+
+        if (i == run->count / 10) {
+            run_begin(run);
+        }
+        SIDE(go)(add_one, (void *)(uintptr_t)(i & INT16_MAX), &result);
+        wrong += result != (int)(i & INT16_MAX) + 1;
+    }
+    run_end(run, run->count);
+    return wrong == 0 ? 0 : -EBADMSG;
+}
+
+/* The unit: one call, with 64 of one task in flight: 16 are ended, the oldest, and 16 begun. */
+static int SIDE(calls_row)(void *arg)
+{
+    struct run *run = arg;
+    static struct SIDE(call) calls[IN_FLIGHT];
+    uint64_t groups = run->count / GROUP;
+    uint64_t in_flight = IN_FLIGHT / GROUP;
+    uint64_t wrong = 0;
+
+    for (uint64_t i = 0; i < groups + groups / 10 + in_flight; i++) {
+        struct SIDE(call) *group = &calls[i % in_flight * GROUP];
+        int result;
+
+        if (i == groups / 10 + in_flight) {
+            run_begin(run);
+        }
+        for (int j = 0; j < GROUP && i >= in_flight; j++) {
+            SIDE(end)(&group[j], &result);
+            wrong += result != j + 1;
+        }
+        for (int j = 0; j < GROUP && i < groups + groups / 10; j++) {
+            SIDE(begin)(&group[j], add_one, (void *)(uintptr_t)j);
+        }
+    }
+    run_end(run, groups * GROUP);
+    return wrong == 0 ? 0 : -EBADMSG;
+}
+
+/* The unit: one post. The call at the end starts after all of them. */
+static int SIDE(post_row)(void *arg)
+{
+    struct run *run = arg;
+    /* counted by shard 1, read when a call has come back from there */
+    static uint64_t posts __attribute__((aligned(128)));
+    uint64_t total = run->count + run->count / 10;
+    int result;
+
+    posts = 0;
+    for (uint64_t i = 0; i < total; i++) {
+        if (i == run->count / 10) {
+            run_begin(run);
+        }
+        SIDE(throw)(count_post, &posts);
+    }
+    SIDE(go)(add_one, NULL, &result);
+    run_end(run, run->count);
+    return posts == total ? 0 : -EBADMSG;
+}
+
+/* What a row lends to shard 1. Not on the stack: there it would share a line with what shard 0
+ * works on (measured: 65 ns an item for 18). */
+static struct SIDE(stream) {
+    struct SIDE(pipe) * there, *back;
+    size_t batch;
+    uint64_t sum, received; /* by shard 1, at its end */
+} SIDE(lent) __attribute__((aligned(128)));
+
+static int SIDE(sink)(void *arg)
+{
+    struct SIDE(stream) *stream = arg;
+    struct SIDE(pipe) *there = stream->there;
+    size_t batch = stream->batch;
+    uint64_t items[BATCH_MAX];
+    uint64_t sum = 0;
+    uint64_t received = 0;
+    size_t n;
+
+    while ((n = SIDE(take)(there, items, batch)) > 0) {
+        for (size_t i = 0; i < n; i++) {
+            sum += items[i];
+        }
+        received += n;
+    }
+    SIDE(take_end)(there);
+    stream->sum = sum;
+    stream->received = received;
+    return 0;
+}
+
+/* The unit: one item of 8 bytes, sent and received `batch` at a time. */
+static int SIDE(stream_row)(void *arg)
+{
+    struct run *run = arg;
+    struct SIDE(pipe) *there = SIDE(pipe_make)();
+    struct SIDE(call) call;
+    uint64_t items[BATCH_MAX];
+    size_t batch = run->batch;
+    uint64_t batches = run->count / batch;
+    uint64_t sent = 0;
+    int result;
+
+    SIDE(lent) = (struct SIDE(stream)){ .there = there, .batch = batch };
+    SIDE(begin)(&call, SIDE(sink), &SIDE(lent));
+    for (uint64_t i = 0; i < batches + batches / 10; i++) {
+        if (i == batches / 10) {
+            run_begin(run);
+        }
+        for (size_t j = 0; j < batch; j++) {
+            items[j] = sent++;
+        }
+        SIDE(put)(there, items, batch);
+    }
+    SIDE(put_end)(there);
+    SIDE(end)(&call, &result);
+    run_end(run, batches * batch);
+    return SIDE(lent).received == sent && SIDE(lent).sum == sent * (sent - 1) / 2 ? 0 : -EBADMSG;
+}
+
+static int SIDE(mirror)(void *arg)
+{
+    struct SIDE(stream) *stream = arg;
+    struct SIDE(pipe) *there = stream->there;
+    struct SIDE(pipe) *back = stream->back;
+    uint64_t item;
+
+    while (SIDE(take)(there, &item, 1) == 1) {
+        item++;
+        SIDE(put)(back, &item, 1);
+        SIDE(push)(back);
+    }
+    SIDE(take_end)(there);
+    SIDE(put_end)(back);
+    return 0;
+}
+
+/* The unit: one item through a channel, and one back through another. */
+static int SIDE(channels_row)(void *arg)
+{
+    struct run *run = arg;
+    struct SIDE(pipe) *there = SIDE(pipe_make)();
+    struct SIDE(pipe) *back = SIDE(pipe_make)();
+    struct SIDE(call) call;
+    uint64_t wrong = 0;
+    int result;
+
+    SIDE(lent) = (struct SIDE(stream)){ .there = there, .back = back };
+    SIDE(begin)(&call, SIDE(mirror), &SIDE(lent));
+    for (uint64_t i = 0; i < run->count + run->count / 10; i++) {
+        uint64_t item = i;
+
+        if (i == run->count / 10) {
+            run_begin(run);
+        }
+        SIDE(put)(there, &item, 1);
+        SIDE(push)(there);
+        wrong += SIDE(take)(back, &item, 1) != 1 || item != i + 1;
+    }
+    run_end(run, run->count);
+    SIDE(put_end)(there);
+    SIDE(end)(&call, &result);
+    SIDE(take_end)(back);
+    return wrong == 0 ? 0 : -EBADMSG;
+}
+
+/* The unit: from before a call until its function runs, on a shard that has slept for 200 us. The
+ * caller does not sleep meanwhile: it is the wake that is measured, not its own. */
+static int SIDE(wake_row)(void *arg)
+{
+    struct run *run = arg;
+    static double late[WAKES_MAX];
+    int64_t arrived;
+    int result;
+
+    for (uint64_t i = 0; i < run->count; i++) {
+        int64_t sent;
+        int64_t until = limit_now() + ASLEEP_NS;
+
+        while ((sent = limit_now()) < until) {
+            continue; /* no yield: the shard is to stay as it is */
+        }
+        SIDE(go)(note_arrival, &arrived, &result);
+        late[i] = (double)(arrived - sent);
+    }
+    run->ns = harness_median(late, (int)run->count);
+    return 0;
+}
