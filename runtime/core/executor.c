@@ -23,6 +23,10 @@ _Thread_local struct rti_executor *rti_current __attribute__((tls_model("initial
  * large as the usual one, at 4 to 8 KiB each. */
 #define STACKS_WARM 1024
 
+/* Between a shard's dump of tasks that do not end and the abort. All were asked to end at the same
+ * time, within the time that it takes to wake them. */
+#define OTHERS_DUMP RT_MILLISECONDS(100)
+
 /* The turn */
 
 static void take_completions(struct rti_executor *executor)
@@ -131,6 +135,9 @@ static void check_stop(const struct rti_executor *executor, rt_time now)
 {
     if (now >= executor->stop_deadline && executor->tasks.active > 0) {
         rti_executor_dump(executor, RT_LOG_ERROR);
+        if (executor->inbox != NULL) {
+            rti_sys_pause(OTHERS_DUMP); /* other shards are late too: let them print theirs */
+        }
         rti_misuse("%u tasks of '%s' live on %lld ms after they were asked to end "
                    "(config.stop_timeout)",
                    executor->tasks.active, executor->config.name,
@@ -243,7 +250,7 @@ void rti_executor_dump(const struct rti_executor *executor, enum rt_log_level le
     for (uint32_t i = 0; (task = rti_task_at(&executor->tasks, i)) != NULL; i++) {
         if ((task->state & (RTI_TASK_CLOSED | RTI_TASK_COMPLETED)) == 0) {
             rti_task_describe(task, text, sizeof(text));
-            rti_log(&executor->log, level, "%s", text);
+            rti_log(&executor->log, level, "%s: %s", executor->config.name, text);
         }
     }
 }

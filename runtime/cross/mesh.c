@@ -350,7 +350,7 @@ int rti_mesh_attach(struct rti_mesh *mesh, uint32_t index, struct rti_executor *
     rti_list_init(&shard->work);
     rti_list_init(&shard->starved);
     executor->inbox = &shard->inbox;
-    executor->claims = mesh->claims;
+    executor->claims = mesh->shard_count > 1 ? mesh->claims : NULL; /* alone: binds exclusively */
     mesh->shards[index] = shard;
     return 0;
 }

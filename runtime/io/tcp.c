@@ -240,8 +240,8 @@ static void give_up_waiting(struct rt_tcp_listener *listener, int error)
     listener->waiting = 0;
 }
 
-/* The task is cancelled: one of those that waited then, or -ECANCELED (K3). Accepting is exempt from
- * the cancel here, and has a deadline instead. */
+/* The task is cancelled: one of those that waited then, or -ECANCELED (K3). Accepting is exempt
+ * from the cancel here, and has a deadline instead. */
 static int accept_waiting(struct rt_tcp_listener *listener, struct rt_tcp_stream **out)
 {
     int r = listener->counted ? 0 : count_waiting(listener);

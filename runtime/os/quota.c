@@ -138,11 +138,7 @@ static double read_line(char *line, const char *root, const struct rti_log *log)
     } else if (names_cpu(controllers + 1, (size_t)(path - controllers - 1))) {
         version = &legacy;
     }
-    path++;
-    if (strcmp(path, "/") == 0) {
-        path++;
-    }
-    return version == NULL ? 0 : tightest(version, root, path, log);
+    return version == NULL ? 0 : tightest(version, root, path + 1, log);
 }
 
 double rti_quota_read(const char *root, const struct rti_log *log)

@@ -14,7 +14,7 @@
 /* A CPU that may get a shard. */
 struct candidate {
     const struct rt_topology_cpu *cpu;
-    uint32_t key[5]; /* candidates are sorted by this; the first number counts most */
+    uint32_t key[4]; /* candidates are sorted by this; the first number counts most */
 };
 
 /* The CPUs that may get shards, neighbours together unless a list orders them. */
@@ -118,7 +118,6 @@ static int sort_within(struct candidates *candidates, enum rt_place place)
             key[1] = within[i][CORE];
             key[2] = within[i][CACHE];
             key[3] = within[i][NODE];
-            key[4] = within[i][PACKAGE];
         }
     }
     rti_sys_free(within);
@@ -151,12 +150,11 @@ static int order(struct candidates *candidates, const struct rt_config *config)
 /* How many shards the policy has room for. */
 static uint32_t room(const struct candidates *candidates, const struct rt_config *config)
 {
-    const bool by_core = config->place == RT_PLACE_SPREAD ||
-                         (config->place == RT_PLACE_CORE && config->cpus == NULL);
+    const bool by_core = config->place == RT_PLACE_SPREAD || config->place == RT_PLACE_CORE;
     uint32_t cores = 0;
 
     for (uint32_t i = 0; i < candidates->count; i++) {
-        cores += candidates->array[i].key[0] == 0; /* first CPUs of their cores */
+        cores += candidates->array[i].key[0] == 0; /* first of its core, or unsorted list */
     }
     return by_core ? cores : candidates->count;
 }

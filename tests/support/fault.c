@@ -67,8 +67,7 @@ uint64_t fault_allocations(void)
 /* Whether this call is the one that fails. */
 static bool fails(const char *name)
 {
-    if (!fault.counting ||
-        __atomic_add_fetch(&fault.calls, 1, __ATOMIC_RELAXED) != fault.nth) {
+    if (!fault.counting || __atomic_add_fetch(&fault.calls, 1, __ATOMIC_RELAXED) != fault.nth) {
         return false;
     }
     fault.hit = true;
@@ -113,9 +112,9 @@ WRAP(ssize_t, rti_sys_read, (int fd, void *memory, size_t bytes), (fd, memory, b
 WRAP(int, rti_sys_eventfd, (void), (), -EMFILE)
 WRAP(int, rti_sys_eventfd_take, (int fd), (fd), -EAGAIN)
 WRAP(int, rti_sys_await_readable, (int fd), (fd), -EINTR)
-WRAP(int, rti_sys_futex_wait, (uint32_t *word, uint32_t expected, rt_time deadline),
+WRAP(int, rti_sys_futex_wait, (uint32_t * word, uint32_t expected, rt_time deadline),
      (word, expected, deadline), -EINTR)
-WRAP(int, rti_sys_thread_create, (pthread_t *out, void *(*entry)(void *), void *arg),
+WRAP(int, rti_sys_thread_create, (pthread_t * out, void *(*entry)(void *), void *arg),
      (out, entry, arg), -EAGAIN)
 WRAP(int, rti_sys_thread_set_name, (const char *name), (name), -ENOENT)
 WRAP(int, rti_sys_mempolicy_near, (int node), (node), -ENOSYS)
@@ -139,7 +138,7 @@ WRAP(int, rti_sys_sigaction,
     }
 
 PASS(int, rti_sys_eventfd_signal, (int fd), (fd))
-PASS(int, rti_sys_futex_wake, (uint32_t *word), (word))
+PASS(int, rti_sys_futex_wake, (uint32_t * word), (word))
 PASS(int, rti_sys_thread_join, (pthread_t thread), (thread))
 PASS(int, rti_sys_sigmask, (int how, const sigset_t *set, sigset_t *old_set), (how, set, old_set))
 

@@ -163,6 +163,21 @@ static void what_makes_no_sense_is_no_limit(void **state)
     assert_quota(0);
 }
 
+static void a_file_that_is_too_long_is_said(void **state)
+{
+    char text[129];
+
+    (void)state;
+    memset(text, ' ', sizeof(text));
+    text[sizeof(text) - 1] = '\0';
+    put_file("/proc/self/cgroup", "0::/service\n");
+    put_file("/sys/fs/cgroup/service/cpu.max", text);
+    assert_quota(0);
+    assert_int_equal(heard.lines, 1);
+    assert_non_null(strstr(heard.text, "/cpu.max, which may limit CPU time, cannot be read: File "
+                                       "too large"));
+}
+
 static void a_file_that_cannot_be_read_is_said(void **state)
 {
     char expected[RTI_LOG_BYTES_MAX];
@@ -185,10 +200,15 @@ static void a_file_that_cannot_be_read_is_said(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(without_cgroups_there_is_no_limit),          TEST(the_limit_is_quota_by_period),
-        TEST(the_tightest_cgroup_on_the_way_up_counts),   TEST(the_root_of_the_mount_counts_too),
-        TEST(the_first_version_of_cgroups_has_two_files), TEST(other_controllers_have_no_say),
-        TEST(of_both_versions_the_tighter_counts),        TEST(what_makes_no_sense_is_no_limit),
+        TEST(without_cgroups_there_is_no_limit),
+        TEST(the_limit_is_quota_by_period),
+        TEST(the_tightest_cgroup_on_the_way_up_counts),
+        TEST(the_root_of_the_mount_counts_too),
+        TEST(the_first_version_of_cgroups_has_two_files),
+        TEST(other_controllers_have_no_say),
+        TEST(of_both_versions_the_tighter_counts),
+        TEST(what_makes_no_sense_is_no_limit),
+        TEST(a_file_that_is_too_long_is_said),
         TEST(a_file_that_cannot_be_read_is_said),
     };
 

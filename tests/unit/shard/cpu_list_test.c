@@ -122,13 +122,21 @@ static void cpus_are_listed_by_number_and_state(void **state)
     assert_format(RT_CPU_ALLOWED, "0-4,6-7");
 }
 
+/* The whole list is "0-4,7": each cut is its beginning, and nothing is written behind. */
 static void a_list_without_room_is_cut_and_terminated(void **state)
 {
-    char text[5] = { 'x', 'x', 'x', 'x', 'x' };
+    static const char whole[] = "0-4,7";
 
     (void)state;
-    rti_cpu_list_format(&machine, RT_CPU_ALLOWED, text, 4);
-    assert_memory_equal(text, "0-4\0x", sizeof(text));
+    for (size_t bytes = 1; bytes <= sizeof(whole); bytes++) {
+        char text[16];
+
+        memset(text, 'x', sizeof(text));
+        rti_cpu_list_format(&machine, RT_CPU_ALLOWED, text, bytes);
+        assert_memory_equal(text, whole, bytes - 1);
+        assert_int_equal(text[bytes - 1], '\0');
+        assert_int_equal(text[bytes], 'x');
+    }
 }
 
 int main(void)

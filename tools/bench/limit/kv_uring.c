@@ -12,7 +12,9 @@
  * SINGLE_ISSUER | DEFER_TASKRUN, SUBMIT_ALL, with a registered descriptor.
  *
  * As the runtime does, a RECV after one that emptied its socket waits for more
- * without trying first (POLL_FIRST). --try-first always tries.
+ * without trying first (POLL_FIRST; --try-first always tries), and what the
+ * kernel still has to complete is taken before anything is submitted: an enter
+ * completes about 20 at a time.
  *
  * Commands are RESP arrays: "*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n". Only the lengths
  * are read; what they announce is stepped over. Anything else ends the
@@ -40,8 +42,11 @@
 #define ANSWERS_MAX  (SERVER_BUF_BYTES / 11 + 1)
 #define ANSWER_BYTES 5 /* "+OK\r\n" */
 
-/* Longest number of a length: nine digits. */
+/* A number of a length has nine digits at most. */
 #define NUMBER_MAX 999999999
+
+/* Completions are taken so many times before an enter that submits: 64 connections and some. */
+#define TAKES_MAX 8
 
 /* What of a command was seen so far. */
 struct parser {
@@ -62,12 +67,12 @@ struct connection {
 enum tag { TAG_ACCEPT = CONNECTIONS_MAX, TAG_SIGNAL };
 
 static struct {
+    struct connection connections[CONNECTIONS_MAX];
     struct io_uring ring;
     struct server server;
+    uint32_t open;
     bool stop;
     bool try_first;
-    uint32_t open;
-    struct connection connections[CONNECTIONS_MAX];
     char answers[ANSWERS_MAX * ANSWER_BYTES];
 } kv; /* one per process; too large for the stack */
 
@@ -242,6 +247,12 @@ static void reap(void)
     io_uring_cq_advance(&kv.ring, count);
 }
 
+/* Whether an enter would complete more without waiting. */
+static bool has_more(void)
+{
+    return (IO_URING_READ_ONCE(*kv.ring.sq.kflags) & IORING_SQ_TASKRUN) != 0;
+}
+
 static bool run(void)
 {
     prepare_accept();
@@ -254,6 +265,9 @@ static bool run(void)
             return false;
         }
         reap();
+        for (int i = 1; i < TAKES_MAX && has_more() && io_uring_get_events(&kv.ring) >= 0; i++) {
+            reap();
+        }
     }
     return true;
 }
@@ -280,7 +294,8 @@ static void drain(void)
 static bool set_up_ring(void)
 {
     struct io_uring_params params = {
-        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL,
+        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL,
     };
     int r = io_uring_queue_init_params(SQ_ENTRIES, &kv.ring, &params);
 
