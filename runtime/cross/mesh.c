@@ -337,7 +337,8 @@ int rti_mesh_attach(struct rti_mesh *mesh, uint32_t index, struct rti_executor *
     int r = alloc_shard(&shard, mesh->shard_count, tasks_max);
 
     if (r < 0) {
-        rti_log(&executor->log, RT_LOG_ERROR, "shard %u cannot be made: %s", index, rt_strerror(r));
+        rti_log(&executor->log, RT_LOG_ERROR, "shard %u cannot be made: %s%s", index, rt_strerror(r),
+                r == -EMFILE ? "; raise the limit of descriptors: ulimit -n NUMBER" : "");
         return r;
     }
     shard->inbox.ops = &mesh_ops;

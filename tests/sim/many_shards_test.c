@@ -20,7 +20,7 @@
 
 #define SHARDS 200
 #define ROUNDS 2
-#define SEEDS  3
+#define EVERY  5000 /* one run here for so many of tests with few shards */
 
 static struct {
     unsigned passes;
@@ -43,7 +43,7 @@ static void init_many(struct shards *shards, uint64_t seed)
 
 static void run_many(rt_task_fn first)
 {
-    for (unsigned i = 0; i < rt_test_seed_count(SEEDS); i++) {
+    for (unsigned i = 0; i < 1 + rt_test_seed_count(SHARDS_SEEDS) / EVERY; i++) {
         struct shards shards;
 
         init_many(&shards, rt_test_seed(i));

@@ -20,7 +20,6 @@
 #include "rt/rt.h"
 #include "rt/start.h"
 
-#define SEEDS       10000
 #define FEW_MAX     5
 #define FAILURE     (-1000)
 #define TALKS       20
@@ -218,7 +217,7 @@ static void every_way_to_stop_comes_to_an_end(void **state)
     unsigned failures = 0;
 
     (void)state;
-    for (unsigned i = 0; i < rt_test_seed_count(SEEDS) && failures < 3; i++) {
+    for (unsigned i = 0; i < rt_test_seed_count(SHARDS_SEEDS) && failures < 3; i++) {
         if (!run_seed(rt_test_seed(i))) {
             print_error("failed: RT_SEED=%" PRIu64 "\n", rt_test_seed(i));
             failures++;

@@ -20,9 +20,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/compiler.h"
 #include "rt/executor.h"
 #include "rt/start.h"
 #include "support/sim.h"
+
+/* Small programs that a test runs; sanitized ones take ten times as long. */
+#define SHARDS_SEEDS (RTI_ASAN || RTI_TSAN ? 2000U : 10000U)
 
 /* What shards_init() chooses for tasks_max, when it does not choose next to nothing. */
 #define SHARDS_TASKS_MANY 256

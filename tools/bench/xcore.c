@@ -14,6 +14,7 @@
 #include <rt/task.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,6 +30,7 @@
 #define CAPACITY  1024 /* of a channel: the limits page's */
 #define WAKES_MAX 1000
 #define ASLEEP_NS RT_MICROSECONDS(200) /* the limits page's */
+#define CPU_MAX   1023                 /* of cpu_set_t */
 #define SPIN      RT_SECONDS(1)        /* longer than any wait of a row that spins */
 
 /* What a repetition is given, and gives back. */
@@ -346,14 +348,27 @@ static bool measure_idle(uint32_t shards, double seconds, bool json)
 /* "0,1": two different CPUs. */
 static bool read_cpus(void)
 {
-    char after;
+    char text[32]; /* cut off behind any two numbers of CPUs */
+    char *comma;
+    double number[2];
 
-    if (sscanf(cpus_text, "%d,%d%c", &cpus[0], &cpus[1], &after) == 2 && cpus[0] >= 0 &&
-        cpus[1] >= 0 && cpus[0] != cpus[1]) {
-        return true;
+    snprintf(text, sizeof(text), "%s", cpus_text);
+    comma = strchr(text, ',');
+    if (comma == NULL) {
+        fprintf(stderr, "rt-xcore: --cpus %s: expected two CPUs, such as 0,1\n", cpus_text);
+        return false;
     }
-    fprintf(stderr, "rt-xcore: --cpus %s: expected two different CPUs, such as 0,1\n", cpus_text);
-    return false;
+    *comma = '\0';
+    if (!option_number("cpus", text, 0, CPU_MAX, &number[0]) ||
+        !option_number("cpus", comma + 1, 0, CPU_MAX, &number[1])) {
+        return false;
+    }
+    cpus[0] = (int)number[0];
+    cpus[1] = (int)number[1];
+    if (cpus[0] == cpus[1]) {
+        fprintf(stderr, "rt-xcore: --cpus %s: the two must differ\n", cpus_text);
+    }
+    return cpus[0] != cpus[1];
 }
 
 int main(int argc, char **argv)

@@ -154,7 +154,7 @@ void round_add_key(struct round *round, part_fn run, struct slice key, struct sl
     const uint32_t shard = server_shard_of(server, hash);
 
     if (shard == round->shard->index) {
-        store_prefetch(&round->shard->store, hash);
+        store_prefetch_list(&round->shard->store, hash);
     }
     add_part(round, shard,
              &(struct part){
@@ -183,21 +183,40 @@ void round_add_request(struct round *round, enum join join, uint32_t parts, uint
     round->requests[round->request_count++] = (struct request){ join, parts, local_len };
 }
 
+/*
+ * A part waits for memory longer than it computes: for the begin of its key's list, then for the
+ * entry. So both are loaded ahead, while parts before it run.
+ */
+static void prefetch_lists(const struct batch *batch, uint32_t from, uint32_t to)
+{
+    for (; from < to && from < batch->count; from++) {
+        store_prefetch_list(&batch->shard->store, batch->parts[from].hash);
+    }
+}
+
+static void prefetch_entries(const struct batch *batch, uint32_t from, uint32_t to)
+{
+    for (; from < to && from < batch->count; from++) {
+        store_prefetch_entry(&batch->shard->store, batch->parts[from].hash);
+    }
+}
+
 /* The function that is called on another shard: runs the batch there, or as much as N3 allows. */
 static int batch_run(void *arg)
 {
     struct batch *batch = arg;
     struct shard *shard = batch->shard;
-    uint32_t ahead = batch->done;
 
     shard->counters.batches_run++;
+    prefetch_lists(batch, batch->done, batch->done + 2 * PREFETCH_AHEAD);
+    prefetch_entries(batch, batch->done, batch->done + PREFETCH_AHEAD);
     while (batch->done < batch->count && batch->reply.len < REPLY_BYTES_ENOUGH) {
         struct part *part = &batch->parts[batch->done++];
         const size_t before = batch->reply.len;
 
-        for (; ahead < batch->count && ahead < batch->done + PREFETCH_AHEAD; ahead++) {
-            store_prefetch(&shard->store, batch->parts[ahead].hash);
-        }
+        prefetch_lists(batch, batch->done + 2 * PREFETCH_AHEAD - 1,
+                       batch->done + 2 * PREFETCH_AHEAD);
+        prefetch_entries(batch, batch->done + PREFETCH_AHEAD - 1, batch->done + PREFETCH_AHEAD);
         part->run(shard, part, &batch->reply);
         part->reply_len = (uint32_t)(batch->reply.len - before);
     }
@@ -258,6 +277,7 @@ static int take_answer(struct round *round, struct buffer *reply, int64_t *sum)
 
     if (shard == round->shard->index) {
         part = &batch->parts[batch->walked++];
+        prefetch_entries(batch, batch->walked + PREFETCH_AHEAD - 1, batch->walked + PREFETCH_AHEAD);
         part->run(round->shard, part, reply);
     } else {
         const int r = await_part(round, batch);
@@ -388,6 +408,21 @@ static void walk(struct round *round, const struct request *request)
     }
 }
 
+/*
+ * Let other sessions run while the lists of own keys are loaded, and again for the entries. Many
+ * sessions with a request each thus wait for memory together; one that is alone goes on at once.
+ */
+static void await_memory(struct round *round)
+{
+    const struct batch *own = &round->batches[round->shard->index];
+
+    if (own->count > 0) {
+        rt_yield();
+        prefetch_entries(own, 0, PREFETCH_AHEAD);
+        rt_yield();
+    }
+}
+
 int round_run(struct round *round)
 {
     if (round->local.failed) {
@@ -398,6 +433,7 @@ int round_run(struct round *round)
     }
     round->shard->counters.requests += round->request_count;
     begin_calls(round);
+    await_memory(round);
     for (uint32_t i = 0; i < round->request_count; i++) {
         walk(round, &round->requests[i]);
         if (round->out.len >= OUT_BYTES_LONG) {

@@ -129,9 +129,17 @@ static struct store_entry **find(const struct store *store, uint64_t hash, struc
     return link;
 }
 
-void store_prefetch(const struct store *store, uint64_t hash)
+void store_prefetch_list(const struct store *store, uint64_t hash)
 {
     __builtin_prefetch((const void *)list_of(store, (uint32_t)hash));
+}
+
+void store_prefetch_entry(const struct store *store, uint64_t hash)
+{
+    const struct store_entry *entry = *list_of(store, (uint32_t)hash);
+
+    __builtin_prefetch(entry);
+    __builtin_prefetch((const char *)entry + 64); /* the next cache line; a hint, never a fault */
 }
 
 bool store_find(const struct store *store, uint64_t hash, struct slice key, struct slice *value)

@@ -39,8 +39,10 @@ struct store {
 int store_init(struct store *store, uint64_t bytes_max);
 void store_fini(struct store *store);
 
-/* Start loading the memory in which the key's list begins, for a store_find() soon after. */
-void store_prefetch(const struct store *store, uint64_t hash);
+/* Start loading where the list of a hash begins; and, when that has come, its first entry. What a
+ * store_find() or store_set() soon after would else wait for is memory, most of its time. */
+void store_prefetch_list(const struct store *store, uint64_t hash);
+void store_prefetch_entry(const struct store *store, uint64_t hash);
 
 /* Whether the key is there. *value, if not NULL, points into the store until its next change. */
 bool store_find(const struct store *store, uint64_t hash, struct slice key, struct slice *value);
