@@ -257,7 +257,10 @@ struct rti_port *rti_mesh_port_to(struct rti_mesh_shard *shard, uint32_t to)
     struct rti_port *port = shard->out[to];
 
     if (RTI_UNLIKELY(port == NULL)) {
-        port = rti_port_create(shard->index, to, mesh->port_entries, mesh->posts_max);
+        const int node = mesh->shards[to]->node;
+
+        port = rti_port_create(shard->index, to, mesh->port_entries, mesh->posts_max,
+                               node == shard->node ? -1 : node);
         if (port == NULL) {
             return NULL;
         }
@@ -330,14 +333,14 @@ static int alloc_shard(struct rti_mesh_shard **out, uint32_t shard_count, uint32
     return 0;
 }
 
-int rti_mesh_attach(struct rti_mesh *mesh, uint32_t index, struct rti_executor *executor,
-                    uint32_t tasks_max)
+int rti_mesh_attach(struct rti_mesh *mesh, uint32_t index, struct rti_executor *executor, int node)
 {
     struct rti_mesh_shard *shard;
-    int r = alloc_shard(&shard, mesh->shard_count, tasks_max);
+    int r = alloc_shard(&shard, mesh->shard_count, executor->config.tasks_max);
 
     if (r < 0) {
-        rti_log(&executor->log, RT_LOG_ERROR, "shard %u cannot be made: %s%s", index, rt_strerror(r),
+        rti_log(&executor->log, RT_LOG_ERROR, "shard %u cannot be made: %s%s", index,
+                rt_strerror(r),
                 r == -EMFILE ? "; raise the limit of descriptors: ulimit -n NUMBER" : "");
         return r;
     }
@@ -345,6 +348,7 @@ int rti_mesh_attach(struct rti_mesh *mesh, uint32_t index, struct rti_executor *
     shard->mesh = mesh;
     shard->executor = executor;
     shard->index = index;
+    shard->node = node;
     shard->ring_fd = executor->reactor.ring.fd;
     rti_list_init(&shard->unsent);
     rti_list_init(&shard->unsent_channels);

@@ -44,6 +44,7 @@ struct rti_mesh_shard {
     struct rti_mesh *mesh;
     struct rti_executor *executor;
     uint32_t index;
+    int node;     /* its memory node; below 0: there is one only, or it is not known */
     bool gathers; /* wakes are gathered in the submission queue, to be delivered together */
     bool armed;   /* the event counter is polled */
 
@@ -86,8 +87,7 @@ void rti_mesh_fini(struct rti_mesh *mesh);
  * on it too, when the mesh is closed; destroy on any thread, after all have
  * detached and nobody can hold a waker any more.
  */
-int rti_mesh_attach(struct rti_mesh *mesh, uint32_t index, struct rti_executor *executor,
-                    uint32_t tasks_max);
+int rti_mesh_attach(struct rti_mesh *mesh, uint32_t index, struct rti_executor *executor, int node);
 void rti_mesh_detach(struct rti_mesh_shard *shard);
 void rti_mesh_destroy_shard(struct rti_mesh_shard *shard);
 

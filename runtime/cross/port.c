@@ -2,6 +2,7 @@
 /* Port: see port.h. */
 #include "cross/port.h"
 
+#include "os/mem.h"
 #include "os/sys.h"
 
 static void init_outlet(struct rti_outlet *outlet, struct rti_ring *ring, uint32_t to)
@@ -21,7 +22,8 @@ static uint32_t power_of_two(uint32_t count)
     return power;
 }
 
-struct rti_port *rti_port_create(uint32_t from, uint32_t to, uint32_t entries, uint32_t posts_max)
+struct rti_port *rti_port_create(uint32_t from, uint32_t to, uint32_t entries, uint32_t posts_max,
+                                 int node)
 {
     struct rti_port *port = rti_sys_alloc(sizeof(*port));
 
@@ -30,6 +32,8 @@ struct rti_port *rti_port_create(uint32_t from, uint32_t to, uint32_t entries, u
     }
     port->from = from;
     port->to = to;
+    port->entries = entries;
+    port->node = node;
     port->posts_max = posts_max;
     port->posts_mask = power_of_two(posts_max) - 1;
     rti_ring_init(&port->requests, entries);
@@ -41,7 +45,7 @@ struct rti_port *rti_port_create(uint32_t from, uint32_t to, uint32_t entries, u
     rti_list_init(&port->receiver.work_link);
     rti_list_init(&port->receiver.starved_link);
     port->receiver.late_end = &port->receiver.late;
-    port->request_slots = rti_sys_alloc(entries * sizeof(struct rti_request));
+    port->request_slots = rti_mem_alloc_near(entries * sizeof(struct rti_request), node);
     port->reply_slots = rti_sys_alloc(entries * sizeof(struct rti_reply));
     port->posts = rti_sys_alloc(((size_t)port->posts_mask + 1) * sizeof(struct rti_request));
     if (port->request_slots == NULL || port->reply_slots == NULL || port->posts == NULL) {
@@ -56,7 +60,7 @@ void rti_port_destroy(struct rti_port *port)
     if (port == NULL) {
         return;
     }
-    rti_sys_free(port->request_slots);
+    rti_mem_free_near(port->request_slots, port->entries * sizeof(struct rti_request), port->node);
     rti_sys_free(port->reply_slots);
     rti_sys_free(port->posts);
     rti_sys_free(port);

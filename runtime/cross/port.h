@@ -78,13 +78,17 @@ struct rti_port {
     uint32_t to;
     uint32_t posts_max;
     uint32_t posts_mask;
+    uint32_t entries;
+    int node; /* of the receiver, for the request slots; below 0: as the sender's */
     struct rti_request *request_slots;
     struct rti_reply *reply_slots;
     struct rti_request *posts; /* that wait for a task to end; a ring of posts_mask + 1 */
 };
 
-/* `entries` is a power of two. NULL when there is no memory. */
-struct rti_port *rti_port_create(uint32_t from, uint32_t to, uint32_t entries, uint32_t posts_max);
+/* Made by the sender. `entries` is a power of two; `node` is the receiver's memory node if that is
+ * another one than the sender's, else below 0. NULL when there is no memory. */
+struct rti_port *rti_port_create(uint32_t from, uint32_t to, uint32_t entries, uint32_t posts_max,
+                                 int node);
 void rti_port_destroy(struct rti_port *port);
 
 /* Posts that were taken out of the ring and wait for a task to end. */

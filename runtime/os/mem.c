@@ -46,3 +46,28 @@ int rti_mem_discard(void *address, size_t bytes)
 {
     return rti_sys_madvise(address, bytes, MADV_DONTNEED);
 }
+
+void *rti_mem_alloc_near(size_t bytes, int node)
+{
+    void *memory;
+
+    if (node < 0) {
+        return rti_sys_alloc(bytes);
+    }
+    if (rti_sys_mmap(&memory, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) <
+        0) {
+        return NULL;
+    }
+    /* A preference: where it cannot be had the memory comes from the writer's node, and works. */
+    (void)rti_sys_mbind_near(memory, bytes, node);
+    return memory;
+}
+
+void rti_mem_free_near(void *memory, size_t bytes, int node)
+{
+    if (node < 0) {
+        rti_sys_free(memory);
+    } else if (memory != NULL) {
+        (void)rti_sys_munmap(memory, bytes);
+    }
+}

@@ -24,4 +24,9 @@ int rti_mem_guard_protect(void *address, size_t bytes);
 /* Give the memory of the range back; it reads as zero afterwards. Guards in it stay. */
 int rti_mem_discard(void *address, size_t bytes);
 
+/* Zeroed memory that another node's processor will read: it comes from `node` while that has some,
+ * or from anywhere (below 0). NULL when there is none. Freed with the same arguments. */
+void *rti_mem_alloc_near(size_t bytes, int node);
+void rti_mem_free_near(void *memory, size_t bytes, int node);
+
 #endif /* RTI_OS_MEM_H */

@@ -260,16 +260,37 @@ int rti_sys_sigmask(int how, const sigset_t *set, sigset_t *old_set)
     return -pthread_sigmask(how, set, old_set);
 }
 
-int rti_sys_mempolicy_near(int node)
-{
-    unsigned long nodes[1024 / (8 * sizeof(unsigned long))] = { 0 }; /* MAX_NUMNODES of Linux */
-    const unsigned bits = 8 * sizeof(nodes[0]);
+#define NODES_MAX 1024 /* MAX_NUMNODES of Linux */
+#define NODE_BITS (8 * sizeof(unsigned long))
 
-    if (node < 0 || (unsigned)node >= bits * (sizeof(nodes) / sizeof(nodes[0]))) {
+/* The set of one node; -EINVAL when there can be no such node. */
+static int only_node(unsigned long nodes[NODES_MAX / NODE_BITS], int node)
+{
+    if (node < 0 || node >= NODES_MAX) {
         return -EINVAL;
     }
-    nodes[(unsigned)node / bits] = 1ul << ((unsigned)node % bits);
-    return result_of((int)syscall(SYS_set_mempolicy, MPOL_PREFERRED, nodes, 8 * sizeof(nodes)));
+    memset(nodes, 0, NODES_MAX / 8);
+    nodes[(unsigned)node / NODE_BITS] = 1ul << ((unsigned)node % NODE_BITS);
+    return 0;
+}
+
+int rti_sys_mempolicy_near(int node)
+{
+    unsigned long nodes[NODES_MAX / NODE_BITS];
+    const int r = only_node(nodes, node);
+
+    return r < 0 ? r
+                 : result_of((int)syscall(SYS_set_mempolicy, MPOL_PREFERRED, nodes, NODES_MAX + 1));
+}
+
+int rti_sys_mbind_near(void *address, size_t bytes, int node)
+{
+    unsigned long nodes[NODES_MAX / NODE_BITS];
+    const int r = only_node(nodes, node);
+
+    return r < 0 ? r
+                 : result_of((int)syscall(SYS_mbind, address, bytes, MPOL_PREFERRED, nodes,
+                                          NODES_MAX + 1, 0));
 }
 
 int rti_sys_getaffinity(size_t bytes, cpu_set_t *set)

@@ -54,6 +54,7 @@ int rti_sys_mmap(void **out, size_t bytes, int protection, int flags, int fd, of
 int rti_sys_munmap(void *address, size_t bytes);
 int rti_sys_mprotect(void *address, size_t bytes, int protection);
 int rti_sys_madvise(void *address, size_t bytes, int advice);
+int rti_sys_mbind_near(void *address, size_t bytes, int node); /* while it has some */
 void *rti_sys_alloc(size_t bytes); /* zeroed, aligned to 64 bytes; NULL when there is none */
 void rti_sys_free(void *memory);
 

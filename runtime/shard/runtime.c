@@ -25,7 +25,7 @@ static void prefer_node(const struct rti_shard *shard)
     const struct rt_runtime *runtime = shard->runtime;
     int r;
 
-    if (shard->node < 0 || runtime->plan == NULL || runtime->plan->nodes < 2) {
+    if (shard->node < 0) {
         return;
     }
     r = rti_sys_mempolicy_near(shard->node);
@@ -56,7 +56,7 @@ static int begin(struct rti_shard *shard)
     if (r < 0) {
         goto fail_alloc;
     }
-    r = rti_mesh_attach(&runtime->mesh, shard->index, executor, config.tasks_max);
+    r = rti_mesh_attach(&runtime->mesh, shard->index, executor, shard->node);
     if (r < 0) {
         goto fail_executor;
     }
@@ -175,6 +175,7 @@ static void free_runtime(struct rt_runtime *runtime)
 
 static int init_shards(struct rt_runtime *runtime, uint32_t count)
 {
+    const struct rt_plan *plan = runtime->plan;
     int r;
 
     runtime->shards = rti_sys_alloc(count * sizeof(struct rti_shard));
@@ -191,9 +192,9 @@ static int init_shards(struct rt_runtime *runtime, uint32_t count)
 
         shard->runtime = runtime;
         shard->index = i;
-        shard->cpu = runtime->plan == NULL ? -1 : runtime->plan->shards[i].cpu;
-        shard->node = runtime->plan == NULL ? -1 : runtime->plan->shards[i].node;
-        snprintf(shard->name, sizeof(shard->name), runtime->plan == NULL ? "%s" : "%s-%u",
+        shard->cpu = plan != NULL ? plan->shards[i].cpu : -1;
+        shard->node = plan != NULL && plan->nodes > 1 ? plan->shards[i].node : -1;
+        snprintf(shard->name, sizeof(shard->name), plan != NULL ? "%s-%u" : "%s",
                  runtime->config.name, i);
     }
     return 0;

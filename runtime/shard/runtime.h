@@ -28,7 +28,7 @@ struct rti_shard {
     struct rti_executor *executor; /* made by the shard's thread, freed with the runtime */
     uint32_t index;
     int cpu;          /* to run on; below 0: any */
-    int node;         /* to take memory from; below 0: as the process does */
+    int node;         /* to take memory from; below 0: there is one only */
     int start_result; /* 0: ready; valid once counted in `ready` */
     pthread_t thread;
     char name[64]; /* of the executor */

@@ -118,6 +118,8 @@ WRAP(int, rti_sys_thread_create, (pthread_t * out, void *(*entry)(void *), void 
      (out, entry, arg), -EAGAIN)
 WRAP(int, rti_sys_thread_set_name, (const char *name), (name), -ENOENT)
 WRAP(int, rti_sys_mempolicy_near, (int node), (node), -ENOSYS)
+WRAP(int, rti_sys_mbind_near, (void *address, size_t bytes, int node), (address, bytes, node),
+     -ENOSYS)
 WRAP(int, rti_sys_getaffinity, (size_t bytes, cpu_set_t *set), (bytes, set), -EINVAL)
 WRAP(int, rti_sys_setaffinity, (size_t bytes, const cpu_set_t *set), (bytes, set), -EINVAL)
 WRAP(int, rti_sys_prctl, (int option, unsigned long argument), (option, argument), -EINVAL)

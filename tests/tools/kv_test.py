@@ -230,10 +230,16 @@ class Model(KvTest):
                                      [str(i).encode() for i in numbers])
                 info = info_of(client)
                 self.assertEqual(info["db0"], f"keys={keys},expires=0,avg_ttl=0")
-                per_shard = [int(info[f"shard{i}"].split(",")[0].split("=")[1])
+                per_shard = [dict(field.split("=") for field in info[f"shard{i}"].split(","))
                              for i in range(int(shards))]
-                self.assertEqual(sum(per_shard), keys)
-                self.assertGreater(min(per_shard), keys / int(shards) * 0.9)
+                counts = [int(shard["keys"]) for shard in per_shard]
+                self.assertEqual(sum(counts), keys)
+                self.assertGreater(min(counts), keys / int(shards) * 0.9)
+                # One batch per shard and pipeline, not one message per key.
+                for counter in ("batches_sent", "batches_run"):
+                    batches = sum(int(shard[counter]) for shard in per_shard)
+                    self.assertEqual(batches > 0, shards != "1")
+                    self.assertLess(batches, keys / 2)
 
 
 class Limits(KvTest):

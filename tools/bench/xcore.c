@@ -86,13 +86,9 @@ static int note_arrival(void *arg)
 #define limit_put_end  limit_channel_close_sender
 #define limit_take_end limit_channel_close_receiver
 
-/* How often the limit's receiver looks: the best for either kind of row (limit/xcore.h). */
-#define PAUSES_STREAM     64
-#define PAUSES_ROUND_TRIP 8
-
-static struct limit_channel *limit_pipe_make(uint32_t pauses)
+static struct limit_channel *limit_pipe_make(bool waits)
 {
-    struct limit_channel *channel = limit_channel_create(pauses);
+    struct limit_channel *channel = limit_channel_create(waits);
 
     if (channel == NULL) {
         harness_give_up("limit_channel_create", -ENOMEM);
@@ -132,11 +128,11 @@ static inline void rt_throw(rt_task_fn fn, void *arg)
 #define rt_put_end  rt_spsc_close_sender
 #define rt_take_end rt_spsc_close_receiver
 
-static struct rt_spsc *rt_pipe_make(uint32_t pauses)
+static struct rt_spsc *rt_pipe_make(bool waits)
 {
     struct rt_spsc *channel = NULL;
 
-    (void)pauses; /* the runtime's receiver waits */
+    (void)waits; /* a task always does */
     must("rt_spsc_create", rt_spsc_create(&channel, sizeof(uint64_t), CAPACITY));
     return channel;
 }

@@ -114,7 +114,7 @@ static int SIDE(sink)(void *arg)
 static int SIDE(stream_row)(void *arg)
 {
     struct run *run = arg;
-    struct SIDE(pipe) *there = SIDE(pipe_make)(PAUSES_STREAM);
+    struct SIDE(pipe) *there = SIDE(pipe_make)(false);
     struct SIDE(call) call;
     uint64_t items[BATCH_MAX];
     size_t batch = run->batch;
@@ -160,8 +160,8 @@ static int SIDE(mirror)(void *arg)
 static int SIDE(channels_row)(void *arg)
 {
     struct run *run = arg;
-    struct SIDE(pipe) *there = SIDE(pipe_make)(PAUSES_ROUND_TRIP);
-    struct SIDE(pipe) *back = SIDE(pipe_make)(PAUSES_ROUND_TRIP);
+    struct SIDE(pipe) *there = SIDE(pipe_make)(true);
+    struct SIDE(pipe) *back = SIDE(pipe_make)(true);
     struct SIDE(call) call;
     uint64_t wrong = 0;
     int result;

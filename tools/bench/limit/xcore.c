@@ -25,7 +25,10 @@
 #define FLUSH_MESSAGES 16  /* the contract's */
 
 #define PORT_BIT UINT64_C(1) /* of a doorbell: the port needs a look */
+#define MAP_BIT  (UINT64_C(1) << 62)
 #define SLEEPING (UINT64_C(1) << 63)
+
+#define MAP_LEVELS 3 /* the contract's: a bit per task, and two summaries */
 
 /* Lines are fetched in pairs. */
 #define ALONE __attribute__((aligned(128)))
@@ -56,9 +59,10 @@ struct port {
     struct reply replies[PORT_ENTRIES] ALONE;
 };
 
-/* One thread; only its doorbell is touched by the other. */
+/* One thread; only its doorbell and its wake map are touched by the other. */
 struct side {
     _Atomic uint64_t doorbell ALONE;
+    _Atomic uint64_t wake_map[MAP_LEVELS] ALONE; /* of one task, so all levels lie in one line */
     struct side *other ALONE;
     struct port *port;
     struct limit_ring *ring; /* NULL: this side never sleeps */
@@ -66,6 +70,7 @@ struct side {
     uint32_t tail;       /* of what this side sends: requests or replies */
     uint32_t published;  /* of these, what the other side may see */
     uint32_t head;       /* of what it takes */
+    uint64_t pending;    /* bits that were taken and not yet looked after */
     uint32_t other_head; /* how far the other side had taken it when last looked at */
     bool number_came;    /* side 0: a reply was an echo's, and this is it */
     uint64_t number;
@@ -115,27 +120,44 @@ static __attribute__((noinline)) void prepare_wake(struct side *side)
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS; /* the sender needs no word of its own wake */
 }
 
+/* Pairs with the exchange of take_bits() and the CAS of rest() (X3). */
+static inline void ring(struct side *side, uint64_t bit)
+{
+    const uint64_t old = atomic_fetch_or_explicit(&side->other->doorbell, bit,
+                                                  memory_order_acq_rel);
+
+    if (__builtin_expect(old == SLEEPING, 0)) {
+        prepare_wake(side);
+    }
+}
+
 /* Let the other side see what was sent. The tail pairs with serve() and take_replies() (X1). */
 static inline void flush(struct side *side)
 {
     if (side->published != side->tail) {
         side->published = side->tail;
         atomic_store_explicit(side->shared_tail, side->tail, memory_order_release);
-        /* pairs with the exchange of take() and the CAS of rest() (X3) */
-        if (__builtin_expect(atomic_fetch_or_explicit(&side->other->doorbell, PORT_BIT,
-                                                      memory_order_acq_rel) == SLEEPING,
-                             0)) {
-            prepare_wake(side);
-        }
+        ring(side, PORT_BIT);
+    }
+}
+
+static inline void take_bits(struct side *side)
+{
+    if (atomic_load_explicit(&side->doorbell, memory_order_relaxed) != 0) {
+        /* pairs with the fetch_or of ring() */
+        side->pending |= atomic_exchange_explicit(&side->doorbell, 0, memory_order_acq_rel);
     }
 }
 
 /* Whether the port needs a look (X2). */
 static inline bool take(struct side *side)
 {
-    return atomic_load_explicit(&side->doorbell, memory_order_relaxed) != 0 &&
-           /* pairs with the fetch_or of flush() */
-           (atomic_exchange_explicit(&side->doorbell, 0, memory_order_acq_rel) & PORT_BIT) != 0;
+    uint64_t bits;
+
+    take_bits(side);
+    bits = side->pending;
+    side->pending = 0; /* a wake that nobody waits for is dropped too: whoever waits looks first */
+    return (bits & PORT_BIT) != 0;
 }
 
 /* Take what the kernel says out of the way: a completion is a wake, no more. */
@@ -164,7 +186,7 @@ static void rest(struct side *side)
     if (side->ring == NULL) {
         return;
     }
-    /* pairs with the fetch_or of flush() */
+    /* pairs with the fetch_or of ring() */
     if (atomic_compare_exchange_strong_explicit(&side->doorbell, &empty, SLEEPING,
                                                 memory_order_acq_rel, memory_order_relaxed)) {
         r = io_uring_submit_and_wait(&side->ring->ring, 1);
@@ -240,6 +262,33 @@ void limit_flush(void)
 {
     if (current != NULL) {
         flush(current);
+    }
+}
+
+/* Upwards, so that whatever the owner has passed already is set again. */
+void limit_wake_other(void)
+{
+    struct side *side = current;
+
+    for (int level = 0; level < MAP_LEVELS; level++) {
+        /* pairs with the exchange of limit_wait_for_wake() */
+        atomic_fetch_or_explicit(&side->other->wake_map[level], 1, memory_order_acq_rel);
+    }
+    ring(side, MAP_BIT);
+}
+
+void limit_wait_for_wake(void)
+{
+    struct side *side = current;
+
+    flush(side);
+    for (take_bits(side); (side->pending & MAP_BIT) == 0; take_bits(side)) {
+        rest(side);
+    }
+    side->pending &= ~MAP_BIT;
+    for (int level = MAP_LEVELS - 1; level >= 0; level--) {
+        /* pairs with the fetch_or of limit_wake_other() */
+        (void)atomic_exchange_explicit(&side->wake_map[level], 0, memory_order_acq_rel);
     }
 }
 
@@ -367,7 +416,7 @@ static void *asking_thread(void *arg)
     struct pair *pair = arg;
     int ignored;
 
-    pair->result = -1;
+    pair->result = -ENOSYS; /* no ring, as was said */
     if (begin_side(pair, 0)) {
         current = &pair->sides[0];
         pair->result = pair->fn(pair->arg);
@@ -423,7 +472,7 @@ static int start_thread(pthread_t *out, int cpu, void *(*fn)(void *), void *arg)
 static int cannot_start(int cpu, int error)
 {
     fprintf(stderr, "limit: cannot start a thread on CPU %d: %s\n", cpu, strerror(error));
-    return -1;
+    return -error;
 }
 
 /* Both threads meet at barriers, so when the second cannot start the first must not either. */
@@ -455,7 +504,7 @@ int limit_pair_run(const int cpus[2], enum limit_waiting waiting, int (*fn)(void
     if (pair == NULL || pthread_barrier_init(&pair->ready, NULL, 2) != 0) {
         free(pair);
         fprintf(stderr, "limit: no memory for a pair\n");
-        return -1;
+        return -ENOMEM;
     }
     memset(&pair->port, 0, sizeof(pair->port));
     memset(pair->sides, 0, sizeof(pair->sides));

@@ -15,6 +15,7 @@
  *               <-------                         tail
  *     doorbell  one word per side, alone in its line. Ring: fetch_or, after a tail was stored;
  *               take: exchange, when the word is not 0; sleep: CAS(0 -> SLEEPING)
+ *     wake map  three words per side: set upwards before a ring, taken downwards after it
  *     channel   a ring of items, tail, head, and a word of wait bits
  *
  * Why each is a minimum:
@@ -26,7 +27,6 @@
  * - There are no tasks. A wait looks again and again in the caller, where the runtime switches to
  *   its loop and back, and looks at timers and completions. Side 1 runs functions in its loop.
  * - Nobody waits for room but by looking: no want_room, no lists of waiters.
- * - The receiver of a channel looks for items, so no row has its wait bit and wake in it.
  *
  * Misuse (a call outside a pair, more calls in flight than slots) aborts.
  */
@@ -45,7 +45,7 @@ enum limit_waiting {
 
 /*
  * Run fn(arg) on side 0, on CPU `cpus[0]`, beside a side 1 on `cpus[1]`, and return its result.
- * -1, and a message, when there are no such threads, no memory or no ring.
+ * A negative errno value, and a message, when there are no such threads, no memory or no ring.
  */
 LIMIT_API int limit_pair_run(const int cpus[2], enum limit_waiting waiting, int (*fn)(void *),
                              void *arg);
@@ -78,15 +78,15 @@ LIMIT_API uint64_t limit_echo(uint64_t number);
 /*
  * Rows xcore_stream: a channel of 1024 items of 8 bytes, one end on each side.
  *
- * A receiver that finds nothing looks again after so many pauses of the processor. Looking less
- * often lets the sender get ahead, so that more is found and the lines move less often: 16 ns an
- * item without, 4 with 64 pauses, in batches of 8. A round trip wants few.
+ * A receiver that finds nothing looks again and again: so most items come through. Or, with
+ * `waits_for_wake`, it does what a task must (row xcore_rtt_channel): sets its wait bit, looks once
+ * more, and waits until the sender, who finds the bit, has set the wake map and rung.
  *
  * Receive returns 1 to `count` items, or 0 when the sender has closed and all were received. The
  * channel is gone when both ends are closed.
  */
 struct limit_channel;
-LIMIT_API struct limit_channel *limit_channel_create(uint32_t pauses); /* NULL: no memory */
+LIMIT_API struct limit_channel *limit_channel_create(bool waits_for_wake); /* NULL: no memory */
 LIMIT_API void limit_channel_send(struct limit_channel *channel, const uint64_t *items,
                                   size_t count);
 LIMIT_API size_t limit_channel_recv(struct limit_channel *channel, uint64_t *items, size_t count);
@@ -94,8 +94,11 @@ LIMIT_API void limit_channel_flush(struct limit_channel *channel);
 LIMIT_API void limit_channel_close_sender(struct limit_channel *channel);
 LIMIT_API void limit_channel_close_receiver(struct limit_channel *channel);
 
-/* Inside the library: whoever is about to wait for a channel flushes the port of its side first. */
+/* Inside the library: whoever is about to wait for a channel flushes the port of its side first. A
+ * wake means the other side's one task; a wait may end without one. */
 void limit_flush(void);
+void limit_wake_other(void);
+void limit_wait_for_wake(void);
 
 /*
  * The processors alone: one line, written in turn by both sides, `count` times there and back.

@@ -19,6 +19,10 @@
  * published before waiting: whoever finds nothing has left three quarters free. */
 #define FLUSH_ROOM (CAPACITY / 4)
 
+/* Of the processor, between two looks. The sender gets ahead meanwhile, so that more is found and
+ * the lines move less often: 16 ns an item without, 4 with 64, in batches of 8. */
+#define PAUSES 64
+
 #define SENDER_WAITS   1u
 #define RECEIVER_WAITS 2u
 
@@ -27,7 +31,7 @@
 struct limit_channel {
     _Atomic uint32_t tail ALONE;
     _Atomic uint32_t head ALONE;
-    _Atomic uint32_t waits ALONE; /* who waits; here nobody ever does */
+    _Atomic uint32_t waits ALONE; /* who waits; the sender never does */
     _Atomic uint32_t closed ALONE;
     _Atomic uint32_t ends_open; /* the last one to close frees */
     struct {
@@ -40,31 +44,30 @@ struct limit_channel {
         uint32_t published;
         uint32_t tail; /* as last seen */
     } receiver ALONE;
-    uint32_t pauses ALONE; /* between two looks */
+    bool waits_for_wake ALONE; /* the receiver does; otherwise it looks again and again */
     uint64_t items[CAPACITY] ALONE;
 };
 
-struct limit_channel *limit_channel_create(uint32_t pauses)
+struct limit_channel *limit_channel_create(bool waits_for_wake)
 {
     struct limit_channel *channel = aligned_alloc(_Alignof(struct limit_channel), sizeof(*channel));
 
     if (channel != NULL) {
         memset(channel, 0, sizeof(*channel));
         atomic_store_explicit(&channel->ends_open, 2, memory_order_relaxed);
-        channel->pauses = pauses;
+        channel->waits_for_wake = waits_for_wake;
     }
     return channel;
 }
 
-/* Where the runtime would wake the other end, nothing has to be done: it never sets its bit. */
 static inline void publish(struct limit_channel *channel, _Atomic uint32_t *index, uint32_t value,
                            uint32_t waits)
 {
-    /* pairs with the loads of wait_for_room() and wait_for_items() */
+    /* pairs with the loads of wait_for_room() and look() */
     atomic_store_explicit(index, value, memory_order_release);
-    /* would pair with the fetch_or of an end that waits */
+    /* pairs with the fetch_or of wait_for_items() */
     if ((atomic_fetch_and_explicit(&channel->waits, ~waits, memory_order_acq_rel) & waits) != 0) {
-        abort();
+        limit_wake_other();
     }
 }
 
@@ -148,27 +151,46 @@ void limit_channel_send(struct limit_channel *channel, const uint64_t *items, si
     }
 }
 
+enum found { NOTHING, ITEMS, END };
+
+static inline enum found look(struct limit_channel *channel)
+{
+    /* pairs with limit_channel_close_sender(): its last tail is seen after it */
+    uint32_t closed = atomic_load_explicit(&channel->closed, memory_order_acquire);
+
+    /* pairs with publish() */
+    channel->receiver.tail = atomic_load_explicit(&channel->tail, memory_order_acquire);
+    if (channel->receiver.tail != channel->receiver.head) {
+        return ITEMS;
+    }
+    return closed != 0 ? END : NOTHING;
+}
+
+static void wait_a_while(struct limit_channel *channel)
+{
+    if (!channel->waits_for_wake) {
+        limit_flush();
+        for (int i = 0; i < PAUSES; i++) {
+            __builtin_ia32_pause();
+        }
+        return;
+    }
+    /* pairs with the fetch_and of publish() */
+    atomic_fetch_or_explicit(&channel->waits, RECEIVER_WAITS, memory_order_acq_rel);
+    if (look(channel) == NOTHING) {
+        limit_wait_for_wake();
+    }
+}
+
 /* False: closed, and everything was received. */
 static __attribute__((noinline)) bool wait_for_items(struct limit_channel *channel)
 {
-    uint32_t closed;
+    enum found found;
 
-    for (;;) {
-        /* pairs with limit_channel_close_sender(): its last tail is seen after it */
-        closed = atomic_load_explicit(&channel->closed, memory_order_acquire);
-        /* pairs with publish() */
-        channel->receiver.tail = atomic_load_explicit(&channel->tail, memory_order_acquire);
-        if (channel->receiver.tail != channel->receiver.head) {
-            return true;
-        }
-        if (closed != 0) {
-            return false;
-        }
-        limit_flush();
-        for (uint32_t i = 0; i < channel->pauses; i++) {
-            __builtin_ia32_pause();
-        }
+    while ((found = look(channel)) == NOTHING) {
+        wait_a_while(channel);
     }
+    return found == ITEMS;
 }
 
 size_t limit_channel_recv(struct limit_channel *channel, uint64_t *items, size_t count)
@@ -202,8 +224,9 @@ static void close_end(struct limit_channel *channel)
 void limit_channel_close_sender(struct limit_channel *channel)
 {
     publish_items(channel);
-    /* pairs with wait_for_items() */
+    /* pairs with look() */
     atomic_store_explicit(&channel->closed, 1, memory_order_release);
+    publish(channel, &channel->tail, channel->sender.tail, RECEIVER_WAITS);
     close_end(channel);
 }
 
