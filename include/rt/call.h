@@ -41,7 +41,8 @@ extern "C" {
  *
  * The deadline and a cancel of the caller cancel the function's task; the call
  * returns when the function has returned, and so may outlast its deadline. A
- * call to the caller's own shard runs in the caller's task.
+ * call to the caller's own shard runs in the caller's task, which the deadline
+ * does not reach.
  *
  * @param shard   0..rt_shard_count() - 1; another number aborts.
  * @param result  gets what `fn` returned, on success only; may be NULL.

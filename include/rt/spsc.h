@@ -18,8 +18,9 @@
  * Items are copied. A pointer that is sent hands over what it points to: it is
  * the receiver's from then on, and memory of a shard's own heap is freed by any
  * thread as usual. Sending single items is cheap: they are published together,
- * when the sender's shard ends its turn, after 16 of them, or after 50 us at
- * the latest; items that are sent in one call are published at once.
+ * when the sender's shard ends its turn, after 16 of them, or after 50 us if
+ * other tasks run meanwhile; items that are sent in one call are published at
+ * once. A cancelled task may send and receive as far as it need not wait.
  */
 #ifndef RT_SPSC_H
 #define RT_SPSC_H

@@ -22,7 +22,9 @@
  *                (result below 0): the first tasks are cancelled. Calls and
  *                posts between shards still work.
  *     DRAINING   all first tasks have returned: what still lives is cancelled,
- *                and rt_spawn(), rt_call() and rt_post() give -ESHUTDOWN.
+ *                so that its waits, calls and posts give -ECANCELED; rt_spawn()
+ *                and rt_try_post() give -ESHUTDOWN, as does what would be sent
+ *                all the same.
  *     CLOSED     no task lives and no message is under way on any shard: the
  *                threads end.
  *
@@ -51,7 +53,7 @@ struct rt_runtime;
  * SIGINT and SIGTERM (RT_CONFIG_NO_SIGNALS: none): the first such signal stops the
  * runtime as rt_stop() does, the second one ends the process. The old actions are
  * back when the call returns. Threads of shards block all signals but those of
- * faults.
+ * faults, and processes that tasks start inherit that.
  *
  * All or nothing: `first` runs on no shard before every shard is ready.
  *

@@ -148,8 +148,9 @@ void rt_yield(void);
 /**
  * The right to wake one task: a value, to be copied freely; nothing to free.
  *
- * It may outlive the task: a wake of a task that is gone does nothing. It must
- * not be used after rt_run() returned.
+ * It may outlive the task: a wake of a task that is gone does nothing, or is
+ * spurious for a later one. It must not be used after rt_run(), rt_start() or
+ * rt_wait() has returned.
  */
 struct rt_waker {
     /* private */
@@ -167,15 +168,18 @@ RT_API RT_ON_SHARD
 struct rt_waker rt_waker_self(void);
 
 /**
- * Reschedule the task that the waker names.
+ * Reschedule the task that the waker names, from its own shard, another one, or any
+ * other thread.
  *
  * Does nothing when that task has ended or stands in its queue already. Any
  * wake may be spurious for the woken: what it waits for is checked again by
- * every call of this library but rt_park().
+ * every call of this library but rt_park(). From elsewhere it needs no memory,
+ * never fails and never waits, and wakes the shard if that sleeps. Memory that was
+ * written before the wake can be read by the woken.
  *
- * \context{In a task of the same shard. Does not suspend.}
+ * \context{Any thread. Does not suspend.}
  */
-RT_API RT_ON_SHARD
+RT_API RT_ANY_THREAD
 void rt_wake(struct rt_waker waker);
 
 /**

@@ -33,8 +33,9 @@ static void take_completions(struct rti_executor *executor)
 {
     struct rti_reactor *reactor = &executor->reactor;
 
+    rti_reactor_begin_turn(reactor);
     rti_reactor_reap(reactor);
-    for (int i = 0; i < EXTRA_ENTERS && rti_uring_has_work(&reactor->ring); i++) {
+    for (int i = 0; i < EXTRA_ENTERS && rti_reactor_has_work(reactor); i++) {
         rti_reactor_poll(reactor);
         rti_reactor_reap(reactor);
     }
@@ -49,13 +50,22 @@ static void expire_timers(struct rti_executor *executor, rt_time now)
     }
 }
 
+/* Tasks that were asked to end and have not: until the executor drains that is the first one. */
+static bool owes_an_end(const struct rti_executor *executor)
+{
+    if (executor->draining) {
+        return executor->tasks.active > 0;
+    }
+    return executor->first != NULL && (executor->first->state & RTI_TASK_COMPLETED) == 0;
+}
+
 /* How long the loop may sleep: ns, 0 = not at all, below 0 = until a completion. */
 static rt_time sleep_limit(struct rti_executor *executor)
 {
     rt_time next = rti_wheel_next(&executor->wheel);
     rt_time now;
 
-    if (executor->tasks.active > 0 && executor->stop_deadline < next) {
+    if (executor->stop_deadline < next && owes_an_end(executor)) {
         next = executor->stop_deadline;
     }
     if (next == RT_NEVER) {
@@ -84,21 +94,29 @@ static void trim_stacks(struct rti_executor *executor)
     }
 }
 
-/* Look for messages and completions for config.spin before sleeping. */
-static bool spin_finds_work(const struct rti_executor *executor)
+static bool has_come(const struct rti_executor *executor)
 {
-    const uint64_t begin = rti_sys_ticks();
+    return (executor->inbox != NULL && executor->inbox->ops->is_rung(executor->inbox)) ||
+           rti_uring_ready(&executor->reactor.ring) > 0 || rti_reactor_has_work(&executor->reactor);
+}
 
+/* Look for messages and completions for config.spin, or until the next timer, before sleeping. */
+static bool spin_finds_work(struct rti_executor *executor)
+{
+    const rt_time limit = sleep_limit(executor);
+    const uint64_t begin = rti_sys_ticks();
+    uint64_t spin = executor->spin_ticks;
+
+    if (limit >= 0 && rti_ticks_of(&executor->ticks, limit) < spin) {
+        spin = rti_ticks_of(&executor->ticks, limit);
+    }
+    rti_reactor_poll(&executor->reactor); /* what is pending, wakes of others too, does not wait */
     do {
-        if (executor->inbox != NULL && executor->inbox->ops->is_rung(executor->inbox)) {
-            return true;
-        }
-        if (rti_uring_ready(&executor->reactor.ring) > 0 ||
-            rti_uring_has_work(&executor->reactor.ring)) {
+        if (has_come(executor)) {
             return true;
         }
         rti_cpu_relax();
-    } while (rti_sys_ticks() - begin < executor->spin_ticks);
+    } while (rti_sys_ticks() - begin < spin);
     return false;
 }
 
@@ -115,8 +133,7 @@ static void flush(struct rti_executor *executor)
         executor->inbox->ops->flush(executor->inbox);
     }
     if (may_sleep(executor)) {
-        if (executor->spin_ticks > 0 && rti_uring_pending(&executor->reactor.ring) == 0 &&
-            spin_finds_work(executor)) {
+        if (executor->spin_ticks > 0 && spin_finds_work(executor)) {
             return;
         }
         limit = sleep_limit(executor);
@@ -133,14 +150,14 @@ static void flush(struct rti_executor *executor)
 
 static void check_stop(const struct rti_executor *executor, rt_time now)
 {
-    if (now >= executor->stop_deadline && executor->tasks.active > 0) {
+    if (now >= executor->stop_deadline && owes_an_end(executor)) {
         rti_executor_dump(executor, RT_LOG_ERROR);
         if (executor->inbox != NULL) {
             rti_sys_pause(OTHERS_DUMP); /* other shards are late too: let them print theirs */
         }
-        rti_misuse("%u tasks of '%s' live on %lld ms after they were asked to end "
+        rti_misuse("'%s' has %u tasks that live on %lld ms after the stop began "
                    "(config.stop_timeout)",
-                   executor->tasks.active, executor->config.name,
+                   executor->config.name, executor->tasks.active,
                    (long long)(executor->config.stop_timeout / 1000000));
     }
 }

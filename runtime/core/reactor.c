@@ -136,9 +136,10 @@ void rti_reactor_poll(struct rti_reactor *reactor)
     struct rti_uring *ring = &reactor->ring;
 
     use_room(reactor);
-    if (rti_uring_pending(ring) > 0 || rti_uring_has_work(ring)) {
+    if (rti_uring_pending(ring) > 0 || rti_reactor_has_work(reactor)) {
         note_overflow(reactor);
         (void)rti_uring_enter(ring, 0, -1);
+        reactor->flag_is_stale = rti_uring_ready(ring) == 0 && rti_uring_has_work(ring);
     }
 }
 

@@ -10,6 +10,10 @@
  *    bits above; a completion whose operation is not in flight under that
  *    generation is counted as stale and dropped. Operations lie in frames of
  *    tasks and outlive their completion, so the look is at memory that is there.
+ * R4 The kernel sets its TASKRUN flag after it has queued work, and clears it
+ *    when it runs work; so a flag may be set for work that was run already. An
+ *    enter that brings nothing shows that: then the flag counts for nothing
+ *    until the next turn, which asks once more.
  */
 #ifndef RTI_CORE_REACTOR_H
 #define RTI_CORE_REACTOR_H
@@ -34,6 +38,7 @@ struct rti_reactor {
     uint32_t room_granted;        /* entries promised to tasks that waited and have not run yet */
     uint32_t in_flight;
     uint16_t generation;  /* of the next operation; never 0 */
+    bool flag_is_stale;   /* R4 */
     uint64_t flushed_at;  /* ticks: about when entries were submitted last */
     uint64_t flush_ticks; /* RTI_FLUSH_AFTER */
     uint64_t completions;
@@ -57,8 +62,20 @@ struct io_uring_sqe *rti_reactor_granted_sqe(struct rti_reactor *reactor);
 /* The task does not want the entry any more: the next one gets it. */
 void rti_reactor_decline(struct rti_reactor *reactor);
 
+/* A turn begins: what the kernel's flag says counts again (R4). */
+static inline void rti_reactor_begin_turn(struct rti_reactor *reactor)
+{
+    reactor->flag_is_stale = false;
+}
+
 /* Finish the operations whose completions can be read. */
 void rti_reactor_reap(struct rti_reactor *reactor);
+
+/* Whether an enter would bring completions (R4). */
+static inline bool rti_reactor_has_work(const struct rti_reactor *reactor)
+{
+    return rti_uring_has_work(&reactor->ring) && !reactor->flag_is_stale;
+}
 
 /* Submit and take completions in, without sleeping; nothing when there is neither. */
 void rti_reactor_poll(struct rti_reactor *reactor);

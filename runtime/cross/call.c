@@ -70,10 +70,29 @@ static void use_credits(struct rti_port *port)
     while ((self = first_waiter(&port->sender.credit_waiters)) != NULL &&
            rti_port_has_credit(port)) {
         rti_list_remove(&self->link);
-        port->sender.posts_sent++;
+        rti_port_use_credit(port);
         self->has_credit = true;
         rti_list_push_back(&port->sender.room_waiters, &self->link);
     }
+}
+
+/* Say what is waited for; false when the receiver knows. Room comes soon, but a credit may take as
+ * long as a task lives: if it were asked for at each ring, two shards would ring each other until
+ * then. */
+static bool ask(struct rti_port *port)
+{
+    const bool wants_room = !rti_list_is_empty(&port->sender.room_waiters);
+    const bool wants_credit = !rti_list_is_empty(&port->sender.credit_waiters) &&
+                              !port->sender.credit_asked;
+
+    if (wants_room) {
+        rti_ring_want(&port->requests.want_room);
+    }
+    if (wants_credit) {
+        port->sender.credit_asked = true;
+        rti_ring_want(&port->requests.want_credit);
+    }
+    return wants_room || wants_credit;
 }
 
 void rti_call_serve_waiters(struct rti_mesh_shard *shard, struct rti_port *port)
@@ -85,15 +104,11 @@ void rti_call_serve_waiters(struct rti_mesh_shard *shard, struct rti_port *port)
         return;
     }
     rti_mesh_publish(shard, &port->sender.outlet); /* else nobody makes room */
-    if (!rti_list_is_empty(&port->sender.room_waiters)) {
-        rti_ring_want(&port->requests.want_room); /* R1: first the flag, then the ring, */
+    if (ask(port)) {                               /* R1: first the flag, then the ring, */
+        rti_mesh_ring(shard, port->to);
+        use_credits(port); /* then a look */
+        fill_room(shard, port);
     }
-    if (!rti_list_is_empty(&port->sender.credit_waiters)) {
-        rti_ring_want(&port->requests.want_credit);
-    }
-    rti_mesh_ring(shard, port->to);
-    use_credits(port); /* then a look */
-    fill_room(shard, port);
 }
 
 void rti_call_abort_waiters(struct rti_mesh_shard *shard, int reason)
@@ -149,6 +164,15 @@ struct call_waiter {
     struct rt_call *call;
 };
 
+/* A task that has started a call. Not by rti_task_at(): the table may grow meanwhile, but the block
+ * of this one was there before it said so. */
+static struct rt_task *task_in_slot(const struct rti_mesh_shard *target, uint32_t slot)
+{
+    struct rti_task_block *block = target->executor->tasks.blocks[slot / RTI_TASKS_PER_BLOCK];
+
+    return &block->tasks[slot % RTI_TASKS_PER_BLOCK];
+}
+
 /* Ask the function's task to end, and stay until it has answered (K2, K3). */
 static void call_abort(struct rti_waiter *waiter, int reason)
 {
@@ -158,7 +182,7 @@ static void call_abort(struct rti_waiter *waiter, int reason)
 
     (void)reason; /* stays in the waiter */
     if (rti_call_cancel(self->call, &slot)) {
-        rti_wake_task(rti_task_at(&target->executor->tasks, slot));
+        rti_wake_task(task_in_slot(target, slot));
     }
 }
 
@@ -184,6 +208,16 @@ void rti_call_take_replies(struct rti_mesh_shard *shard, struct rti_port *port)
     }
 }
 
+/* A call to the caller's own shard: a cancel of the caller is one of the function. */
+static void run_here(struct rt_call *call, rt_task_fn fn, void *arg)
+{
+    call->result = fn(arg);
+    if (call->result == -ECANCELED && (rti_current->running->state & RTI_TASK_CANCEL) != 0) {
+        call->error = -ECANCELED;
+    }
+    call->state = CALL_DONE;
+}
+
 int rt_call_begin(struct rt_call *call, uint32_t to, rt_task_fn fn, void *arg, rt_time deadline)
 {
     struct rti_mesh_shard *shard = begin("rt_call_begin", to);
@@ -196,8 +230,7 @@ int rt_call_begin(struct rt_call *call, uint32_t to, rt_task_fn fn, void *arg, r
     }
     *call = (struct rt_call){ .shard = to, .state = CALL_SENT };
     if (to == shard->index) {
-        call->result = fn(arg);
-        call->state = CALL_DONE;
+        run_here(call, fn, arg);
         return 0;
     }
     if (RTI_UNLIKELY(shard->executor->draining)) {
@@ -271,7 +304,7 @@ int rt_try_post(uint32_t to, rt_task_fn fn, void *arg)
         !has_room(port)) {
         return -EAGAIN;
     }
-    port->sender.posts_sent++;
+    rti_port_use_credit(port);
     push(shard, port, &request);
     return 0;
 }
@@ -290,12 +323,13 @@ int rt_post(uint32_t to, rt_task_fn fn, void *arg, rt_time deadline)
     }
     r = rt_try_post(to, fn, arg);
     if (r != -EAGAIN) {
+        rti_yield_if_due(); /* a fast receiver would never let this task wait */
         return r;
     }
     port = shard->out[to];
     needs_credit = !rti_list_is_empty(&port->sender.credit_waiters) || !rti_port_has_credit(port);
     if (!needs_credit) {
-        port->sender.posts_sent++;
+        rti_port_use_credit(port);
     }
     return await_sent(shard, port, &request, needs_credit, deadline);
 }

@@ -159,15 +159,14 @@ static void look_at_all_rings(struct rti_mesh_shard *shard)
 }
 
 /* Wakes that were sent before this shard drained went by its ring, and may have been refused (N2):
- * it has to see their completions before it leaves. */
+ * it has to see their completions before it leaves. They come within the enter that submits. */
 static bool wakes_may_be_under_way(struct rti_mesh_shard *shard)
 {
-    struct rti_uring *ring = &shard->executor->reactor.ring;
+    struct rti_reactor *reactor = &shard->executor->reactor;
 
-    if (rti_uring_pending(ring) > 0) {
-        (void)rti_uring_submit(ring);
-    }
-    return rti_uring_pending(ring) > 0 || rti_uring_ready(ring) > 0 || rti_uring_has_work(ring);
+    rti_reactor_poll(reactor);
+    return rti_uring_pending(&reactor->ring) > 0 || rti_uring_ready(&reactor->ring) > 0 ||
+           rti_reactor_has_work(reactor);
 }
 
 /* No task lives. */

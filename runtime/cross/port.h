@@ -57,6 +57,7 @@ struct rti_port {
         struct rti_list room_waiters;   /* tasks with a request and no slot, in order */
         struct rti_list credit_waiters; /* tasks with a post and no credit, in order */
         uint32_t posts_sent;
+        bool credit_asked; /* the receiver was asked, and no credit was used since */
     } sender;
     char apart1[RTI_APART];
 
@@ -67,7 +68,7 @@ struct rti_port {
         struct rt_call *late;         /* the first reply that waits (P3) */
         struct rt_call **late_end;
         uint32_t burst;      /* requests taken in a row */
-        bool credit_wanted;  /* the sender waits for a credit */
+        bool credit_wanted;  /* the sender is to be rung when the next post starts */
         uint32_t posts_head; /* of `posts`; runs free */
         uint32_t posts_tail;
     } receiver;
@@ -103,6 +104,13 @@ static inline bool rti_port_has_credit(const struct rti_port *port)
     /* pairs with the release in rti_port_post_started() */
     return port->sender.posts_sent - __atomic_load_n(&port->requests.started, __ATOMIC_ACQUIRE) <
            port->posts_max;
+}
+
+/* The sender uses a credit; who waits for another one asks anew. */
+static inline void rti_port_use_credit(struct rti_port *port)
+{
+    port->sender.posts_sent++;
+    port->sender.credit_asked = false;
 }
 
 /* The receiver starts a post: its credit goes back. */

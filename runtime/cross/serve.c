@@ -68,25 +68,18 @@ static void answer(struct rti_mesh_shard *shard, struct rti_port *port, struct r
 
 /* Requests */
 
-/* A credit came back, or may have: tell a sender that waits for one. */
-static void return_credit(struct rti_mesh_shard *shard, struct rti_port *port)
-{
-    if (RTI_UNLIKELY(port->receiver.credit_wanted) &&
-        rti_port_posts_waiting(port) < port->posts_max) {
-        port->receiver.credit_wanted = false;
-        rti_mesh_ring(shard, port->from);
-    }
-}
-
 /* Every request was taken, and the ring was looked at after the doorbell: what the sender waits
- * for is there now, or known to be wanted (R1, P2). */
+ * for is there now, or known to be wanted (R1, P2). A post may have started between the sender's
+ * look and its ring, hence the ring back; it may be in vain, so the next start is told too. */
 static void requests_are_taken(struct rti_mesh_shard *shard, struct rti_port *port)
 {
     (void)rti_ring_release(&port->requests);
     port->receiver.burst = 0;
     if (rti_ring_wanted(&port->requests.want_credit)) {
         port->receiver.credit_wanted = true;
-        return_credit(shard, port);
+        if (rti_port_posts_waiting(port) < port->posts_max) {
+            rti_mesh_ring(shard, port->from);
+        }
     }
     if (rti_ring_wanted(&port->requests.want_room)) {
         rti_mesh_ring(shard, port->from);
@@ -108,7 +101,10 @@ void rti_call_requests_came(struct rti_mesh_shard *shard, struct rti_port *port)
 static void start_post(struct rti_mesh_shard *shard, struct rti_port *port)
 {
     rti_port_post_started(port);
-    return_credit(shard, port);
+    if (RTI_UNLIKELY(port->receiver.credit_wanted)) {
+        port->receiver.credit_wanted = false;
+        rti_mesh_ring(shard, port->from);
+    }
 }
 
 /* A post that waited for a task to end. */

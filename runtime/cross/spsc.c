@@ -231,6 +231,7 @@ int rt_spsc_send(struct rt_spsc *channel, const void *items, size_t count, size_
     if (done != NULL) {
         *done = total;
     }
+    rti_yield_if_due(); /* a fast receiver would never let this task wait */
     return r;
 }
 
@@ -296,6 +297,7 @@ ssize_t rt_spsc_recv(struct rt_spsc *channel, void *items, size_t count, rt_time
 
         if (n > 0) {
             received(channel);
+            rti_yield_if_due(); /* a fast sender would never let this task wait */
             return (ssize_t)n;
         }
         r = await_items(channel, deadline);

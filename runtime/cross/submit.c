@@ -74,9 +74,14 @@ void rti_submissions_take(struct rti_submissions *submissions, struct rti_execut
 
 int rt_submission_wait(struct rt_submission *submission, int *result, rt_time deadline)
 {
+    const rt_time until = deadline < 0 ? 0 : deadline; /* the kernel refuses moments below 0 */
+
+    if (RTI_UNLIKELY(rti_current != NULL)) {
+        rti_misuse("rt_submission_wait() was called from a task: it would block the shard");
+    }
     /* pairs with the release in finish() */
     while (__atomic_load_n(&submission->done, __ATOMIC_ACQUIRE) == 0) {
-        const int r = rti_sys_futex_wait(&submission->done, 0, deadline);
+        const int r = rti_sys_futex_wait(&submission->done, 0, until);
 
         if (r == -ETIMEDOUT) {
             return -ETIME;

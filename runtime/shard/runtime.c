@@ -330,6 +330,17 @@ static int result_of(const struct rt_runtime *runtime)
     return 0;
 }
 
+static int open_counter(struct rt_runtime *runtime)
+{
+    runtime->event_fd = rti_sys_eventfd();
+    if (runtime->event_fd < 0) {
+        rti_log(&runtime->log, RT_LOG_ERROR, "the event counter of '%s' cannot be made: %s",
+                runtime->config.name, rt_strerror(runtime->event_fd));
+        return runtime->event_fd;
+    }
+    return 0;
+}
+
 /* Public */
 
 int rt_launch(struct rt_runtime **out, const struct rt_config *config, rt_task_fn first, void *arg)
@@ -344,9 +355,8 @@ int rt_launch(struct rt_runtime **out, const struct rt_config *config, rt_task_f
     if (r < 0) {
         return r;
     }
-    r = rti_sys_eventfd();
-    runtime->event_fd = r;
-    if (r >= 0) {
+    r = open_counter(runtime);
+    if (r == 0) {
         r = start_threads(runtime);
     }
     if (r < 0) {
@@ -370,6 +380,11 @@ int rt_wait(struct rt_runtime *runtime)
     return result;
 }
 
+static bool owns_signals(const struct rt_runtime *runtime)
+{
+    return (runtime->config.flags & RT_CONFIG_NO_SIGNALS) == 0;
+}
+
 /* Until every thread has ended; the first signal stops the runtime, the second one the process. */
 static void await_end(struct rt_runtime *runtime)
 {
@@ -377,7 +392,7 @@ static void await_end(struct rt_runtime *runtime)
 
     /* pairs with the release in shard_main() */
     while (__atomic_load_n(&runtime->ended, __ATOMIC_ACQUIRE) < runtime->mesh.shard_count) {
-        const uint32_t signals = rti_signals_count();
+        const uint32_t signals = owns_signals(runtime) ? rti_signals_count() : 0;
 
         if (signals > 1) {
             rti_signals_raise();
@@ -408,7 +423,6 @@ static int own_signals(struct rt_runtime *runtime)
 int rt_start(const struct rt_config *config, rt_task_fn first, void *arg)
 {
     struct rt_runtime *runtime;
-    bool owns;
     int r;
 
     if (rti_current != NULL) {
@@ -418,10 +432,8 @@ int rt_start(const struct rt_config *config, rt_task_fn first, void *arg)
     if (r < 0) {
         return r;
     }
-    owns = (runtime->config.flags & RT_CONFIG_NO_SIGNALS) == 0;
-    r = rti_sys_eventfd();
-    runtime->event_fd = r;
-    if (r >= 0 && owns) {
+    r = open_counter(runtime);
+    if (r == 0 && owns_signals(runtime)) {
         r = own_signals(runtime);
     }
     if (r < 0) {
@@ -434,7 +446,7 @@ int rt_start(const struct rt_config *config, rt_task_fn first, void *arg)
         join_threads(runtime, runtime->mesh.shard_count);
         r = result_of(runtime);
     }
-    if (owns) {
+    if (owns_signals(runtime)) {
         rti_signals_disown();
     }
     free_runtime(runtime);
@@ -492,6 +504,8 @@ int rt_submit(struct rt_runtime *runtime, uint32_t shard, struct rt_submission *
               rt_task_fn fn, void *arg)
 {
     if (shard >= runtime->mesh.shard_count) {
+        rti_log(&runtime->log, RT_LOG_ERROR, "rt_submit(): there is no shard %u, there are %u",
+                shard, runtime->mesh.shard_count);
         return -EINVAL;
     }
     *submission = (struct rt_submission){ .fn = fn, .arg = arg };

@@ -56,6 +56,8 @@ class Result(NamedTuple):
 
 
 STRANDED = "nothing_stranded"
+UNDER_WAY = "nothing_is_under_way"
+ALL_LEFT = "all_have_left"
 
 
 def proofs(model: str, *variants: str, thorough: bool = False) -> List[Job]:
@@ -104,9 +106,24 @@ JOBS: Tuple[Job, ...] = (
     *mutants("call_cancel", "BLIND_WAKE", "no_answer_is_owed"),
     *mutants("call_cancel", "STARTED_AFTER_ANSWER", "frame_gone"),
 
-    *proofs("closing", "", "SHARDS=3", "WEAK"),
-    *mutants("closing", "LATE_UNARRIVE BLIND_ARRIVE", "nothing_is_under_way"),
-    *proofs("closing", "WEAK SHARDS=3", "SHARDS=3 MORE=3", thorough=True),
+    *proofs("posts", "POSTS=2 CALLS=1", "POSTS=3 CREDITS=2 CAPACITY=1", "WEAK POSTS=2"),
+    *mutants("posts", "ONLY_AT_START FORGET WANT_AFTER_RING", STRANDED),
+    *mutants("posts", "BLIND_RING_BACK", "rings_are_few"),
+    *harmless("posts", "NO_LOOK REREAD", "", "WEAK POSTS=2"),
+    *proofs("posts", "POSTS=4", "POSTS=3 CALLS=1", "POSTS=4 CREDITS=2 CAPACITY=1", "WEAK",
+            thorough=True),
+
+    *proofs("replies", "", "CALLS0=2 CALLS1=0 DEPTH=2"),
+    *mutants("replies", "HOLD_SLOT LATE_UNRUNG NO_RING_BACK LATE_UNSEEN", STRANDED),
+    *proofs("replies", "CALLS0=2 DEPTH=2", "CALLS0=2 CALLS1=2 DEPTH=1", thorough=True),
+
+    *proofs("closing", "", "MESSAGES=2", "ASKS=1", "FAILURES=1", "STOP=1", "WEAK"),
+    *mutants("closing", "ACK_FIRST NO_LAST_LOOK WITHOUT_ACKS LEAVE_ON_ARRIVAL", UNDER_WAY),
+    *mutants("closing", "FORGET_LATE", "target_is_there"),
+    *mutants("closing", "SILENT_RETURN SILENT_ACK SILENT_ARRIVAL", ALL_LEFT),
+    *mutants("closing", "WAKES_UNSUBMITTED ERRORS_UNREAD", ALL_LEFT, "ASKS=1 FAILURES=1"),
+    *proofs("closing", "ASKS=1 FAILURES=1", "MESSAGES=2 FAILURES=1", "STOP=1 ASKS=1", "SHARDS=3",
+            thorough=True),
 )
 
 

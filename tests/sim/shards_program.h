@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "os/sys.h"
 #include "rt/call.h"
 #include "rt/rt.h"
 #include "rt/start.h"
@@ -53,12 +54,17 @@ struct program {
     uint64_t clock; /* of events: 1, 2, 3 ... */
     uint64_t newest_begun[WIDE][WIDE];
     int first_results[WIDE];
-    bool stop_called;
+    bool outside_releases; /* first tasks wait until the launching thread lets them go */
+    struct rt_waker waiting[WIDE];
+    bool is_waiting[WIDE];
+    bool is_released[WIDE];
+    uint64_t submissions;
     uint64_t posts_sent;
     uint64_t posts_run;
     uint64_t calls_run;
     uint64_t meetings;
     struct rt_stats stats[WIDE]; /* when the first tasks ended */
+    uint64_t hash;               /* of the run */
 };
 
 static struct program program; /* one thread runs at a time */
@@ -405,7 +411,6 @@ static int take_step(enum step step, unsigned depth)
         return rt_sleep_until(rt_in(draw(100000)));
     case STEP_STOP:
         if (draw(10) == 0) {
-            program.stop_called = true;
             rt_stop(NULL);
         }
         return 0;
@@ -432,6 +437,19 @@ static int take_steps(unsigned count, unsigned depth)
     return r == -ECANCELED ? r : 0;
 }
 
+static int wait_for_release(uint32_t shard)
+{
+    int r = 0;
+
+    program.waiting[shard] = rt_waker_self();
+    program.is_waiting[shard] = true;
+    while (!program.is_released[shard] && r == 0) {
+        r = rt_park(RT_NEVER);
+    }
+    program.is_waiting[shard] = false;
+    return r;
+}
+
 static int first_task(void *arg)
 {
     const uint32_t shard = rt_shard_index();
@@ -442,6 +460,9 @@ static int first_task(void *arg)
     for (uint32_t i = 0; i < program.active_count; i++) {
         r = program.active[i] == shard ? take_steps(draw(40), 0) : r;
     }
+    if (r == 0 && program.outside_releases) {
+        r = wait_for_release(shard);
+    }
     rt_stats_get(&program.stats[shard], sizeof(program.stats[shard]));
     if (program.may_fail && draw(4) == 0) {
         r = -(int)(shard + 200);
@@ -450,23 +471,22 @@ static int first_task(void *arg)
     return r;
 }
 
-/* ---- the launching thread ---- */
+/* ---- threads that are no shards ---- */
 
 static int run_submission(void *arg)
 {
     return take_steps(draw(3), 1) == 0 ? *(int *)arg : -ECANCELED;
 }
 
-static void submit_one(struct rt_runtime *runtime)
+static int submit(struct rt_runtime *runtime, uint32_t shard, rt_task_fn fn, int value)
 {
     struct rt_submission submission;
-    int value = (int)draw(1000);
     int result = -1;
-    int r = rt_submit(runtime, some_shard(), &submission, run_submission, &value);
+    int r = rt_submit(runtime, shard, &submission, fn, &value);
 
     T_CHECK(r == 0 || r == -ESHUTDOWN);
     if (r < 0) {
-        return;
+        return r;
     }
     do {
         r = rt_submission_wait(&submission, &result,
@@ -474,26 +494,71 @@ static void submit_one(struct rt_runtime *runtime)
     } while (r == -ETIME);
     T_CHECK(r == 0 || r == -EAGAIN || r == -ESHUTDOWN);
     T_CHECK(r < 0 || result == value || result == -ECANCELED);
+    program.submissions += r == 0;
+    return r;
 }
 
-static void be_outside(struct rt_runtime *runtime, void *arg)
+static int release(void *arg)
 {
-    (void)arg;
+    const uint32_t shard = rt_shard_index();
+
+    program.is_released[shard] = true;
+    if (program.is_waiting[shard]) {
+        rt_wake(program.waiting[shard]);
+    }
+    return *(int *)arg;
+}
+
+static void release_all(struct rt_runtime *runtime)
+{
+    for (uint32_t i = 0; i < program.shards; i++) {
+        while (submit(runtime, i, release, (int)i) == -EAGAIN) { /* at its limit of tasks */
+            sim_sleep(1000);
+        }
+    }
+}
+
+static void act_outside(struct rt_runtime *runtime)
+{
     for (unsigned steps = draw(4); steps > 0; steps--) {
         switch (draw(3)) {
         case 0:
             sim_sleep(draw(200000));
             break;
         case 1:
-            submit_one(runtime);
+            (void)submit(runtime, some_shard(), run_submission, (int)draw(1000));
             break;
         default:
             if ((program.kinds & (1U << STEP_STOP)) != 0) {
-                program.stop_called = true;
                 rt_stop(runtime); /* perhaps not for the first time */
             }
             break;
         }
+    }
+}
+
+static void *helper(void *runtime)
+{
+    act_outside(runtime);
+    return NULL;
+}
+
+/* The launching thread, with another one that is no shard either. */
+static void be_outside(struct rt_runtime *runtime, void *arg)
+{
+    const bool has_helper = draw(3) == 0;
+    pthread_t thread;
+
+    (void)arg;
+    if (has_helper) {
+        T_CHECK(rti_sys_thread_create(&thread, helper, runtime) == 0);
+    }
+    act_outside(runtime);
+    if (has_helper) {
+        T_CHECK(rti_sys_thread_join(thread) == 0);
+    }
+    if (program.outside_releases) {
+        release_all(runtime);
     }
 }
 

@@ -482,7 +482,7 @@ static void a_stop_that_a_close_holds_up_ends_with_a_dump(void **state)
     (void)state;
     config.stop_timeout = RT_MILLISECONDS(50);
     assert_dies(&config, leave_a_close_behind, "'giver' waiting, cancelled, in close",
-                "1 tasks of 'shard' live on 50 ms after");
+                "'shard' has 1 tasks that live on 50 ms after");
 }
 
 int main(void)

@@ -110,6 +110,7 @@ void shards_run(struct shards *shards, rt_task_fn first, void *arg)
         shards->result = rt_wait(runtime);
     }
     shards->elapsed = sim_now() - begin;
+    shards->hash = sim_trace_hash();
     if (sim_end(NULL) != 0) {
         fault(shards, "something was left behind");
     }

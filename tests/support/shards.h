@@ -44,6 +44,7 @@ struct shards {
     bool started;    /* else `result` says why not */
     int result;      /* of rt_launch() or rt_wait() */
     rt_time elapsed; /* virtual */
+    uint64_t hash;   /* of all that the kernel was asked and answered, and of who ran when */
     unsigned errors; /* lines of error in the log */
     unsigned faults; /* things that must not be, each printed */
 };

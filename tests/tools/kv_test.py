@@ -429,7 +429,7 @@ class Stop(KvTest):
             for client in clients:
                 self.assertEqual(client.ask("PING"), "+PONG")
             threads = [threading.Thread(target=load, args=(client,)) for client in clients]
-            # One that sends without end, and one that reads nothing.
+            # One that sends and reads nothing, until it is not read any more itself.
             deaf = server.connect()
             deaf.setblocking(False)
             for thread in threads:

@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <unistd.h>
 
-void info_part(struct shard *shard, struct part *part, struct buffer *reply)
+void info_part(struct shard *shard, const struct part *part, struct buffer *answer)
 {
     struct info_shard info = {
         .counters = shard->counters,
@@ -15,7 +15,7 @@ void info_part(struct shard *shard, struct part *part, struct buffer *reply)
 
     (void)part;
     rt_stats_get(&info.runtime, sizeof(info.runtime));
-    buffer_append(reply, &info, sizeof(info));
+    buffer_append(answer, &info, sizeof(info));
 }
 
 static struct info_shard sum_of(const struct server *server, const struct info_shard *shards)

@@ -19,7 +19,7 @@ struct info_shard {
 };
 
 /* The part that answers a struct info_shard. */
-void info_part(struct shard *shard, struct part *part, struct buffer *reply);
+void info_part(struct shard *shard, const struct part *part, struct buffer *answer);
 
 /* The text of the sections that are asked for, each name with a space behind it. `shards` holds one
  * of each shard. */

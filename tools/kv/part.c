@@ -26,35 +26,35 @@ static bool put(struct shard *shard, const struct part *part, struct slice value
     return r == 0;
 }
 
-void part_get(struct shard *shard, struct part *part, struct buffer *reply)
+void part_get(struct shard *shard, const struct part *part, struct buffer *answer)
 {
     struct slice value;
 
     if (store_find(&shard->store, part->hash, key_of(part), &value)) {
         shard->counters.hits++;
-        reply_bulk(reply, value);
+        reply_bulk(answer, value);
     } else {
         shard->counters.misses++;
-        reply_nil(reply);
+        reply_nil(answer);
     }
 }
 
-void part_set(struct shard *shard, struct part *part, struct buffer *reply)
+void part_set(struct shard *shard, const struct part *part, struct buffer *answer)
 {
     if (part->flags != 0) {
         const bool present = store_find(&shard->store, part->hash, key_of(part), NULL);
 
         if (present != ((part->flags & PART_IF_PRESENT) != 0)) {
-            reply_nil(reply);
+            reply_nil(answer);
             return;
         }
     }
-    if (put(shard, part, (struct slice){ part->value, part->value_len }, reply)) {
-        reply_ok(reply);
+    if (put(shard, part, (struct slice){ part->value, part->value_len }, answer)) {
+        reply_ok(answer);
     }
 }
 
-void part_increment(struct shard *shard, struct part *part, struct buffer *reply)
+void part_increment(struct shard *shard, const struct part *part, struct buffer *answer)
 {
     char text[NUMBER_BYTES_MAX];
     struct slice value;
@@ -62,33 +62,36 @@ void part_increment(struct shard *shard, struct part *part, struct buffer *reply
 
     if (store_find(&shard->store, part->hash, key_of(part), &value) &&
         !number_parse(value, &number)) {
-        reply_error(reply, "ERR value is not an integer or out of range");
+        reply_error(answer, "ERR value is not an integer or out of range");
         return;
     }
     if (number == INT64_MAX) {
-        reply_error(reply, "ERR increment or decrement would overflow");
+        reply_error(answer, "ERR increment or decrement would overflow");
         return;
     }
     number++;
-    if (put(shard, part, (struct slice){ text, number_print(text, number) }, reply)) {
-        reply_integer(reply, number);
+    if (put(shard, part, (struct slice){ text, number_print(text, number) }, answer)) {
+        reply_integer(answer, number);
     }
 }
 
-void part_delete(struct shard *shard, struct part *part, struct buffer *reply)
+static void answer_number(struct buffer *answer, int64_t number)
 {
-    (void)reply;
-    part->number = store_delete(&shard->store, part->hash, key_of(part));
+    buffer_append(answer, &number, sizeof(number));
 }
 
-void part_exists(struct shard *shard, struct part *part, struct buffer *reply)
+void part_delete(struct shard *shard, const struct part *part, struct buffer *answer)
 {
-    (void)reply;
-    part->number = store_find(&shard->store, part->hash, key_of(part), NULL);
+    answer_number(answer, store_delete(&shard->store, part->hash, key_of(part)));
 }
 
-void part_count(struct shard *shard, struct part *part, struct buffer *reply)
+void part_exists(struct shard *shard, const struct part *part, struct buffer *answer)
 {
-    (void)reply;
-    part->number = (int64_t)shard->store.count;
+    answer_number(answer, store_find(&shard->store, part->hash, key_of(part), NULL));
+}
+
+void part_count(struct shard *shard, const struct part *part, struct buffer *answer)
+{
+    (void)part;
+    answer_number(answer, (int64_t)shard->store.count);
 }

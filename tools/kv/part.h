@@ -6,8 +6,9 @@
  * the key, perhaps another one: it is lent like the argument of a call. Its
  * strings lie in the connection's receive buffer.
  *
- * What it answers goes into a buffer: a whole reply, or an element of one. What
- * is to be summed over many parts goes into `number` instead.
+ * What it answers goes into a buffer: a whole reply, an element of one, or a
+ * number that is to be summed. The part itself stays as it was made: what one
+ * shard only reads need not travel back to the other's cache.
  */
 #ifndef KV_PART_H
 #define KV_PART_H
@@ -20,7 +21,7 @@
 
 struct part;
 
-typedef void (*part_fn)(struct shard *shard, struct part *part, struct buffer *reply);
+typedef void (*part_fn)(struct shard *shard, const struct part *part, struct buffer *answer);
 
 enum part_flag {
     PART_IF_ABSENT = 1u << 0,  /* SET ... NX */
@@ -35,17 +36,15 @@ struct part {
     uint32_t key_len;
     uint32_t value_len;
     uint32_t flags;
-    uint32_t reply_len; /* bytes that it answered; set on another shard only */
-    int64_t number;
 };
 
-void part_get(struct shard *shard, struct part *part, struct buffer *reply);
-void part_set(struct shard *shard, struct part *part, struct buffer *reply);
-void part_increment(struct shard *shard, struct part *part, struct buffer *reply);
+void part_get(struct shard *shard, const struct part *part, struct buffer *answer);
+void part_set(struct shard *shard, const struct part *part, struct buffer *answer);
+void part_increment(struct shard *shard, const struct part *part, struct buffer *answer);
 
-/* These answer `number`. */
-void part_delete(struct shard *shard, struct part *part, struct buffer *reply);
-void part_exists(struct shard *shard, struct part *part, struct buffer *reply);
-void part_count(struct shard *shard, struct part *part, struct buffer *reply);
+/* These answer the bytes of an int64_t. */
+void part_delete(struct shard *shard, const struct part *part, struct buffer *answer);
+void part_exists(struct shard *shard, const struct part *part, struct buffer *answer);
+void part_count(struct shard *shard, const struct part *part, struct buffer *answer);
 
 #endif /* KV_PART_H */

@@ -36,11 +36,13 @@ static bool reserve(void **array, uint32_t count, uint32_t *capacity, size_t ele
 static struct round *round_make(struct shard *shard)
 {
     const uint32_t shard_count = shard->server->shard_count;
-    struct round *round = calloc(1, sizeof(*round) + shard_count * sizeof(round->batches[0]));
+    const size_t bytes = sizeof(struct round) + shard_count * sizeof(struct batch);
+    struct round *round = aligned_alloc(_Alignof(struct round), bytes);
 
     if (round == NULL) {
         return NULL;
     }
+    memset(round, 0, bytes);
     round->used = calloc(shard_count, sizeof(*round->used));
     if (round->used == NULL) {
         free(round);
@@ -53,14 +55,24 @@ static struct round *round_make(struct shard *shard)
     return round;
 }
 
+static void batch_free_parts(struct batch *batch)
+{
+    free(batch->parts);
+    free(batch->answer_lens);
+    batch->parts = NULL;
+    batch->answer_lens = NULL;
+    batch->capacity = 0;
+}
+
 static void round_free(struct round *round)
 {
     for (uint32_t i = 0; i < round->shard->server->shard_count; i++) {
         buffer_free(&round->batches[i].reply);
-        free(round->batches[i].parts);
+        batch_free_parts(&round->batches[i]);
     }
     buffer_free(&round->local);
     buffer_free(&round->out);
+    buffer_free(&round->answers);
     free(round->requests);
     free(round->routes);
     free(round->used);
@@ -92,9 +104,7 @@ static void batch_clear(struct batch *batch)
     batch->error = 0;
     buffer_clear(&batch->reply, BUFFER_BYTES_KEPT);
     if (batch->capacity > PARTS_KEPT) {
-        free(batch->parts);
-        batch->parts = NULL;
-        batch->capacity = 0;
+        batch_free_parts(batch);
     }
 }
 
@@ -110,6 +120,7 @@ static void round_clear(struct round *round)
     round->local_at = 0;
     buffer_clear(&round->local, BUFFER_BYTES_KEPT);
     buffer_clear(&round->out, BUFFER_BYTES_KEPT);
+    buffer_clear(&round->answers, BUFFER_BYTES_KEPT);
 }
 
 void round_give(struct round *round)
@@ -129,13 +140,24 @@ void round_free_all(struct shard *shard)
     }
 }
 
+/* Room for one more part, and for the length of its answer. */
+static bool batch_reserve(struct batch *batch)
+{
+    uint32_t capacity = batch->capacity;
+
+    if (!reserve((void **)&batch->answer_lens, batch->count, &capacity,
+                 sizeof(*batch->answer_lens))) {
+        return false;
+    }
+    return reserve((void **)&batch->parts, batch->count, &batch->capacity, sizeof(*batch->parts));
+}
+
 static void add_part(struct round *round, uint32_t shard, const struct part *part)
 {
     struct batch *batch = &round->batches[shard];
 
-    if (!reserve((void **)&batch->parts, batch->count, &batch->capacity, sizeof(*part)) ||
-        !reserve((void **)&round->routes, round->route_count, &round->route_capacity,
-                 sizeof(*round->routes))) {
+    if (!batch_reserve(batch) || !reserve((void **)&round->routes, round->route_count,
+                                          &round->route_capacity, sizeof(*round->routes))) {
         round->error = -ENOMEM;
         return;
     }
@@ -191,6 +213,8 @@ static void prefetch_lists(const struct batch *batch, uint32_t from, uint32_t to
 {
     for (; from < to && from < batch->count; from++) {
         store_prefetch_list(&batch->shard->store, batch->parts[from].hash);
+        __builtin_prefetch(batch->parts[from].key); /* the kernel wrote it, on another CPU */
+        __builtin_prefetch(batch->parts[from].value);
     }
 }
 
@@ -211,14 +235,14 @@ static int batch_run(void *arg)
     prefetch_lists(batch, batch->done, batch->done + 2 * PREFETCH_AHEAD);
     prefetch_entries(batch, batch->done, batch->done + PREFETCH_AHEAD);
     while (batch->done < batch->count && batch->reply.len < REPLY_BYTES_ENOUGH) {
-        struct part *part = &batch->parts[batch->done++];
+        const uint32_t i = batch->done++;
         const size_t before = batch->reply.len;
 
         prefetch_lists(batch, batch->done + 2 * PREFETCH_AHEAD - 1,
                        batch->done + 2 * PREFETCH_AHEAD);
         prefetch_entries(batch, batch->done + PREFETCH_AHEAD - 1, batch->done + PREFETCH_AHEAD);
-        part->run(shard, part, &batch->reply);
-        part->reply_len = (uint32_t)(batch->reply.len - before);
+        batch->parts[i].run(shard, &batch->parts[i], &batch->reply);
+        batch->answer_lens[i] = (uint32_t)(batch->reply.len - before);
     }
     return batch->reply.failed ? -ENOMEM : 0;
 }
@@ -267,32 +291,44 @@ static int await_part(struct round *round, struct batch *batch)
     return batch->error;
 }
 
-/* The answer of the next part is appended to `reply`, its number added to *sum. 0, or why there is
- * none. */
-static int take_answer(struct round *round, struct buffer *reply, int64_t *sum)
+/* The answer of the next part is appended to `answer`. 0, or why there is none. */
+static int take_answer(struct round *round, struct buffer *answer)
 {
     const uint32_t shard = round->routes[round->route_walked++];
     struct batch *batch = &round->batches[shard];
-    struct part *part;
+    uint32_t len;
+    uint32_t i;
+    int r;
 
     if (shard == round->shard->index) {
-        part = &batch->parts[batch->walked++];
-        prefetch_entries(batch, batch->walked + PREFETCH_AHEAD - 1, batch->walked + PREFETCH_AHEAD);
-        part->run(round->shard, part, reply);
-    } else {
-        const int r = await_part(round, batch);
-
-        part = &batch->parts[batch->walked++];
-        if (r < 0) {
-            return r;
-        }
-        if (part->reply_len > 0) {
-            buffer_append(reply, batch->reply.bytes + batch->reply_at, part->reply_len);
-            batch->reply_at += part->reply_len;
-        }
+        i = batch->walked++;
+        prefetch_entries(batch, i + PREFETCH_AHEAD, i + PREFETCH_AHEAD + 1);
+        batch->parts[i].run(round->shard, &batch->parts[i], answer);
+        return 0;
     }
-    *sum += part->number;
+    r = await_part(round, batch);
+    i = batch->walked++;
+    if (r < 0) {
+        return r;
+    }
+    len = batch->answer_lens[i];
+    buffer_append(answer, batch->reply.bytes + batch->reply_at, len);
+    batch->reply_at += len;
     return 0;
+}
+
+/* The answers of the next parts, one behind the other, to round->answers. 0, or why not all. */
+static int take_answers(struct round *round, uint32_t parts)
+{
+    int error = 0;
+
+    buffer_clear(&round->answers, BUFFER_BYTES_KEPT);
+    for (uint32_t i = 0; i < parts; i++) {
+        const int r = take_answer(round, &round->answers);
+
+        error = error == 0 ? r : error;
+    }
+    return error == 0 && round->answers.failed ? -ENOMEM : error;
 }
 
 static void reply_failure(struct buffer *out, int r)
@@ -316,27 +352,26 @@ static void flush(struct round *round)
 
 static void join_sum(struct round *round, uint32_t parts)
 {
+    const int r = take_answers(round, parts);
     int64_t sum = 0;
-    int error = 0;
 
+    if (r < 0) {
+        reply_failure(&round->out, r);
+        return;
+    }
     for (uint32_t i = 0; i < parts; i++) {
-        const int r = take_answer(round, &round->out, &sum);
+        int64_t number;
 
-        error = error == 0 ? r : error;
+        memcpy(&number, round->answers.bytes + i * sizeof(number), sizeof(number));
+        sum += number;
     }
-    if (error < 0) {
-        reply_failure(&round->out, error);
-    } else {
-        reply_integer(&round->out, sum);
-    }
+    reply_integer(&round->out, sum);
 }
 
 static void join_array(struct round *round, uint32_t parts)
 {
-    int64_t sum = 0;
-
     for (uint32_t i = 0; i < parts; i++) {
-        const int r = take_answer(round, &round->out, &sum);
+        const int r = take_answer(round, &round->out);
 
         if (r < 0) {
             reply_failure(&round->out, r);
@@ -357,29 +392,19 @@ static struct slice take_local(struct round *round, size_t len)
 
 static void join_info(struct round *round, const struct request *request)
 {
-    const struct slice section = take_local(round, request->local_len);
-    struct buffer answers = { 0 };
+    const struct slice sections = take_local(round, request->local_len);
     struct buffer text = { 0 };
-    int64_t sum = 0;
-    int error = 0;
+    int r = take_answers(round, request->parts);
 
-    for (uint32_t i = 0; i < request->parts; i++) {
-        const int r = take_answer(round, &answers, &sum);
-
-        error = error == 0 ? r : error;
+    if (r == 0) {
+        info_print(&text, round->shard, sections, (const struct info_shard *)round->answers.bytes);
+        r = text.failed ? -ENOMEM : 0;
     }
-    if (error == 0 && !answers.failed) {
-        info_print(&text, round->shard, section, (const struct info_shard *)answers.bytes);
-    }
-    if (error == 0 && (answers.failed || text.failed)) {
-        error = -ENOMEM;
-    }
-    if (error < 0) {
-        reply_failure(&round->out, error);
+    if (r < 0) {
+        reply_failure(&round->out, r);
     } else {
         reply_bulk(&round->out, (struct slice){ text.bytes, text.len });
     }
-    buffer_free(&answers);
     buffer_free(&text);
 }
 

@@ -42,7 +42,7 @@ enum join {
     JOIN_LOCAL, /* it has none: the reply is in `local` */
     JOIN_ONE,   /* the one part's answer is the reply */
     JOIN_ARRAY, /* the parts' answers are its elements */
-    JOIN_SUM,   /* the sum of their numbers */
+    JOIN_SUM,   /* each answered an int64_t; their sum */
     JOIN_INFO,  /* each answered a struct info_shard */
 };
 
@@ -52,10 +52,11 @@ struct request {
     uint32_t local_len; /* JOIN_LOCAL: bytes of the reply. JOIN_INFO: of the section's name */
 };
 
-/* The parts of one shard. Lent to that shard while it is called. */
+/* The parts of one shard. Lent to that shard while it is called, so it shares no cache line. */
 struct batch {
-    struct shard *shard; /* who runs it */
+    _Alignas(64) struct shard *shard; /* who runs it */
     struct part *parts;
+    uint32_t *answer_lens; /* of each part that was run: bytes of its answer in `reply` */
     uint32_t count;
     uint32_t capacity;
     uint32_t done;   /* parts that were run */
@@ -85,6 +86,7 @@ struct round {
     struct buffer local;
     size_t local_at; /* first byte that was not taken */
     struct buffer out;
+    struct buffer answers;  /* of the parts of one request, where they are no reply */
     struct batch batches[]; /* one per shard */
 };
 

@@ -125,11 +125,10 @@ static int accept_all(struct shard *shard, struct rt_tcp_listener *listener)
     int r;
 
     while ((r = rt_tcp_accept(listener, &peer, RT_NEVER)) == 0) {
-        if (atomic_load_explicit(&server->connections, memory_order_relaxed) >=
-            server->options->connections_max) {
+        if (!server_enter(server)) {
             refuse(shard, peer);
-        } else {
-            (void)session_start(shard, peer); /* closed for want of memory: shed */
+        } else if (session_start(shard, peer) < 0) {
+            server_leave(server); /* closed for want of memory or tasks: shed */
         }
     }
     return r;

@@ -17,8 +17,8 @@ struct server {
     char address[RT_TCP_ADDRESS_BYTES]; /* to listen on */
     uint32_t shard_count;
     struct shard *shards;
-    /* Live connections of all shards, for --connections-max; touched once when one begins and
-     * once when it ends. */
+    /* Live connections of all shards, for --connections-max; touched when one begins and when it
+     * ends. It orders nothing, so relaxed access will do. */
     atomic_uint connections;
 };
 
@@ -28,6 +28,22 @@ void server_fini(struct server *server);
 
 /* The first task of every shard; arg is the server. */
 int server_run(void *arg);
+
+/* A connection begins, unless there are too many; or ends. */
+static inline bool server_enter(struct server *server)
+{
+    if (atomic_fetch_add_explicit(&server->connections, 1, memory_order_relaxed) <
+        server->options->connections_max) {
+        return true;
+    }
+    atomic_fetch_sub_explicit(&server->connections, 1, memory_order_relaxed);
+    return false;
+}
+
+static inline void server_leave(struct server *server)
+{
+    atomic_fetch_sub_explicit(&server->connections, 1, memory_order_relaxed);
+}
 
 /* Which shard owns the keys of a hash: its high half, for the low half chooses the list there. */
 static inline uint32_t server_shard_of(const struct server *server, uint64_t hash)

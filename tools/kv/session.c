@@ -43,7 +43,7 @@ static void leave_shard(struct session *session)
         session->next->link = session->link;
     }
     shard->counters.connections--;
-    atomic_fetch_sub_explicit(&shard->server->connections, 1, memory_order_relaxed);
+    server_leave(shard->server);
     if (shard->sessions == NULL && shard->stage != SHARD_SERVING) {
         rt_wake(shard->drainer); /* E2 */
     }
@@ -60,7 +60,6 @@ static void enter_shard(struct session *session)
     }
     shard->sessions = session;
     shard->counters.connections++;
-    atomic_fetch_add_explicit(&shard->server->connections, 1, memory_order_relaxed);
 }
 
 /* Make room behind `end`. False without memory. */

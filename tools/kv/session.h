@@ -23,7 +23,8 @@
 
 #include "shard.h"
 
-/* Serve a new connection, which is the session's from now on. 0; or an error, and it is closed. */
+/* Serve a new connection, for which server_enter() was true; it ends with server_leave(). 0; or an
+ * error, and it is closed and the caller leaves. */
 int session_start(struct shard *shard, struct rt_tcp_stream *peer);
 
 /* Let those that wait for their peers end. */

@@ -226,8 +226,8 @@ static void on_accept(int result)
     prepare_accept();
 }
 
-/* Handle every completion that stands in the queue. */
-static void reap(void)
+/* Handle every completion that stands in the queue. False: there was none. */
+static bool reap(void)
 {
     struct io_uring_cqe *cqe;
     unsigned head;
@@ -245,9 +245,10 @@ static void reap(void)
         count++;
     }
     io_uring_cq_advance(&kv.ring, count);
+    return count > 0;
 }
 
-/* Whether an enter would complete more without waiting. */
+/* Whether an enter would complete more without waiting; may be said too often. */
 static bool has_more(void)
 {
     return (IO_URING_READ_ONCE(*kv.ring.sq.kflags) & IORING_SQ_TASKRUN) != 0;
@@ -264,9 +265,8 @@ static bool run(void)
             fprintf(stderr, "kv_uring: io_uring_enter: %s\n", strerror(-r));
             return false;
         }
-        reap();
-        for (int i = 1; i < TAKES_MAX && has_more() && io_uring_get_events(&kv.ring) >= 0; i++) {
-            reap();
+        for (int i = 1; reap() && i < TAKES_MAX && has_more(); i++) {
+            (void)io_uring_get_events(&kv.ring);
         }
     }
     return true;
@@ -287,7 +287,7 @@ static void drain(void)
     (void)io_uring_submit(&kv.ring);
     (void)io_uring_register_sync_cancel(&kv.ring, &all);
     while (kv.open > 0 && io_uring_wait_cqe_timeout(&kv.ring, &cqe, &patience) == 0) {
-        reap();
+        (void)reap();
     }
 }
 

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Port: its sizes, and the credits of posts (P2).
+ *
+ * Method: both sides' steps by hand, with counters that wrap; then every
+ * allocation fails once.
+ */
+#include "support/harness.h"
+
+#include "cross/port.h"
+#include "support/fault.h"
+
+static void a_port_has_room_for_what_its_config_says(void **state)
+{
+    struct rti_port *port = rti_port_create(2, 5, 4, 3, -1);
+
+    (void)state;
+    assert_non_null(port);
+    assert_int_equal(port->from, 2);
+    assert_int_equal(port->to, 5);
+    assert_int_equal(port->sender.outlet.to, 5);
+    assert_int_equal(port->receiver.outlet.to, 2);
+    assert_int_equal(rti_ring_room(&port->requests, 1), 4);
+    assert_int_equal(rti_ring_room(&port->replies, 1), 4);
+    assert_true(port->posts_mask + 1 >= port->posts_max);
+    assert_int_equal(port->posts_mask & (port->posts_mask + 1), 0);
+    assert_int_equal(rti_port_posts_waiting(port), 0);
+    rti_port_destroy(port);
+    rti_port_destroy(NULL);
+}
+
+static void a_credit_comes_back_when_a_post_starts_also_when_counters_wrap(void **state)
+{
+    const uint32_t posts_max = 3;
+    struct rti_port *port = rti_port_create(0, 1, 1, posts_max, -1);
+
+    (void)state;
+    assert_non_null(port);
+    port->sender.posts_sent = UINT32_MAX - 1;
+    port->requests.started = UINT32_MAX - 1;
+    for (unsigned round = 0; round < 5; round++) {
+        for (uint32_t i = 0; i < posts_max; i++) {
+            assert_true(rti_port_has_credit(port));
+            rti_port_use_credit(port);
+        }
+        assert_false(rti_port_has_credit(port));
+        rti_port_post_started(port);
+        assert_true(rti_port_has_credit(port));
+        rti_port_post_started(port);
+        rti_port_post_started(port);
+    }
+    assert_int_equal(port->sender.posts_sent, 13); /* 15 from 2^32 - 2 */
+    rti_port_destroy(port);
+}
+
+/* Else a sender would think that it has asked, while the receiver thinks that it has answered. */
+static void who_uses_a_credit_may_ask_again(void **state)
+{
+    struct rti_port *port = rti_port_create(0, 1, 1, 1, -1);
+
+    (void)state;
+    assert_non_null(port);
+    port->sender.credit_asked = true;
+    rti_port_use_credit(port);
+    assert_false(port->sender.credit_asked);
+    rti_port_destroy(port);
+}
+
+static void posts_that_wait_are_counted_over_the_wrap(void **state)
+{
+    struct rti_port *port = rti_port_create(0, 1, 1, 5, -1);
+
+    (void)state;
+    assert_non_null(port);
+    port->receiver.posts_head = UINT32_MAX - 1;
+    port->receiver.posts_tail = UINT32_MAX - 1;
+    port->receiver.posts_tail += 5;
+    assert_int_equal(rti_port_posts_waiting(port), 5);
+    rti_port_destroy(port);
+}
+
+static void a_port_that_lacks_memory_is_none_and_leaves_none(void **state)
+{
+    const int64_t blocks = fault_live_blocks();
+    const int64_t mapped = fault_live_mapped();
+    unsigned refused = 0;
+
+    (void)state;
+    for (unsigned n = 1;; n++) {
+        struct rti_port *port;
+
+        fault_begin(n);
+        port = rti_port_create(0, 1, 8, 8, -1);
+        if (!fault_end()) {
+            assert_non_null(port);
+            rti_port_destroy(port);
+            break;
+        }
+        assert_null(port);
+        refused++;
+        assert_int_equal(fault_live_blocks(), blocks);
+    }
+    assert_true(refused >= 4); /* the port, and three arrays */
+    assert_int_equal(fault_live_blocks(), blocks);
+    assert_int_equal(fault_live_mapped(), mapped);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_port_has_room_for_what_its_config_says),
+        cmocka_unit_test(a_credit_comes_back_when_a_post_starts_also_when_counters_wrap),
+        cmocka_unit_test(who_uses_a_credit_may_ask_again),
+        cmocka_unit_test(posts_that_wait_are_counted_over_the_wrap),
+        cmocka_unit_test(a_port_that_lacks_memory_is_none_and_leaves_none),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
