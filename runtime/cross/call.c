@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "cross/call_word.h"
+#include "cross/look.h"
 #include "cross/mesh.h"
 
 enum call_state {
@@ -105,7 +106,7 @@ void rti_call_serve_waiters(struct rti_mesh_shard *shard, struct rti_port *port)
     }
     rti_mesh_publish(shard, &port->sender.outlet); /* else nobody makes room */
     if (ask(port)) {                               /* R1: first the flag, then the ring, */
-        rti_mesh_ring(shard, port->to);
+        (void)rti_mesh_ring(shard, port->to);
         use_credits(port); /* then a look */
         fill_room(shard, port);
     }
@@ -141,6 +142,20 @@ static int await_sent(struct rti_mesh_shard *shard, struct rti_port *port,
 static bool has_room(struct rti_port *port)
 {
     return rti_list_is_empty(&port->sender.room_waiters) && rti_ring_room(&port->requests, 1) > 0;
+}
+
+/* Whether a message can go without a second thought: to another shard that was written to before,
+ * with a slot, and nobody before it. NULL when it needs a closer look. */
+static inline struct rti_port *open_port(const struct rti_mesh_shard *shard, uint32_t to)
+{
+    const struct rti_executor *executor = shard->executor;
+    struct rti_port *port = shard->out[to];
+
+    if (RTI_UNLIKELY(port == NULL || to == shard->index || executor->draining ||
+                     (executor->running->state & RTI_TASK_CANCEL) != 0 || !has_room(port))) {
+        return NULL;
+    }
+    return port;
 }
 
 /* The shard's end of its mesh, for a message to shard `to`; aborts when that is not there. */
@@ -204,13 +219,14 @@ void rti_call_take_replies(struct rti_mesh_shard *shard, struct rti_port *port)
     }
     (void)rti_ring_release(&port->replies);
     if (rti_ring_wanted(&port->replies.want_room)) {
-        rti_mesh_ring(shard, port->to);
+        (void)rti_mesh_ring(shard, port->to);
     }
 }
 
 /* A call to the caller's own shard: a cancel of the caller is one of the function. */
 static void run_here(struct rt_call *call, rt_task_fn fn, void *arg)
 {
+    call->error = 0;
     call->result = fn(arg);
     if (call->result == -ECANCELED && (rti_current->running->state & RTI_TASK_CANCEL) != 0) {
         call->error = -ECANCELED;
@@ -218,33 +234,77 @@ static void run_here(struct rt_call *call, rt_task_fn fn, void *arg)
     call->state = CALL_DONE;
 }
 
-int rt_call_begin(struct rt_call *call, uint32_t to, rt_task_fn fn, void *arg, rt_time deadline)
+static RTI_NOINLINE int begin_with_care(struct rti_mesh_shard *shard,
+                                        const struct rti_request *request, uint32_t to,
+                                        rt_time deadline)
 {
-    struct rti_mesh_shard *shard = begin("rt_call_begin", to);
-    const struct rti_request request = { .fn = fn, .arg = arg, .call = call };
     struct rti_port *port;
     int r = rti_wait_allowed();
 
     if (r < 0) {
         return r;
     }
-    *call = (struct rt_call){ .shard = to, .state = CALL_SENT };
     if (to == shard->index) {
-        run_here(call, fn, arg);
+        run_here(request->call, request->fn, request->arg);
         return 0;
     }
-    if (RTI_UNLIKELY(shard->executor->draining)) {
+    if (shard->executor->draining) {
         return -ESHUTDOWN;
     }
     port = rti_mesh_port_to(shard, to);
-    if (RTI_UNLIKELY(port == NULL)) {
+    if (port == NULL) {
         return -ENOMEM;
     }
-    if (RTI_UNLIKELY(!has_room(port))) {
-        return await_sent(shard, port, &request, false, deadline);
+    if (!has_room(port)) {
+        return await_sent(shard, port, request, false, deadline);
+    }
+    push(shard, port, request);
+    return 0;
+}
+
+int rt_call_begin(struct rt_call *call, uint32_t to, rt_task_fn fn, void *arg, rt_time deadline)
+{
+    struct rti_mesh_shard *shard = begin("rt_call_begin", to);
+    const struct rti_request request = { .fn = fn, .arg = arg, .call = call };
+    struct rti_port *port = open_port(shard, to);
+
+    call->waiter = NULL; /* the rest is written with the reply, or where it is used */
+    call->word = 0;
+    call->shard = to;
+    call->state = CALL_SENT;
+    if (RTI_UNLIKELY(port == NULL)) {
+        return begin_with_care(shard, &request, to, deadline);
     }
     push(shard, port, &request);
     return 0;
+}
+
+/* A shard that is awake and not busy answers soon. What else has come is taken by the way. */
+static void look_for_reply(struct rti_mesh_shard *shard, const struct rt_call *call,
+                           rt_time deadline)
+{
+    struct rti_look look;
+
+    rti_look_begin(&look, shard, deadline);
+    if (shard->out[call->shard]->sender.outlet.woke) {
+        return;
+    }
+    while (call->state != CALL_DONE && rti_look_on(&look, 1)) {
+        (void)rti_mesh_look_again(shard);
+    }
+}
+
+static int await_reply(struct rti_executor *executor, struct rt_call *call, rt_time deadline)
+{
+    struct call_waiter self = { .call = call };
+
+    rti_waiter_init(&self.waiter, &call_kind);
+    call->waiter = &self.waiter;
+    if ((executor->running->state & RTI_TASK_CANCEL) != 0) {
+        rti_waiter_abort(&self.waiter, -ECANCELED);
+    }
+    (void)rti_wait(&self.waiter, deadline);
+    return self.waiter.reason;
 }
 
 RTI_RETURNS_AFTER_SWITCH
@@ -254,15 +314,12 @@ int rt_call_end(struct rt_call *call, int *result, rt_time deadline)
     int reason = 0;
 
     if (call->state != CALL_DONE) {
-        struct call_waiter self = { .call = call };
-
-        rti_waiter_init(&self.waiter, &call_kind);
-        call->waiter = &self.waiter;
-        if ((executor->running->state & RTI_TASK_CANCEL) != 0) {
-            rti_waiter_abort(&self.waiter, -ECANCELED);
-        }
-        (void)rti_wait(&self.waiter, deadline);
-        reason = self.waiter.reason;
+        look_for_reply(rti_mesh_here(), call, deadline);
+    }
+    if (call->state != CALL_DONE) {
+        reason = await_reply(executor, call, deadline);
+    } else {
+        rti_yield_if_due(); /* a fast callee would never let this task wait */
     }
     if (call->error < 0) {
         return call->error;
@@ -287,6 +344,11 @@ int rt_call(uint32_t to, rt_task_fn fn, void *arg, int *result, rt_time deadline
 
 /* Posts */
 
+static bool has_credit(struct rti_port *port)
+{
+    return rti_list_is_empty(&port->sender.credit_waiters) && rti_port_has_credit(port);
+}
+
 int rt_try_post(uint32_t to, rt_task_fn fn, void *arg)
 {
     struct rti_mesh_shard *shard = begin("rt_try_post", to);
@@ -300,8 +362,7 @@ int rt_try_post(uint32_t to, rt_task_fn fn, void *arg)
     if (RTI_UNLIKELY(port == NULL)) {
         return -ENOMEM;
     }
-    if (!rti_list_is_empty(&port->sender.credit_waiters) || !rti_port_has_credit(port) ||
-        !has_room(port)) {
+    if (!has_credit(port) || !has_room(port)) {
         return -EAGAIN;
     }
     rti_port_use_credit(port);
@@ -309,27 +370,42 @@ int rt_try_post(uint32_t to, rt_task_fn fn, void *arg)
     return 0;
 }
 
+static RTI_NOINLINE int post_with_care(struct rti_mesh_shard *shard,
+                                       const struct rti_request *request, uint32_t to,
+                                       rt_time deadline)
+{
+    struct rti_port *port;
+    bool needs_credit;
+    int r = rti_wait_allowed();
+
+    if (r == 0) {
+        r = rt_try_post(to, request->fn, request->arg);
+    }
+    if (r != -EAGAIN) {
+        return r;
+    }
+    port = shard->out[to];
+    needs_credit = !has_credit(port);
+    if (!needs_credit) {
+        rti_port_use_credit(port);
+    }
+    return await_sent(shard, port, request, needs_credit, deadline);
+}
+
 RTI_RETURNS_AFTER_SWITCH
 int rt_post(uint32_t to, rt_task_fn fn, void *arg, rt_time deadline)
 {
     struct rti_mesh_shard *shard = begin("rt_post", to);
     const struct rti_request request = { .fn = fn, .arg = arg };
-    struct rti_port *port;
-    bool needs_credit;
-    int r = rti_wait_allowed();
+    struct rti_port *port = open_port(shard, to);
 
-    if (r < 0) {
-        return r;
+    if (RTI_UNLIKELY(port == NULL || !has_credit(port))) {
+        return post_with_care(shard, &request, to, deadline);
     }
-    r = rt_try_post(to, fn, arg);
-    if (r != -EAGAIN) {
+    rti_port_use_credit(port);
+    push(shard, port, &request);
+    if (RTI_UNLIKELY(rti_ring_unpublished(&port->requests) == 0)) {
         rti_yield_if_due(); /* a fast receiver would never let this task wait */
-        return r;
     }
-    port = shard->out[to];
-    needs_credit = !rti_list_is_empty(&port->sender.credit_waiters) || !rti_port_has_credit(port);
-    if (!needs_credit) {
-        rti_port_use_credit(port);
-    }
-    return await_sent(shard, port, &request, needs_credit, deadline);
+    return 0;
 }

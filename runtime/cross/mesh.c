@@ -44,14 +44,16 @@ static void wake(struct rti_mesh_shard *shard, const struct rti_mesh_shard *targ
     }
 }
 
-void rti_mesh_ring(struct rti_mesh_shard *shard, uint32_t to)
+bool rti_mesh_ring(struct rti_mesh_shard *shard, uint32_t to)
 {
     struct rti_mesh_shard *target = shard->mesh->shards[to];
 
     shard->inbox.rings++;
-    if (rti_doorbell_ring_sender(&target->doorbell, shard->index)) {
-        wake(shard, target);
+    if (!rti_doorbell_ring_sender(&target->doorbell, shard->index)) {
+        return false;
     }
+    wake(shard, target);
+    return true;
 }
 
 void rti_mesh_ring_control(struct rti_mesh_shard *shard, struct rti_mesh_shard *target)
@@ -81,18 +83,9 @@ void rti_mesh_ring_all(struct rti_mesh *mesh, const struct rti_mesh_shard *excep
 void rti_mesh_publish(struct rti_mesh_shard *shard, struct rti_outlet *outlet)
 {
     rti_list_remove(&outlet->link);
+    shard->inbox.messages_sent += rti_ring_unpublished(outlet->ring);
     if (rti_ring_publish(outlet->ring)) {
-        rti_mesh_ring(shard, outlet->to);
-    }
-}
-
-void rti_mesh_sent(struct rti_mesh_shard *shard, struct rti_outlet *outlet)
-{
-    shard->inbox.messages_sent++;
-    if (rti_ring_unpublished(outlet->ring) >= RTI_MESSAGES_PER_FLUSH) {
-        rti_mesh_publish(shard, outlet);
-    } else if (rti_list_is_empty(&outlet->link)) {
-        rti_list_push_back(&shard->unsent, &outlet->link);
+        outlet->woke = rti_mesh_ring(shard, outlet->to);
     }
 }
 
@@ -186,13 +179,28 @@ static void arm_counter(struct rti_mesh_shard *shard)
     shard->armed = true;
 }
 
+static void look_at_words(struct rti_mesh_shard *shard)
+{
+    for (uint32_t i = 0; i < shard->doorbell.count; i++) {
+        look_at_word(shard, i);
+    }
+}
+
+bool rti_mesh_look_again(struct rti_mesh_shard *shard)
+{
+    if (!rti_doorbell_is_rung(&shard->doorbell)) {
+        return false;
+    }
+    look_at_words(shard);
+    rti_call_need_pump(shard);
+    return true;
+}
+
 static void mesh_take(struct rti_inbox *inbox)
 {
     struct rti_mesh_shard *shard = shard_of(inbox);
 
-    for (uint32_t i = 0; i < shard->doorbell.count; i++) {
-        look_at_word(shard, i);
-    }
+    look_at_words(shard);
     rti_call_need_pump(shard);
     if (RTI_UNLIKELY(!shard->armed)) {
         arm_counter(shard);

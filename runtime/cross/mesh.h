@@ -109,15 +109,27 @@ static inline struct rti_mesh_shard *rti_mesh_of_task(const char *call)
 /* The port to a shard, made if need be; NULL when there is no memory. */
 struct rti_port *rti_mesh_port_to(struct rti_mesh_shard *shard, uint32_t to);
 
-/* The outlet's ring has got a message. */
-void rti_mesh_sent(struct rti_mesh_shard *shard, struct rti_outlet *outlet);
-
 /* Publish what the outlet has, and ring. */
 void rti_mesh_publish(struct rti_mesh_shard *shard, struct rti_outlet *outlet);
 
+/* The outlet's ring has got a message (N1). Few stores: those behind a store into a slot that the
+ * other shard has wait for it in order. */
+static inline void rti_mesh_sent(struct rti_mesh_shard *shard, struct rti_outlet *outlet)
+{
+    if (rti_ring_unpublished(outlet->ring) >= RTI_MESSAGES_PER_FLUSH) {
+        rti_mesh_publish(shard, outlet);
+    } else if (rti_list_is_empty(&outlet->link)) {
+        rti_list_push_back(&shard->unsent, &outlet->link);
+    }
+}
+
+/* In a task: look at the doorbell as a turn does. False when nobody has rung. */
+bool rti_mesh_look_again(struct rti_mesh_shard *shard);
+
 /* Ring a shard as the sender `shard`, or its control bit, and wake it if it sleeps (N2). The
- * second form with `shard` NULL is for threads that are no shard of the mesh. */
-void rti_mesh_ring(struct rti_mesh_shard *shard, uint32_t to);
+ * second form with `shard` NULL is for threads that are no shard of the mesh. The first one says
+ * whether it slept. */
+bool rti_mesh_ring(struct rti_mesh_shard *shard, uint32_t to);
 void rti_mesh_ring_control(struct rti_mesh_shard *shard, struct rti_mesh_shard *target);
 
 /* Ring the control bit of every shard but `except` (may be NULL), by event counters. Any thread. */

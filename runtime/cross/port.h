@@ -16,7 +16,7 @@
  *    other work: without a task to run it in, a call is answered -EAGAIN, and a
  *    post moves to `posts`, for which its sender had a credit.
  * P2 Posts that were sent and not started are at most posts_max; credits are
- *    returned by `requests.started`.
+ *    returned by `requests.started`, at the latest when the ring was emptied.
  * P3 A reply that finds its ring full waits in `late`, linked through the record.
  *
  * Each of the two shards touches the part that bears its name, and no other.
@@ -46,6 +46,7 @@ struct rti_outlet {
     struct rti_list link; /* in rti_mesh_shard.unsent while there is something */
     struct rti_ring *ring;
     uint32_t to; /* the shard to be rung */
+    bool woke;   /* it slept when it was rung last: it will take its time */
 };
 
 struct rti_port {
@@ -57,7 +58,8 @@ struct rti_port {
         struct rti_list room_waiters;   /* tasks with a request and no slot, in order */
         struct rti_list credit_waiters; /* tasks with a post and no credit, in order */
         uint32_t posts_sent;
-        bool credit_asked; /* the receiver was asked, and no credit was used since */
+        uint32_t started_seen; /* of them, as was seen last */
+        bool credit_asked;     /* the receiver was asked, and no credit was used since */
     } sender;
     char apart1[RTI_APART];
 
@@ -67,9 +69,10 @@ struct rti_port {
         struct rti_list starved_link; /* in rti_mesh_shard.starved while posts wait */
         struct rt_call *late;         /* the first reply that waits (P3) */
         struct rt_call **late_end;
-        uint32_t burst;      /* requests taken in a row */
-        bool credit_wanted;  /* the sender is to be rung when the next post starts */
-        uint32_t posts_head; /* of `posts`; runs free */
+        uint32_t burst;         /* requests taken in a row */
+        uint32_t posts_started; /* published with the head, or when the sender waits for it */
+        bool credit_wanted;     /* the sender is to be rung when the next post starts */
+        uint32_t posts_head;    /* of `posts`; runs free */
         uint32_t posts_tail;
     } receiver;
     char apart2[RTI_APART];
@@ -98,26 +101,33 @@ static inline uint32_t rti_port_posts_waiting(const struct rti_port *port)
     return port->receiver.posts_tail - port->receiver.posts_head;
 }
 
-/* Whether the sender may send one more post (P2). */
-static inline bool rti_port_has_credit(const struct rti_port *port)
+/* Whether the sender may send one more post (P2). Looks at what the receiver says only when it knows
+ * of no credit. */
+static inline bool rti_port_has_credit(struct rti_port *port)
 {
-    /* pairs with the release in rti_port_post_started() */
-    return port->sender.posts_sent - __atomic_load_n(&port->requests.started, __ATOMIC_ACQUIRE) <
-           port->posts_max;
+    if (RTI_UNLIKELY(port->sender.posts_sent - port->sender.started_seen >= port->posts_max)) {
+        /* pairs with the release in rti_port_return_credits() */
+        port->sender.started_seen = __atomic_load_n(&port->requests.started, __ATOMIC_ACQUIRE);
+    }
+    return port->sender.posts_sent - port->sender.started_seen < port->posts_max;
 }
 
 /* The sender uses a credit; who waits for another one asks anew. */
 static inline void rti_port_use_credit(struct rti_port *port)
 {
     port->sender.posts_sent++;
-    port->sender.credit_asked = false;
+    if (RTI_UNLIKELY(port->sender.credit_asked)) {
+        port->sender.credit_asked = false;
+    }
 }
 
-/* The receiver starts a post: its credit goes back. */
-static inline void rti_port_post_started(struct rti_port *port)
+/* Let the sender have the credits of the posts that were started. */
+static inline void rti_port_return_credits(struct rti_port *port)
 {
-    /* pairs with the acquire in rti_port_has_credit() */
-    __atomic_store_n(&port->requests.started, port->requests.started + 1, __ATOMIC_RELEASE);
+    if (port->receiver.posts_started != port->requests.started) {
+        /* pairs with the acquire in rti_port_has_credit() */
+        __atomic_store_n(&port->requests.started, port->receiver.posts_started, __ATOMIC_RELEASE);
+    }
 }
 
 #endif /* RTI_CROSS_PORT_H */

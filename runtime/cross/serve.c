@@ -37,7 +37,7 @@ void rti_call_send_late(struct rti_mesh_shard *shard, struct rti_port *port)
     }
     rti_mesh_publish(shard, &port->receiver.outlet); /* else nobody makes room */
     rti_ring_want(&port->replies.want_room);         /* R1: first the flag, then the ring, */
-    rti_mesh_ring(shard, port->from);
+    (void)rti_mesh_ring(shard, port->from);
     while (port->receiver.late != NULL && send_oldest_late(shard, port)) { /* then a look */
     }
 }
@@ -74,15 +74,16 @@ static void answer(struct rti_mesh_shard *shard, struct rti_port *port, struct r
 static void requests_are_taken(struct rti_mesh_shard *shard, struct rti_port *port)
 {
     (void)rti_ring_release(&port->requests);
+    rti_port_return_credits(port);
     port->receiver.burst = 0;
     if (rti_ring_wanted(&port->requests.want_credit)) {
         port->receiver.credit_wanted = true;
         if (rti_port_posts_waiting(port) < port->posts_max) {
-            rti_mesh_ring(shard, port->from);
+            (void)rti_mesh_ring(shard, port->from);
         }
     }
     if (rti_ring_wanted(&port->requests.want_room)) {
-        rti_mesh_ring(shard, port->from);
+        (void)rti_mesh_ring(shard, port->from);
     }
 }
 
@@ -100,10 +101,11 @@ void rti_call_requests_came(struct rti_mesh_shard *shard, struct rti_port *port)
 
 static void start_post(struct rti_mesh_shard *shard, struct rti_port *port)
 {
-    rti_port_post_started(port);
+    port->receiver.posts_started++;
     if (RTI_UNLIKELY(port->receiver.credit_wanted)) {
         port->receiver.credit_wanted = false;
-        rti_mesh_ring(shard, port->from);
+        rti_port_return_credits(port);
+        (void)rti_mesh_ring(shard, port->from);
     }
 }
 
@@ -123,6 +125,7 @@ static struct rti_port *next_waiting_post(struct rti_mesh_shard *shard, struct r
         rti_list_push_back(&shard->starved, node); /* each port in turn */
     }
     start_post(shard, port);
+    rti_port_return_credits(port);
     return port;
 }
 
@@ -145,6 +148,7 @@ static struct rti_port *next_in_rings(struct rti_mesh_shard *shard, struct rti_r
         if (++port->receiver.burst == RTI_MESSAGES_PER_FLUSH) {
             port->receiver.burst = 0;
             (void)rti_ring_release(&port->requests);
+            rti_port_return_credits(port);
             rti_list_remove(node);
             rti_list_push_back(&shard->work, node);
         }
@@ -218,12 +222,15 @@ static int pump(void *arg)
     struct rti_request request;
     struct rti_port *port;
 
-    while ((port = next_request(shard, &request)) != NULL) {
-        if (run_inline(shard, self, port, &request)) {
-            return 0;
+    do { /* who sends much gets it done in one go, without a turn for each few messages */
+        while ((port = next_request(shard, &request)) != NULL) {
+            if (run_inline(shard, self, port, &request)) {
+                return 0;
+            }
+            rti_yield_if_due();
         }
-        rti_yield_if_due();
-    }
+        rti_mesh_flush(shard); /* the answers */
+    } while (rti_mesh_look_again(shard));
     shard->pump = NULL;
     shard->executor->tasks.extra--;
     return 0;

@@ -14,8 +14,9 @@
  *
  * Proves:
  * E1  A shard leaves only when no message is in a ring or at work.
- * E2  Nobody sends to a shard that has left, rings it as a sender, or wakes it through its ring.
+ * E2  Nobody sends to a shard that has left, or wakes it through its ring.
  * E3  When nobody can move, all have left.
+ * E4  A shard that has arrived rings nobody, but to tell everybody of a count that is full.
  *
  * Processes: SHARDS shards that turn and sleep, the memory, and with STOP one who stops them at any
  * time. Tasks are counts: a task sends, asks for room, and ends at any time, also while its shard
@@ -86,6 +87,7 @@ bool woken[SHARDS];  /* a completion that ends a sleep is there */
 bool left[SHARDS];
 bool nothing_is_under_way;
 bool target_is_there;
+bool quiet_is_quiet;
 bool all_have_left;
 
 typedef row {
@@ -97,8 +99,8 @@ row calls[SHARDS]; /* bit n: request n, by me, to, is a call */
 inline ring(peer_)
 {
     atomic {
-        target_is_there = !left[peer_];
-        assert(target_is_there); /* E2 */
+        quiet_is_quiet = !arrived;
+        assert(quiet_is_quiet); /* E4 */
         fetch_or(DOOR(peer_), BIT(me), old);
         if
         :: old == SLEEPING -> to_wake = to_wake | BIT(peer_)

@@ -11,8 +11,8 @@
  * Proves:
  * F1  When nobody can move, every post was started, every call was taken, and both shards sleep.
  * F2  No more than CREDITS posts wait in the receiver's list.
- * F3  Nobody rings in circles: while nothing is sent, taken or started, and no further task asks, the
- *     receiver rings back for credit POSTS + CALLS times at most.
+ * F3  Nobody rings in circles: while nothing is sent, taken or started, and no further task asks,
+ *     the receiver rings back for credit POSTS + CALLS times at most.
  *
  * Processes: the sender's shard, the receiver's shard, the memory, a judge. Several tasks of the
  * sender wait: first for a credit, then, having one, for room, where calls wait too.

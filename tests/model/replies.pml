@@ -7,7 +7,7 @@
  * reply without room waits in a list.
  *
  * Proves:
- * B1  When nobody can move, every call was answered, each list and ring is empty, both shards sleep.
+ * B1  When nobody can move, every call was answered, and both shards sleep.
  *
  * Processes: two shards and a judge. A call's function ends at once, or it calls back, to a depth
  * of DEPTH calls, and answers when it was answered. Tasks that wait for

@@ -23,6 +23,7 @@
 
 #define FEW_MAX    4  /* shards of a program that do something */
 #define WIDE       66 /* shards of a wide program: doorbells have two words */
+#define BURST 40 /* posts in a row: more than are published, or taken, at a time */
 #define DEPTH_MAX  4
 #define CALLS_MAX  3 /* under way in one task */
 #define STEPS_MAX  120 /* of all tasks of a program together */
@@ -30,6 +31,7 @@
 enum step {
     STEP_POST,
     STEP_TRY_POST,
+    STEP_BURST,
     STEP_CALL,
     STEP_CALLS,
     STEP_MEET,
@@ -234,6 +236,14 @@ static int step_post(unsigned depth, bool tries)
     return tries ? 0 : r;
 }
 
+static int step_burst(unsigned depth)
+{
+    for (unsigned i = 0; i < BURST; i++) {
+        (void)step_post(depth, true);
+    }
+    return 0;
+}
+
 /* ---- calls ---- */
 
 /* Whether what the call says has happened. */
@@ -398,6 +408,8 @@ static int take_step(enum step step, unsigned depth)
     case STEP_POST:
     case STEP_TRY_POST:
         return step_post(depth, step == STEP_TRY_POST);
+    case STEP_BURST:
+        return step_burst(depth);
     case STEP_CALL:
         return step_call(depth);
     case STEP_CALLS:

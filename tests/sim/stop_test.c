@@ -202,6 +202,7 @@ static bool run_seed(uint64_t seed)
     program_init(seed);
     shards_init(&shards, seed, program.shards);
     shards.outside = stop_from_outside;
+    shards.by_start = !program.stops && draw(2) == 0;
     shards_run(&shards, first_task, NULL);
     T_CHECK(shards.started);
     T_CHECK(program.started == program.shards);

@@ -69,6 +69,8 @@ void shards_init(struct shards *shards, uint64_t seed, uint32_t count)
     } else {
         shards->sim = (struct sim_config){ .seed = seed };
     }
+    shards->sim.kernel = (enum sim_kernel)PICK(&rand, SIM_KERNEL_6_18, SIM_KERNEL_6_18,
+                                               SIM_KERNEL_6_6, SIM_KERNEL_6_1);
     shards->sim.enters_max = ENTERS_MAX;
     shards->sim.step_max = PICK(&rand, 50, 500, 5000);
     shards->sim.switch_per_mille = (uint16_t)PICK(&rand, 5, 50, 200, 500);
@@ -78,7 +80,7 @@ void shards_init(struct shards *shards, uint64_t seed, uint32_t count)
     shards->runtime.ring_entries = PICK(&rand, 1, 2, 8, 64);
     shards->runtime.cq_entries = PICK(&rand, 2, 8, 256);
     shards->runtime.tasks_max = PICK(&rand, 1, 2, 3, 8, SHARDS_TASKS_MANY);
-    shards->runtime.port_entries = PICK(&rand, 1, 1, 2, 8);
+    shards->runtime.port_entries = PICK(&rand, 1, 1, 2, 8, 64);
     shards->runtime.posts_max = PICK(&rand, 1, 2, 5, 64);
     shards->runtime.spin = PICK(&rand, 0, 0, 20000);
     shards->runtime.log_level = RT_LOG_WARNING;
@@ -93,14 +95,10 @@ static void fault(struct shards *shards, const char *text)
     shards->faults++;
 }
 
-void shards_run(struct shards *shards, rt_task_fn first, void *arg)
+static void launch_and_wait(struct shards *shards, rt_task_fn first, void *arg)
 {
     struct rt_runtime *runtime;
-    rt_time begin;
 
-    stay_on_one_cpu();
-    sim_begin(&shards->sim);
-    begin = sim_now();
     shards->result = rt_launch(&runtime, &shards->runtime, first, arg);
     shards->started = shards->result == 0;
     if (shards->started) {
@@ -108,6 +106,21 @@ void shards_run(struct shards *shards, rt_task_fn first, void *arg)
             shards->outside(runtime, arg);
         }
         shards->result = rt_wait(runtime);
+    }
+}
+
+void shards_run(struct shards *shards, rt_task_fn first, void *arg)
+{
+    rt_time begin;
+
+    stay_on_one_cpu();
+    sim_begin(&shards->sim);
+    begin = sim_now();
+    if (shards->by_start) {
+        shards->result = rt_start(&shards->runtime, first, arg);
+        shards->started = true;
+    } else {
+        launch_and_wait(shards, first, arg);
     }
     shards->elapsed = sim_now() - begin;
     shards->hash = sim_trace_hash();

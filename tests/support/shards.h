@@ -38,11 +38,12 @@ struct shards {
     /* What the launching thread does before it waits for the end; NULL: nothing. */
     void (*outside)(struct rt_runtime *runtime, void *arg);
 
+    bool by_start;       /* by rt_start(), signals and all; `outside` is not called */
     rt_time elapsed_max; /* more virtual time must not pass; 0: 10 s */
 
     /* set by the run */
-    bool started;    /* else `result` says why not */
-    int result;      /* of rt_launch() or rt_wait() */
+    bool started;    /* else `result` says why not; true when by_start */
+    int result;      /* of rt_launch(), rt_wait() or rt_start() */
     rt_time elapsed; /* virtual */
     uint64_t hash;   /* of all that the kernel was asked and answered, and of who ran when */
     unsigned errors; /* lines of error in the log */

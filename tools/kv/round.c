@@ -341,7 +341,7 @@ static void flush(struct round *round)
     if (round->out.failed && round->error == 0) {
         round->error = -ENOMEM;
     }
-    if (round->error == 0 && round->out.len > 0) {
+    if (round->error == 0 && round->peer != NULL && round->out.len > 0) {
         const ssize_t n = rt_tcp_send_all(round->peer, round->out.bytes, round->out.len, NULL,
                                           rt_turn_time() + SEND_TIMEOUT);
 

@@ -71,8 +71,8 @@ struct batch {
 struct round {
     struct round *next; /* in the list of free ones */
     struct shard *shard;
-    struct rt_tcp_stream *peer;
-    int error; /* the first: a send that failed, or -ENOMEM */
+    struct rt_tcp_stream *peer; /* may be NULL */
+    int error;                  /* the first: a send that failed, or -ENOMEM */
 
     struct request *requests;
     uint32_t request_count;
@@ -90,7 +90,8 @@ struct round {
     struct batch batches[]; /* one per shard */
 };
 
-/* A round for the requests of a peer; NULL without memory. Ends with round_give(). */
+/* A round for the requests of a peer; without one, replies are dropped. NULL without memory. Ends
+ * with round_give(). */
 struct round *round_take(struct shard *shard, struct rt_tcp_stream *peer);
 void round_give(struct round *round);
 
@@ -105,7 +106,8 @@ void round_add_shard(struct round *round, part_fn run, uint32_t shard);
 /* A request out of the parts since the last one, or of what was appended to `local`. */
 void round_add_request(struct round *round, enum join join, uint32_t parts, uint32_t local_len);
 
-/* Run all, and send the replies. 0; or the error after which the peer cannot be served on. */
+/* Run all, and send the replies. 0; -ENOMEM, and perhaps not all were run; or an error of sending,
+ * after which the peer gets nothing more. */
 int round_run(struct round *round);
 
 #endif /* KV_ROUND_H */

@@ -142,36 +142,48 @@ static enum resp_result read_requests(struct session *session, struct round *rou
     return result;
 }
 
-/* Answer the requests that have come. 0; -ESHUTDOWN when the connection is to be closed in peace;
- * or an error. */
+/* One round. 0; -ENOMEM; or an error of sending. *result is that of read_requests(). */
+static int answer_some(struct session *session, struct rt_tcp_stream *peer,
+                       enum resp_result *result)
+{
+    struct round *round = round_take(session->shard, peer);
+    int r;
+
+    if (round == NULL) {
+        return -ENOMEM;
+    }
+    *result = read_requests(session, round);
+    r = round_run(round);
+    round_give(round);
+    return *result == RESP_NO_MEMORY ? -ENOMEM : r;
+}
+
+/* Answer the requests that have come; all of them, even when the peer is gone. 0; -ESHUTDOWN when
+ * the connection is to be closed in peace; or an error. */
 static int answer(struct session *session)
 {
-    enum resp_result result;
+    struct rt_tcp_stream *peer = session->peer;
+    enum resp_result result = RESP_MORE;
+    int error = 0;
 
     do {
-        struct round *round = round_take(session->shard, session->peer);
-        int r;
+        const int r = answer_some(session, peer, &result);
 
-        if (round == NULL) {
-            return -ENOMEM;
-        }
-        result = read_requests(session, round);
-        r = round_run(round);
-        round_give(round);
-        if (r < 0) {
+        if (r == -ENOMEM) {
             return r;
         }
-        if (result == RESP_NO_MEMORY) {
-            return -ENOMEM;
+        if (r < 0) {
+            error = r;
+            peer = NULL;
         }
-        if (result == RESP_ERROR || session->client.quit) {
-            return -ESHUTDOWN;
-        }
-    } while (result == RESP_REQUEST);
+    } while (result == RESP_REQUEST && !session->client.quit);
+    if (error == 0 && (result == RESP_ERROR || session->client.quit)) {
+        return -ESHUTDOWN;
+    }
     if (session->parser.capacity > ARGS_KEPT && session->begin == session->end) {
         resp_free(&session->parser);
     }
-    return 0;
+    return error;
 }
 
 /* 0 when the peer has finished; or why the session ends. */

@@ -2,20 +2,24 @@
 /*
  * Doorbell: who rings, who wakes, and that a ring is never lost.
  *
- * Method: each rule on one thread, step by step. Then a sender on a thread of its
- * own rings words in turn while the owner goes to sleep between any two steps:
- * each ring must be taken, and each sleep be ended by who was told to.
+ * Method: each rule on one thread, step by step. Then three senders ring a word
+ * each while the owner goes to sleep again and again; the sim lets them go on
+ * between any two steps of it. Each ring must be taken, and each sleep be ended.
  */
 #include "support/harness.h"
 
+#include <inttypes.h>
 #include <pthread.h>
-#include <sched.h>
 
 #include "cross/doorbell.h"
+#include "os/sys.h"
+#include "support/rand.h"
+#include "support/sim.h"
 
 #define WORDS  3
 #define SHARDS (WORDS * RTI_SENDERS_PER_WORD)
-#define RINGS  20000u
+#define RINGS  30u
+#define SEEDS  300
 
 static void a_ring_is_taken_once_by_the_bit_of_its_sender(void **state)
 {
@@ -84,74 +88,113 @@ static void bits_that_were_taken_back_are_pending_until_they_are_looked_at(void 
     rti_doorbell_fini(&doorbell);
 }
 
-/* Two threads */
-
-static struct {
-    struct rti_doorbell doorbell;
+/* Three threads. Each sender has a word of its own, so that one ring can come while another one keeps
+ * the owner from its sleep. */
+struct sender {
+    uint32_t word;
+    uint32_t rung;  /* written before each ring (D3) */
     uint32_t taken; /* rings that were taken; atomic */
-    uint32_t wakes; /* atomic */
-    uint32_t seen;  /* written before each ring (D3) */
-} pair;
+};
+
+static struct rti_doorbell bell;
+static uint32_t wakes; /* atomic */
 
 /* The next ring comes when the last one was taken: if one is lost, none comes. */
 static void *ring_in_turn(void *arg)
 {
-    (void)arg;
+    struct sender *self = arg;
+
     for (uint32_t i = 0; i < RINGS; i++) {
-        pair.seen = i + 1;
-        if (rti_doorbell_ring_sender(&pair.doorbell, i % SHARDS)) {
-            __atomic_add_fetch(&pair.wakes, 1,
-                               __ATOMIC_RELEASE); /* pairs with sleep_until_woken() */
+        self->rung = i + 1;
+        if (rti_doorbell_ring_sender(&bell, self->word * RTI_SENDERS_PER_WORD + i % 62)) {
+            __atomic_add_fetch(&wakes, 1, __ATOMIC_RELEASE); /* pairs with sleep_until_woken() */
         }
         /* pairs with the release in take_all() */
-        while (__atomic_load_n(&pair.taken, __ATOMIC_ACQUIRE) != i + 1) {
-            (void)sched_yield();
+        while (__atomic_load_n(&self->taken, __ATOMIC_ACQUIRE) != i + 1) {
+            sim_point();
         }
     }
     return NULL;
 }
 
-static void take_all(void)
+static void take_all(struct sender senders[])
 {
-    for (uint32_t word = 0; word < WORDS; word++) {
-        const uint64_t bits = rti_doorbell_take(&pair.doorbell, word);
+    for (uint32_t i = 0; i < WORDS; i++) {
+        const uint64_t bits = rti_doorbell_take(&bell, i);
 
         if (bits != 0) {
-            assert_true(bits == 1ull << ((pair.seen - 1) % SHARDS % RTI_SENDERS_PER_WORD)); /* D3 */
-            __atomic_add_fetch(&pair.taken, 1, __ATOMIC_RELEASE); /* pairs with ring_in_turn() */
+            T_CHECK(bits == 1ull << ((senders[i].rung - 1) % 62));      /* D3 */
+            __atomic_add_fetch(&senders[i].taken, 1, __ATOMIC_RELEASE); /* pairs with the sender */
         }
     }
 }
 
-static void sleep_until_woken(void)
+/* A wake that nobody sent would be waited for in vain: then this gives up. */
+static bool sleep_until_woken(void)
 {
-    /* pairs with the release in ring_in_turn() */
-    while (__atomic_load_n(&pair.wakes, __ATOMIC_ACQUIRE) == 0) {
-        (void)sched_yield();
+    for (unsigned i = 0; i < 100000; i++) {
+        /* pairs with the release in ring_in_turn() */
+        if (__atomic_load_n(&wakes, __ATOMIC_ACQUIRE) > 0) {
+            __atomic_sub_fetch(&wakes, 1, __ATOMIC_RELAXED);
+            return true;
+        }
+        sim_point();
     }
-    __atomic_sub_fetch(&pair.wakes, 1, __ATOMIC_RELAXED);
+    return false;
 }
 
-static void no_ring_is_lost_between_two_threads(void **state)
+static unsigned all_taken(const struct sender senders[])
 {
-    unsigned slept = 0;
-    pthread_t sender;
+    unsigned sum = 0;
 
-    (void)state;
-    assert_int_equal(rti_doorbell_init(&pair.doorbell, SHARDS), 0);
-    assert_int_equal(pthread_create(&sender, NULL, ring_in_turn, NULL), 0);
-    while (__atomic_load_n(&pair.taken, __ATOMIC_RELAXED) < RINGS) {
-        take_all();
-        if (__atomic_load_n(&pair.taken, __ATOMIC_RELAXED) < RINGS &&
-            rti_doorbell_try_sleep(&pair.doorbell)) {
-            sleep_until_woken();
+    for (uint32_t i = 0; i < WORDS; i++) {
+        sum += __atomic_load_n(&senders[i].taken, __ATOMIC_RELAXED);
+    }
+    return sum;
+}
+
+/* How often the owner slept; a run that loses a ring gives up. */
+static unsigned ring_and_sleep(uint64_t seed)
+{
+    struct sender senders[WORDS] = { { .word = 0 }, { .word = 1 }, { .word = 2 } };
+    pthread_t threads[WORDS];
+    unsigned slept = 0;
+
+    sim_begin(&(struct sim_config){ .seed = seed, .switch_per_mille = 400 });
+    assert_int_equal(rti_doorbell_init(&bell, SHARDS), 0);
+    wakes = 0;
+    for (uint32_t i = 0; i < WORDS; i++) {
+        assert_int_equal(rti_sys_thread_create(&threads[i], ring_in_turn, &senders[i]), 0);
+    }
+    while (all_taken(senders) < WORDS * RINGS) {
+        take_all(senders);
+        if (all_taken(senders) < WORDS * RINGS && rti_doorbell_try_sleep(&bell)) {
+            if (!sleep_until_woken()) {
+                fail_msg("a ring or its wake was lost: RT_SEED=%" PRIu64, seed);
+            }
             slept++;
         }
+        sim_point();
     }
-    assert_int_equal(pthread_join(sender, NULL), 0);
-    assert_int_equal(pair.wakes, 0); /* D2: one sender, so no sleep has two wakes */
-    assert_true(slept > 0);
-    rti_doorbell_fini(&pair.doorbell);
+    for (uint32_t i = 0; i < WORDS; i++) {
+        assert_int_equal(rti_sys_thread_join(threads[i]), 0);
+    }
+    rti_doorbell_fini(&bell);
+    assert_int_equal(sim_end(NULL), 0);
+    return slept;
+}
+
+static void no_ring_is_lost_whenever_it_comes(void **state)
+{
+    const unsigned count = rt_test_seed_count(SEEDS);
+    unsigned slept = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < count; i++) {
+        slept += ring_and_sleep(rt_test_seed(i));
+        assert_int_equal(t_failures(), 0);
+    }
+    assert_true(slept >= count); /* else this has tested nothing */
 }
 
 int main(void)
@@ -161,7 +204,7 @@ int main(void)
         cmocka_unit_test(only_the_first_ring_of_a_sleeper_wakes),
         cmocka_unit_test(who_was_rung_does_not_sleep_and_says_so_in_no_word),
         cmocka_unit_test(bits_that_were_taken_back_are_pending_until_they_are_looked_at),
-        cmocka_unit_test(no_ring_is_lost_between_two_threads),
+        cmocka_unit_test(no_ring_is_lost_whenever_it_comes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
