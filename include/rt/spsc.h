@@ -60,7 +60,7 @@ int rt_spsc_send(struct rt_spsc *channel, const void *items, size_t count, size_
                  rt_time deadline);
 
 /**
- * Receive what is there: at least one item, at most `count`.
+ * Receive items that are there: at least one, at most `count`. There may be more.
  *
  * @param items     room for `count` items; `count` must be above 0.
  * @param deadline  0 = only what is there.

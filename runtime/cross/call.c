@@ -112,19 +112,6 @@ void rti_call_serve_waiters(struct rti_mesh_shard *shard, struct rti_port *port)
     }
 }
 
-void rti_call_abort_waiters(struct rti_mesh_shard *shard, int reason)
-{
-    for (uint32_t i = 0; i < shard->mesh->shard_count; i++) {
-        struct rti_port *port = shard->out[i];
-        struct send_waiter *self;
-
-        while (port != NULL && ((self = first_waiter(&port->sender.room_waiters)) != NULL ||
-                                (self = first_waiter(&port->sender.credit_waiters)) != NULL)) {
-            rti_waiter_abort(&self->waiter, reason);
-        }
-    }
-}
-
 static int await_sent(struct rti_mesh_shard *shard, struct rti_port *port,
                       const struct rti_request *request, bool needs_credit, rt_time deadline)
 {

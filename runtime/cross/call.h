@@ -43,9 +43,6 @@ void rti_call_serve_waiters(struct rti_mesh_shard *shard, struct rti_port *port)
 /* The sender has rung: there may be room for replies that wait (P3). */
 void rti_call_send_late(struct rti_mesh_shard *shard, struct rti_port *port);
 
-/* End every wait for room or credit with `reason`. */
-void rti_call_abort_waiters(struct rti_mesh_shard *shard, int reason);
-
 /* rti_inbox_ops.detach */
 void rti_call_detach(struct rti_inbox *inbox, struct rt_task *task);
 

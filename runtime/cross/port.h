@@ -101,7 +101,7 @@ static inline uint32_t rti_port_posts_waiting(const struct rti_port *port)
     return port->receiver.posts_tail - port->receiver.posts_head;
 }
 
-/* Whether the sender may send one more post (P2). Looks at what the receiver says only when it knows
+/* Whether the sender may send one more post (P2). Looks at what the receiver says when it knows
  * of no credit. */
 static inline bool rti_port_has_credit(struct rti_port *port)
 {

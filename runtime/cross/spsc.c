@@ -22,9 +22,9 @@ enum {
 #define ITEM_BYTES_MAX 65536u
 #define BYTES_MAX      (1ull << 31)
 
-/* Pauses between two looks (cross/look.h). In a stream the receiver makes them longer: a line that is
- * looked at too often travels with each item, and the sender never gets ahead (measured, batches of
- * 8: 11 ns an item for 6). */
+/* Pauses between two looks (cross/look.h). In a stream the receiver makes them longer: a line that
+ * is looked at too often travels with each item, and the sender never gets ahead (measured, batches
+ * of 8: 11 ns an item for 6). */
 #define PAUSES_FIRST 4u
 #define PAUSES_MOST  64u
 
@@ -331,11 +331,16 @@ static size_t get(struct rt_spsc *channel, char *items, size_t count)
     return n;
 }
 
-/* A quarter of the capacity was read: worth a trip of the line. Less is released before waiting. */
-static void received(struct rt_spsc *channel)
+/* `n` items were read. A quarter of the capacity is worth a trip of the line; less is released
+ * before waiting. */
+static void received(struct rt_spsc *channel, size_t n)
 {
-    if ((channel->ring.consumer.next - channel->ring.consumer.released) * 4 >= channel->capacity) {
+    const uint32_t next = channel->ring.consumer.next;
+
+    if ((next - channel->ring.consumer.released) * 4 >= channel->capacity) {
         release(channel);
+    }
+    if (next / RTI_MESSAGES_PER_FLUSH != (next - (uint32_t)n) / RTI_MESSAGES_PER_FLUSH) {
         rti_yield_if_due(); /* a fast sender would never let this task wait */
     }
 }
@@ -371,7 +376,7 @@ ssize_t rt_spsc_recv(struct rt_spsc *channel, void *items, size_t count, rt_time
         const size_t n = get(channel, items, count);
 
         if (n > 0) {
-            received(channel);
+            received(channel, n);
             return (ssize_t)n;
         }
         r = await_items(channel, deadline);

@@ -64,6 +64,11 @@ void rti_sys_raise(int number)
     (void)raise(number);
 }
 
+void rti_sys_kill_self(int number)
+{
+    (void)kill(getpid(), number);
+}
+
 /* liburing's bare calls return -errno already. */
 int rti_sys_uring_setup(unsigned entries, struct io_uring_params *params)
 {

@@ -76,6 +76,9 @@ int rti_sys_eventfd_signal(int fd); /* add 1; async-signal-safe */
 int rti_sys_eventfd_take(int fd);   /* set to 0; -EAGAIN when it was */
 int rti_sys_await_readable(int fd); /* sleep until fd is readable; 0 or -EINTR */
 
+/* to this process: any thread that does not block it gets it */
+void rti_sys_kill_self(int number);
+
 /* threads */
 int rti_sys_futex_wait(uint32_t *word, uint32_t expected, rt_time deadline);
 int rti_sys_futex_wake(uint32_t *word); /* all that wait */

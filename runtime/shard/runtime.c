@@ -127,9 +127,9 @@ static void *shard_main(void *arg)
         give_up(shard);
         end(shard);
     }
-    /* pairs with the acquire in await_end() */
+    /* pairs with the acquire in heed_signals() */
     if (__atomic_add_fetch(&runtime->ended, 1, __ATOMIC_RELEASE) == runtime->mesh.shard_count) {
-        (void)rti_sys_eventfd_signal(runtime->event_fd);
+        rti_signals_notify();
     }
     return NULL;
 }
@@ -167,9 +167,6 @@ static void free_runtime(struct rt_runtime *runtime)
     }
     rti_sys_free(runtime->shards);
     rt_plan_destroy(runtime->plan);
-    if (runtime->event_fd >= 0) {
-        (void)rti_sys_close(runtime->event_fd);
-    }
     rti_sys_free(runtime);
 }
 
@@ -215,7 +212,6 @@ static int create(struct rt_runtime **out, const struct rt_config *config, bool 
     }
     runtime->first = first;
     runtime->arg = arg;
-    runtime->event_fd = -1;
     r = rti_config_read(&runtime->config, &runtime->log, config);
     if (r == 0 && planned) {
         r = rti_plan_make(&runtime->plan, &runtime->config, &runtime->log);
@@ -330,17 +326,6 @@ static int result_of(const struct rt_runtime *runtime)
     return 0;
 }
 
-static int open_counter(struct rt_runtime *runtime)
-{
-    runtime->event_fd = rti_sys_eventfd();
-    if (runtime->event_fd < 0) {
-        rti_log(&runtime->log, RT_LOG_ERROR, "the event counter of '%s' cannot be made: %s",
-                runtime->config.name, rt_strerror(runtime->event_fd));
-        return runtime->event_fd;
-    }
-    return 0;
-}
-
 /* Public */
 
 int rt_launch(struct rt_runtime **out, const struct rt_config *config, rt_task_fn first, void *arg)
@@ -355,10 +340,7 @@ int rt_launch(struct rt_runtime **out, const struct rt_config *config, rt_task_f
     if (r < 0) {
         return r;
     }
-    r = open_counter(runtime);
-    if (r == 0) {
-        r = start_threads(runtime);
-    }
+    r = start_threads(runtime);
     if (r < 0) {
         free_runtime(runtime);
         return r;
@@ -386,14 +368,18 @@ static bool owns_signals(const struct rt_runtime *runtime)
 }
 
 /* Until every thread has ended; the first signal stops the runtime, the second one the process. */
-static void await_end(struct rt_runtime *runtime)
+static void heed_signals(struct rt_runtime *runtime)
 {
     bool stopped = false;
 
-    /* pairs with the release in shard_main() */
-    while (__atomic_load_n(&runtime->ended, __ATOMIC_ACQUIRE) < runtime->mesh.shard_count) {
-        const uint32_t signals = owns_signals(runtime) ? rti_signals_count() : 0;
+    for (;;) {
+        const uint32_t seen = rti_signals_events();
+        const uint32_t signals = rti_signals_count();
 
+        /* pairs with the release in shard_main() */
+        if (__atomic_load_n(&runtime->ended, __ATOMIC_ACQUIRE) == runtime->mesh.shard_count) {
+            return;
+        }
         if (signals > 1) {
             rti_signals_raise();
         }
@@ -403,14 +389,13 @@ static void await_end(struct rt_runtime *runtime)
                     runtime->config.name);
             rt_stop(runtime);
         }
-        (void)rti_sys_await_readable(runtime->event_fd);
-        (void)rti_sys_eventfd_take(runtime->event_fd);
+        rti_signals_await(seen);
     }
 }
 
-static int own_signals(struct rt_runtime *runtime)
+static int own_signals(const struct rt_runtime *runtime)
 {
-    const int r = rti_signals_own(runtime->event_fd);
+    const int r = rti_signals_own();
 
     if (r == -EBUSY) {
         rti_log(&runtime->log, RT_LOG_ERROR,
@@ -432,17 +417,16 @@ int rt_start(const struct rt_config *config, rt_task_fn first, void *arg)
     if (r < 0) {
         return r;
     }
-    r = open_counter(runtime);
-    if (r == 0 && owns_signals(runtime)) {
-        r = own_signals(runtime);
-    }
+    r = owns_signals(runtime) ? own_signals(runtime) : 0;
     if (r < 0) {
         free_runtime(runtime);
         return r;
     }
     r = start_threads(runtime);
     if (r == 0) {
-        await_end(runtime);
+        if (owns_signals(runtime)) {
+            heed_signals(runtime);
+        }
         join_threads(runtime, runtime->mesh.shard_count);
         r = result_of(runtime);
     }

@@ -42,7 +42,6 @@ struct rt_runtime {
     struct rti_mesh mesh;
     rt_task_fn first;
     void *arg;
-    int event_fd;   /* told of signals, and when the last thread ends */
     uint32_t ready; /* threads that are ready or have failed; atomic */
     uint32_t go;    /* what they shall do then (enum rti_go); atomic, a futex */
     uint32_t ended; /* threads that have nothing left to do; atomic */

@@ -11,11 +11,18 @@
 static const int numbers[] = { SIGINT, SIGTERM };
 #define NUMBERS (sizeof(numbers) / sizeof(numbers[0]))
 
-static uint32_t owned; /* atomic: 1 while a runtime owns them */
-static uint32_t count; /* atomic */
-static int last;       /* atomic: the number of the last one */
-static int event_fd;   /* written before the handlers are installed */
+static uint32_t owned;  /* atomic: 1 while a runtime owns them */
+static uint32_t count;  /* atomic: signals */
+static uint32_t events; /* atomic, a futex: signals and notifications */
+static int last;        /* atomic: the number of the last signal */
 static struct sigaction old_actions[NUMBERS];
+
+void rti_signals_notify(void)
+{
+    /* pairs with the acquire in rti_signals_events() */
+    __atomic_add_fetch(&events, 1, __ATOMIC_RELEASE);
+    (void)rti_sys_futex_wake(&events);
+}
 
 static void handle(int number)
 {
@@ -24,8 +31,18 @@ static void handle(int number)
     __atomic_store_n(&last, number, __ATOMIC_RELAXED);
     /* pairs with the acquire in rti_signals_count() */
     __atomic_add_fetch(&count, 1, __ATOMIC_RELEASE);
-    (void)rti_sys_eventfd_signal(event_fd);
+    rti_signals_notify();
     errno = saved;
+}
+
+uint32_t rti_signals_events(void)
+{
+    return __atomic_load_n(&events, __ATOMIC_ACQUIRE); /* pairs with rti_signals_notify() */
+}
+
+void rti_signals_await(uint32_t seen)
+{
+    (void)rti_sys_futex_wait(&events, seen, RT_NEVER);
 }
 
 static void put_back(size_t actions)
@@ -37,7 +54,7 @@ static void put_back(size_t actions)
     __atomic_store_n(&owned, 0, __ATOMIC_RELEASE);
 }
 
-int rti_signals_own(int fd)
+int rti_signals_own(void)
 {
     struct sigaction action;
 
@@ -46,7 +63,6 @@ int rti_signals_own(int fd)
         return -EBUSY;
     }
     __atomic_store_n(&count, 0, __ATOMIC_RELAXED);
-    event_fd = fd;
     memset(&action, 0, sizeof(action));
     action.sa_handler = handle;
     action.sa_flags = SA_ONSTACK | SA_RESTART;
@@ -79,7 +95,7 @@ void rti_signals_raise(void)
     memset(&action, 0, sizeof(action));
     action.sa_handler = SIG_DFL;
     (void)rti_sys_sigaction(__atomic_load_n(&last, __ATOMIC_RELAXED), &action, NULL);
-    rti_sys_raise(__atomic_load_n(&last, __ATOMIC_RELAXED));
+    rti_sys_kill_self(__atomic_load_n(&last, __ATOMIC_RELAXED));
 }
 
 void rti_signals_block(sigset_t *old_set)

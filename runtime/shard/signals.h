@@ -3,8 +3,9 @@
  * Signals: SIGINT and SIGTERM stop the runtime that owns them.
  *
  * Handlers belong to the process, so one runtime at a time can own them. The
- * handler may run on any thread: it counts, and signals an event counter on
- * which the thread in rt_start() waits.
+ * handler may run on any thread, and may still run when they are given back: it
+ * touches nothing but two words that are always there, one of which is a futex
+ * on which the thread in rt_start() waits.
  */
 #ifndef RTI_SHARD_SIGNALS_H
 #define RTI_SHARD_SIGNALS_H
@@ -12,15 +13,20 @@
 #include <signal.h>
 #include <stdint.h>
 
-/* Install the handlers, which signal `event_fd`: 0, -EBUSY when another runtime owns them, or an
- * error of sigaction(2). */
-int rti_signals_own(int event_fd);
+/* Install the handlers: 0, -EBUSY when another runtime owns them, or an error of sigaction(2). */
+int rti_signals_own(void);
 
 /* Put the old actions back. */
 void rti_signals_disown(void);
 
-/* How many have come since. */
+/* How many have come since they are owned. */
 uint32_t rti_signals_count(void);
+
+/* Sleep until something has happened since rti_signals_events() gave `seen`: a signal, or somebody
+ * has called rti_signals_notify(). May return early. */
+uint32_t rti_signals_events(void);
+void rti_signals_await(uint32_t seen);
+void rti_signals_notify(void);
 
 /* The last one again, by its default action: ends the process. */
 void rti_signals_raise(void);

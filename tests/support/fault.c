@@ -178,6 +178,13 @@ void __wrap_rti_sys_raise(int number)
     __real_rti_sys_raise(number);
 }
 
+void __real_rti_sys_kill_self(int number);
+void __wrap_rti_sys_kill_self(int number);
+void __wrap_rti_sys_kill_self(int number)
+{
+    __real_rti_sys_kill_self(number);
+}
+
 /* The clock cannot fail. */
 rt_time __real_rti_sys_now(void);
 rt_time __wrap_rti_sys_now(void);

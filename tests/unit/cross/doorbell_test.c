@@ -88,8 +88,8 @@ static void bits_that_were_taken_back_are_pending_until_they_are_looked_at(void 
     rti_doorbell_fini(&doorbell);
 }
 
-/* Three threads. Each sender has a word of its own, so that one ring can come while another one keeps
- * the owner from its sleep. */
+/* Each sender has a word of its own, so that one ring can come while another one keeps the owner
+ * from its sleep. */
 struct sender {
     uint32_t word;
     uint32_t rung;  /* written before each ring (D3) */
