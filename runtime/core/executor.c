@@ -206,12 +206,22 @@ void rti_executor_turn(struct rti_executor *executor, rt_time now)
     }
 }
 
+/* What was published may end the wait of the very task that is about to suspend. That one counts as
+ * running still, so whoever finished its wait has left it to its own next look. */
+static void schedule_if_done(struct rt_task *task)
+{
+    if (task != NULL && task->waiter != NULL && task->waiter->done) {
+        task->state |= RTI_TASK_SCHEDULED;
+    }
+}
+
 bool rti_executor_renew_credit(struct rti_executor *executor)
 {
     const uint64_t at = rti_sys_ticks();
 
     if (executor->inbox != NULL) {
         executor->inbox->ops->flush_if_due(executor->inbox, at);
+        schedule_if_done(executor->running);
     }
     rti_reactor_flush_if_due(&executor->reactor, at);
     if (at - executor->slice_begin >= executor->quota_ticks) { /* also if the counter fell back */

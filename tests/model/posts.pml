@@ -1,30 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Credit of posts: no post waits for a credit that is there, and nobody rings in vain for ever.
+ * Credit of posts: no post waits for a credit that is there, and nobody rings in circles.
  *
  * A sender has at most CREDITS posts that were sent and not started. The receiver counts the posts
- * it has started; who finds no credit sets want_credit, rings, looks again and parks, as for room.
- * The receiver looks at want_credit when a take of the bit was followed by a complete drain. At its
- * limit of tasks it moves posts from the ring to a list, and remembers that a credit is wanted
- * when the list is full.
+ * it has started, and publishes that with the head, when it has drained the ring. Who finds no
+ * credit sets want_credit, rings, looks again and parks; it asks once, and again only after it used
+ * a credit. The receiver looks at want_credit when it has drained the ring after a take of the bit:
+ * it rings back unless its list is full, and in any case tells the sender of the next start. At its
+ * limit of tasks it moves posts from the ring to the list, so that the ring becomes empty.
  *
  * Proves:
- * F1  When nobody can move, every post was started, every call was taken, and both shards sleep.
+ * F1  When nobody can move, all was taken, every post was started, and both shards sleep.
  * F2  No more than CREDITS posts wait in the receiver's list.
  * F3  Nobody rings in circles: while nothing is sent, taken or started, and no further task asks,
- *     the receiver rings back for credit POSTS + CALLS times at most.
+ *     credits are asked for and told of POSTS + CALLS times at most, however often others ring.
  *
- * Processes: the sender's shard, the receiver's shard, the memory, a judge. Several tasks of the
- * sender wait: first for a credit, then, having one, for room, where calls wait too.
+ * Processes: the sender's shard, the receiver's shard, the memory, a judge, and one who makes the
+ * sender look again, as often as it likes: what goes the other way shares the bit. Several tasks of
+ * the sender wait: first for a credit, then, having one, for room, where calls wait too.
  *
  * Bounds: POSTS posts and CALLS calls, in any order; CREDITS; CAPACITY slots of the ring; TASKS
- * functions at a time that suspend, each of which ends at any time, also while its shard sleeps.
+ * functions at a time that suspend, each of which ends at any time, also while its shard sleeps;
+ * ABORTS tasks of the sender that give up waiting, and give back the credit that they had.
  *
- * Mutants: ONLY_AT_START (the flag is read where a post starts, and nowhere else), FORGET (the list
- * is full when the flag is read, and the receiver does not remember it), WANT_AFTER_RING,
- * BLIND_RING_BACK (without a look at the list).
- * Harmless, and proved so: NO_LOOK (no look between ringing and parking), REREAD (the receiver
- * leaves the flag set, and reads it again at each start).
+ * Mutants: ONLY_AT_START (the flag is read where a post starts, and nowhere else), FORGET (a full
+ * list, and the receiver does not remember the flag), TOLD_ONCE (rung back at the drain, and not at
+ * the next start), KEEP_CREDITS (the count is not published at the drain), WANT_AFTER_RING,
+ * ASK_AGAIN (at each look).
+ * Harmless, and proved so: NO_LOOK (no look between ringing and parking), BLIND_RING_BACK (also
+ * with a full list; it is asked for once).
  */
 #ifndef POSTS
 #define POSTS 3
@@ -38,11 +42,14 @@
 #ifndef CAPACITY
 #define CAPACITY 2
 #endif
+#ifndef ABORTS
+#define ABORTS 0
+#endif
 #ifndef TASKS
 #define TASKS 1
 #endif
 
-#define CPUS 2
+#define CPUS 3
 #define DOOR(c) (c)
 #define TAIL 2
 #define HEAD 3
@@ -63,6 +70,8 @@ byte in_list;    /* posts that wait at the receiver */
 byte taken;
 byte starts;
 byte waiting;    /* tasks of the sender */
+byte aborts = ABORTS;
+byte given_up;
 byte vain;       /* ghost: rings for credit since something has moved */
 bool list_has_room;
 bool rings_are_few;
@@ -120,6 +129,7 @@ inline use_credits()
         :: for_credit > 0 && posts_sent - old < CREDITS ->
             for_credit--;
             posts_sent++;
+            asked = 0;
             for_room!1
         :: else -> break
         od;
@@ -140,6 +150,19 @@ inline fill_room()
     }
 }
 
+inline count_vain()
+{
+    vain++;
+    rings_are_few = (vain <= POSTS + CALLS);
+    assert(rings_are_few) /* F3 */
+}
+
+#ifdef MUTANT_ASK_AGAIN
+#define ASKED false
+#else
+#define ASKED asked
+#endif
+
 inline want()
 {
     if
@@ -147,7 +170,9 @@ inline want()
     :: empty(for_room)
     fi;
     if
-    :: for_credit > 0 -> store(WANT_CREDIT, 1)
+    :: for_credit > 0 && !ASKED ->
+        atomic { count_vain(); asked = 1 }
+        store(WANT_CREDIT, 1)
     :: else
     fi
 }
@@ -157,8 +182,11 @@ inline serve_waiters()
     use_credits();
     fill_room();
     if
-    :: waiting > 0 ->
-        publish();
+    :: waiting > 0 -> publish()
+    :: else
+    fi;
+    if
+    :: len(for_room) > 0 || (for_credit > 0 && !ASKED) ->
 #ifdef MUTANT_WANT_AFTER_RING
         ring(1);
         want();
@@ -170,8 +198,23 @@ inline serve_waiters()
         use_credits();
         fill_room()
 #endif
-    :: else
+    :: len(for_room) == 0 && (for_credit == 0 || ASKED)
     fi
+}
+
+/* A deadline or a cancel; nobody else is told. */
+inline give_up()
+{
+    atomic {
+        if
+        :: for_credit > 0 -> for_credit--
+        :: nempty(for_room) -> for_room?ok; posts_sent = posts_sent - ok
+        fi;
+        ok = 0;
+        aborts--;
+        waiting--;
+        given_up++
+    }
 }
 
 /* Tasks join the end of a queue; when they could go on at once, that makes no difference. */
@@ -179,7 +222,7 @@ active proctype sender()
 {
     byte me = 0;
     byte old, sent, published, posts_sent, for_credit;
-    bool ok;
+    bool ok, asked;
     chan for_room = [POSTS + CALLS] of { bit };
 
     do
@@ -207,49 +250,60 @@ active proctype sender()
         :: else
         fi;
         if
+        :: aborts > 0 && waiting > 0 -> give_up()
+        :: skip
+        fi;
+        if
         :: unsent_posts + unsent_calls > 0 /* the turn has not ended */
-        :: skip -> publish(); sleep_until(unsent_posts + unsent_calls > 0)
+        :: skip ->
+            publish();
+            sleep_until(unsent_posts + unsent_calls > 0 || (aborts > 0 && waiting > 0))
         fi
     od
 }
 
 /* The receiver */
 
-inline ring_for_credit()
+inline tell()
 {
-    atomic {
-        vain++;
-        rings_are_few = (vain <= POSTS + CALLS);
-        assert(rings_are_few) /* F3 */
-    }
+    atomic { count_vain() }
     ring(0)
 }
 
-#ifdef MUTANT_BLIND_RING_BACK
-#define CREDIT_IS_THERE true
-#else
-#define CREDIT_IS_THERE (in_list < CREDITS)
-#endif
-
-inline return_credit()
+inline return_credits()
 {
     if
-    :: atomic { wanted && CREDIT_IS_THERE -> wanted = 0 } ring_for_credit()
+    :: atomic { starts != returned -> returned = starts; store_release(STARTED, starts) }
     :: else
     fi
 }
+
+#ifdef MUTANT_BLIND_RING_BACK
+#define LIST_IS_FULL false
+#else
+#define LIST_IS_FULL (in_list >= CREDITS)
+#endif
 
 inline read_want_credit()
 {
     atomic { load(WANT_CREDIT, old); ok = (old != 0); old = 0 }
     if
-#ifdef MUTANT_REREAD
-    :: atomic { ok && CREDIT_IS_THERE -> ok = 0; store(WANT_CREDIT, 0) } ring_for_credit()
-    :: else -> ok = 0
+    :: atomic { ok -> ok = 0; store(WANT_CREDIT, 0); wanted = 1 }
+        if
+        :: atomic { LIST_IS_FULL ->
+#ifdef MUTANT_FORGET
+            wanted = 0
 #else
-    :: atomic { ok -> ok = 0; store(WANT_CREDIT, 0); wanted = 1 } return_credit()
-    :: else
+            skip
 #endif
+            }
+        :: !LIST_IS_FULL ->
+#ifdef MUTANT_TOLD_ONCE
+            wanted = 0;
+#endif
+            tell()
+        fi
+    :: else
     fi
 }
 
@@ -259,11 +313,11 @@ inline requests_are_taken()
     :: atomic { taken != released -> released = taken; store_release(HEAD, taken) }
     :: else
     fi;
+#ifndef MUTANT_KEEP_CREDITS
+    return_credits();
+#endif
 #ifndef MUTANT_ONLY_AT_START
     read_want_credit();
-#endif
-#ifdef MUTANT_FORGET
-    wanted = 0;
 #endif
     atomic { load(WANT_ROOM, old); ok = (old != 0); old = 0 }
     if
@@ -276,13 +330,15 @@ inline requests_are_taken()
 inline start(is_post)
 {
     if
-    :: is_post ->
-        atomic { starts++; vain = 0; store_release(STARTED, starts) }
-#if defined(MUTANT_ONLY_AT_START) || defined(MUTANT_REREAD)
-        read_want_credit()
-#else
-        return_credit()
+    :: atomic { is_post -> starts++; vain = 0 }
+#ifdef MUTANT_ONLY_AT_START
+        return_credits();
+        read_want_credit();
 #endif
+        if
+        :: atomic { wanted -> wanted = 0 } return_credits(); tell()
+        :: else
+        fi
     :: else
     fi;
     if
@@ -295,7 +351,7 @@ inline start(is_post)
 inline serve()
 {
     if
-    :: atomic { suspended < TASKS && in_list > 0 -> in_list-- } start(1)
+    :: atomic { suspended < TASKS && in_list > 0 -> in_list-- } start(1); return_credits()
     :: (suspended == TASKS || in_list == 0) && works ->
         atomic { load(TAIL, old); ok = (old != taken); old = 0 }
         if
@@ -318,7 +374,7 @@ inline serve()
 active proctype receiver()
 {
     byte me = 1;
-    byte old, released, suspended;
+    byte old, released, suspended, returned;
     bool ok, works, wanted;
 
     do
@@ -341,11 +397,23 @@ active proctype receiver()
     od
 }
 
+/* Others ring the sender's bit. */
+active proctype others()
+{
+    byte me = 2;
+    byte old;
+
+    do
+    :: ring(0)
+    :: break
+    od
+}
+
 active proctype judge()
 {
     timeout;
     atomic {
-        nothing_stranded = (starts == POSTS && taken == POSTS + CALLS && waiting == 0 &&
+        nothing_stranded = (taken == POSTS + CALLS - given_up && in_list == 0 && waiting == 0 &&
             memory[DOOR(0)] == SLEEPING && memory[DOOR(1)] == SLEEPING);
         assert(nothing_stranded) /* F1 */
     }

@@ -105,12 +105,12 @@ JOBS: Tuple[Job, ...] = (
     *mutants("call_cancel", "BLIND_WAKE", "no_answer_is_owed"),
     *mutants("call_cancel", "STARTED_AFTER_ANSWER", "frame_gone"),
 
-    *proofs("posts", "POSTS=2 CALLS=1", "POSTS=3 CREDITS=2 CAPACITY=1", "WEAK POSTS=2"),
-    *mutants("posts", "ONLY_AT_START FORGET WANT_AFTER_RING", STRANDED),
-    *mutants("posts", "BLIND_RING_BACK", "rings_are_few"),
-    *harmless("posts", "NO_LOOK REREAD", "", "WEAK POSTS=2"),
-    *proofs("posts", "POSTS=4", "POSTS=3 CALLS=1", "POSTS=4 CREDITS=2 CAPACITY=1", "WEAK",
-            thorough=True),
+    *proofs("posts", "", "POSTS=2 ABORTS=1", "WEAK POSTS=2"),
+    *mutants("posts", "ONLY_AT_START FORGET TOLD_ONCE KEEP_CREDITS WANT_AFTER_RING", STRANDED),
+    *mutants("posts", "ASK_AGAIN", "rings_are_few"),
+    *harmless("posts", "NO_LOOK BLIND_RING_BACK", "POSTS=2"),
+    *proofs("posts", "POSTS=2 CALLS=1", "POSTS=3 ABORTS=1", "POSTS=3 CREDITS=2 CAPACITY=1",
+            "POSTS=2 CALLS=1 CAPACITY=1 ABORTS=1", "POSTS=4", "WEAK", thorough=True),
 
     *proofs("replies", "", "CALLS0=2 CALLS1=0 DEPTH=2"),
     *mutants("replies", "HOLD_SLOT LATE_UNRUNG NO_RING_BACK LATE_UNSEEN", STRANDED),

@@ -244,10 +244,92 @@ static void what_is_sent_is_received_in_order(void **state)
     print_message("%" PRIu64 " items received\n", received);
 }
 
+/* ---- both ends on one shard ---- */
+
+/*
+ * An item that was sent alone is published between two runs when 50 us have passed, perhaps just
+ * when its receiver has looked, found nothing and is about to suspend. Other tasks fill the time,
+ * more of them or fewer, and the receiver comes sooner or later, so that each moment is met.
+ */
+#define FILLINGS 100
+#define FILLERS_MAX 3
+#define DELAYS      48
+#define PHASES      16
+
+struct alone {
+    struct rt_spsc *channel;
+    unsigned fillers;
+    unsigned delay;
+    unsigned phase; /* runs before the item is sent */
+};
+
+static int fill_time(void *arg)
+{
+    (void)arg;
+    for (unsigned i = 0; i < FILLINGS; i++) {
+        (void)rt_now(); /* takes 10 us on average */
+        rt_yield();
+    }
+    return 0;
+}
+
+static int receive_late(void *arg)
+{
+    const struct alone *alone = arg;
+    char item = 0;
+
+    for (unsigned i = 0; i < alone->delay; i++) {
+        rt_yield();
+    }
+    T_CHECK(rt_spsc_recv(alone->channel, &item, 1, RT_NEVER) == 1);
+    T_CHECK(item == 'x');
+    rt_spsc_close_receiver(alone->channel);
+    return 0;
+}
+
+static int send_one(void *arg)
+{
+    struct alone *alone = arg;
+    struct rt_task *receiver;
+
+    T_CHECK(rt_spsc_create(&alone->channel, 1, 4) == 0);
+    for (unsigned i = 0; i < alone->fillers; i++) {
+        T_CHECK(rt_spawn(NULL, fill_time, NULL) == 0);
+    }
+    T_CHECK(rt_spawn(&receiver, receive_late, alone) == 0);
+    for (unsigned i = 0; i < alone->phase; i++) {
+        rt_yield();
+    }
+    T_CHECK(rt_spsc_send(alone->channel, "x", 1, NULL, RT_NEVER) == 0);
+    T_CHECK(rt_join(receiver, NULL, RT_NEVER) == 0);
+    rt_spsc_close_sender(alone->channel);
+    return 0;
+}
+
+static void an_item_published_while_its_receiver_suspends_wakes_it(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < DELAYS * FILLERS_MAX * PHASES; i++) {
+        struct alone alone = { .delay = i % DELAYS,
+                               .fillers = 1 + i / DELAYS % FILLERS_MAX,
+                               .phase = i / DELAYS / FILLERS_MAX };
+        struct shards shards;
+
+        shards_init(&shards, i, 1);
+        shards.sim = (struct sim_config){ .seed = i, .step_max = 20000 };
+        shards.runtime.tasks_max = SHARDS_TASKS_MANY;
+        shards_run(&shards, send_one, &alone);
+        assert_int_equal(shards.result, 0);
+        assert_int_equal(shards.faults, 0);
+    }
+    assert_int_equal(t_failures(), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_sent_is_received_in_order),
+        cmocka_unit_test(an_item_published_while_its_receiver_suspends_wakes_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

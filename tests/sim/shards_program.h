@@ -136,7 +136,8 @@ static struct message *message_new(unsigned depth, bool is_post)
     return message;
 }
 
-static void message_put(struct message *message)
+/* Inlined twice in a row, gcc 12 takes the second one for a use after free. */
+static __attribute__((noinline)) void message_put(struct message *message)
 {
     if (--message->refs == 0) {
         free(message);
@@ -328,7 +329,7 @@ struct meeting {
     unsigned refs;
 };
 
-static void meeting_put(struct meeting *meeting)
+static __attribute__((noinline)) void meeting_put(struct meeting *meeting)
 {
     if (--meeting->refs == 0) {
         free(meeting);

@@ -474,6 +474,46 @@ static void a_wake_is_delivered_before_its_sender_suspends(void **state)
     run(wake_and_compute);
 }
 
+/* ---- calls that need not wait ---- */
+
+static unsigned yields;
+
+static int count_turns(void *arg)
+{
+    const bool *over = arg;
+
+    while (!*over) {
+        yields++;
+        rt_yield();
+    }
+    return 0;
+}
+
+static int call_for_long(void *arg)
+{
+    const rt_time end = rt_in(RT_MILLISECONDS(50));
+    struct rt_task *other;
+    bool over = false;
+    int value = 0;
+
+    (void)arg;
+    T_CHECK(rt_spawn(&other, count_turns, &over) == 0);
+    while (rt_now() < end) {
+        T_CHECK(rt_call(0, add_one, &value, NULL, RT_NEVER) == 0);
+    }
+    T_CHECK(yields > 5); /* of 100 quotas */
+    over = true;
+    return rt_join(other, NULL, RT_NEVER);
+}
+
+/* On the real kernel, whose clock goes on. */
+static void calls_that_need_not_wait_let_other_tasks_run(void **state)
+{
+    (void)state;
+    assert_int_equal(rt_run(NULL, call_for_long, NULL), 0);
+    assert_int_equal(t_failures(), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -488,6 +528,7 @@ int main(void)
         cmocka_unit_test(a_cancel_finds_a_task_far_up_in_the_table),
         cmocka_unit_test(a_post_that_starts_in_a_runtime_that_drains_is_cancelled),
         cmocka_unit_test(a_wake_is_delivered_before_its_sender_suspends),
+        cmocka_unit_test(calls_that_need_not_wait_let_other_tasks_run),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
