@@ -7,7 +7,6 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <linux/mempolicy.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -189,21 +188,6 @@ int rti_sys_eventfd(void)
 int rti_sys_eventfd_signal(int fd)
 {
     return result_of(eventfd_write(fd, 1));
-}
-
-int rti_sys_eventfd_take(int fd)
-{
-    eventfd_t count;
-
-    return result_of(eventfd_read(fd, &count));
-}
-
-int rti_sys_await_readable(int fd)
-{
-    struct pollfd item = { .fd = fd, .events = POLLIN };
-    const int r = result_of(poll(&item, 1, -1));
-
-    return r < 0 ? r : 0;
 }
 
 int rti_sys_futex_wait(uint32_t *word, uint32_t expected, rt_time deadline)

@@ -73,8 +73,6 @@ int rti_sys_getpeername(int fd, struct sockaddr *address, socklen_t *bytes);
 /* event counters, by which a thread wakes another that sleeps in the kernel */
 int rti_sys_eventfd(void);          /* the new descriptor, not blocking and closed by exec */
 int rti_sys_eventfd_signal(int fd); /* add 1; async-signal-safe */
-int rti_sys_eventfd_take(int fd);   /* set to 0; -EAGAIN when it was */
-int rti_sys_await_readable(int fd); /* sleep until fd is readable; 0 or -EINTR */
 
 /* to this process: any thread that does not block it gets it */
 void rti_sys_kill_self(int number);

@@ -516,6 +516,31 @@ static void several_runtimes_live_in_one_process(void **state)
     assert_int_equal(report->ends, 2 * SHARDS);
 }
 
+static int sleep_a_little(void *arg)
+{
+    (void)arg;
+    return rt_sleep_until(rt_in(RT_MILLISECONDS(20))) == 0 ? 0 : -EIO;
+}
+
+static int start_deaf_after_a_signal(void)
+{
+    struct rt_config config = config_of_child();
+
+    if (rt_start(&config, wait_for_the_stop, NULL) != 0) {
+        return 1;
+    }
+    config.flags = RT_CONFIG_NO_SIGNALS;
+    report->result = rt_start(&config, sleep_a_little, NULL);
+    return 0;
+}
+
+static void a_runtime_without_signals_does_not_heed_those_of_another(void **state)
+{
+    (void)state;
+    assert_int_equal(run_child(start_deaf_after_a_signal, send_sigterm), 0);
+    assert_int_equal(report->result, 0);
+}
+
 static void *start_in_a_thread(void *arg)
 {
     const struct rt_config config = config_of_child();
@@ -563,6 +588,7 @@ int main(void)
         cmocka_unit_test(a_stop_that_takes_too_long_names_the_tasks_of_every_shard),
         cmocka_unit_test(a_signal_during_the_start_is_not_lost),
         cmocka_unit_test(several_runtimes_live_in_one_process),
+        cmocka_unit_test(a_runtime_without_signals_does_not_heed_those_of_another),
         cmocka_unit_test(only_one_runtime_owns_the_signals),
     };
 

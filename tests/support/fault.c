@@ -110,8 +110,6 @@ WRAP(int, rti_sys_getpeername, (int fd, struct sockaddr *address, socklen_t *byt
 WRAP(int, rti_sys_open_to_read, (const char *path), (path), -EMFILE)
 WRAP(ssize_t, rti_sys_read, (int fd, void *memory, size_t bytes), (fd, memory, bytes), -EIO)
 WRAP(int, rti_sys_eventfd, (void), (), -EMFILE)
-WRAP(int, rti_sys_eventfd_take, (int fd), (fd), -EAGAIN)
-WRAP(int, rti_sys_await_readable, (int fd), (fd), -EINTR)
 WRAP(int, rti_sys_futex_wait, (uint32_t * word, uint32_t expected, rt_time deadline),
      (word, expected, deadline), -EINTR)
 WRAP(int, rti_sys_thread_create, (pthread_t * out, void *(*entry)(void *), void *arg),

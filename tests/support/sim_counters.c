@@ -10,10 +10,6 @@ int __real_rti_sys_eventfd(void);
 int __wrap_rti_sys_eventfd(void);
 int __real_rti_sys_eventfd_signal(int fd);
 int __wrap_rti_sys_eventfd_signal(int fd);
-int __real_rti_sys_eventfd_take(int fd);
-int __wrap_rti_sys_eventfd_take(int fd);
-int __real_rti_sys_await_readable(int fd);
-int __wrap_rti_sys_await_readable(int fd);
 
 static struct sim_counter *counter_of(int fd)
 {
@@ -55,52 +51,4 @@ int __wrap_rti_sys_eventfd_signal(int fd)
     sim_object_changed(&counter->object);
     sim_settle();
     return 0;
-}
-
-int __wrap_rti_sys_eventfd_take(int fd)
-{
-    struct sim_counter *counter;
-
-    if (!sim.is_active) {
-        return __real_rti_sys_eventfd_take(fd);
-    }
-    sim_point();
-    counter = counter_of(fd);
-    if (counter == NULL) {
-        return -EBADF;
-    }
-    if (counter->count == 0) {
-        return -EAGAIN;
-    }
-    counter->count = 0;
-    sim_object_changed(&counter->object); /* one can write again: polls for POLLOUT */
-    sim_settle();
-    return 0;
-}
-
-static bool is_signalled(void *counter)
-{
-    return ((const struct sim_counter *)counter)->count > 0;
-}
-
-int __wrap_rti_sys_await_readable(int fd)
-{
-    struct sim_wait wait = { .what = "an event counter",
-                             .is_over = is_signalled,
-                             .deadline = RT_NEVER,
-                             .may_be_interrupted = true };
-    struct sim_counter *counter;
-    int r;
-
-    if (!sim.is_active) {
-        return __real_rti_sys_await_readable(fd);
-    }
-    sim_point();
-    counter = counter_of(fd);
-    RTI_ASSERT(counter != NULL); /* nothing else is waited for in this way */
-    counter->object.refs++;
-    wait.arg = counter;
-    r = sim_thread_wait(&wait);
-    sim_object_put(&counter->object);
-    return r;
 }

@@ -32,8 +32,6 @@ set(RT_SIM_WRAPS
     rti_sys_getpeername
     rti_sys_eventfd
     rti_sys_eventfd_signal
-    rti_sys_eventfd_take
-    rti_sys_await_readable
     rti_sys_thread_create
     rti_sys_thread_join
     rti_sys_futex_wait
