@@ -24,7 +24,8 @@
  * slot is held only until its function has started, so calls may call back and
  * forth to any depth. A sender that finds no slot waits for one. What bounds
  * calls is the callee's limit of tasks: beyond it a call is answered -EAGAIN,
- * and posts wait.
+ * and posts wait. So tasks of two shards that are both at their limit and wait
+ * for posts of each other to start wait for ever: give such posts a deadline.
  */
 #ifndef RT_CALL_H
 #define RT_CALL_H
