@@ -106,7 +106,7 @@ void rti_call_serve_waiters(struct rti_mesh_shard *shard, struct rti_port *port)
     }
     rti_mesh_publish(shard, &port->sender.outlet); /* else nobody makes room */
     if (ask(port)) {                               /* R1: first the flag, then the ring, */
-        (void)rti_mesh_ring(shard, port->to);
+        rti_mesh_ring(shard, port->to);
         use_credits(port); /* then a look */
         fill_room(shard, port);
     }
@@ -206,7 +206,7 @@ void rti_call_take_replies(struct rti_mesh_shard *shard, struct rti_port *port)
     }
     (void)rti_ring_release(&port->replies);
     if (rti_ring_wanted(&port->replies.want_room)) {
-        (void)rti_mesh_ring(shard, port->to);
+        rti_mesh_ring(shard, port->to);
     }
 }
 
@@ -272,10 +272,7 @@ static void look_for_reply(struct rti_mesh_shard *shard, const struct rt_call *c
 {
     struct rti_look look;
 
-    rti_look_begin(&look, shard, deadline);
-    if (shard->out[call->shard]->sender.outlet.woke) {
-        return;
-    }
+    rti_look_begin(&look, shard, shard->mesh->shards[call->shard], deadline);
     while (call->state != CALL_DONE && rti_look_on(&look, 1)) {
         (void)rti_mesh_look_again(shard);
     }

@@ -71,6 +71,12 @@ static inline bool rti_doorbell_is_rung(const struct rti_doorbell *doorbell)
     return false;
 }
 
+/* Whether the owner says that it sleeps, and nobody has rung. A guess: from any thread. */
+static inline bool rti_doorbell_sleeps(const struct rti_doorbell *doorbell)
+{
+    return __atomic_load_n(&doorbell->words[0].bits, __ATOMIC_RELAXED) == RTI_DOORBELL_SLEEPS;
+}
+
 /* The bits of a word, which the caller will look at now; ends a sleep. */
 static inline uint64_t rti_doorbell_take(struct rti_doorbell *doorbell, uint32_t word)
 {

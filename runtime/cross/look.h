@@ -5,7 +5,7 @@
  *
  *     struct rti_look look;
  *
- *     rti_look_begin(&look, shard, deadline);
+ *     rti_look_begin(&look, shard, other, deadline);
  *     while (rti_look_on(&look, pauses)) {
  *         if (ready) return;
  *     }
@@ -13,8 +13,10 @@
  * A wait costs two switches and a turn here, read-modify-writes of shared lines on
  * both sides, and a sleep and its wake (25 us on a virtual machine) if this shard
  * has nothing else to do. A shard that is awake answers within a microsecond. So
- * a look lasts no longer than a few times that, and only while no other task of
- * this shard wants to run.
+ * a look lasts no longer than a few times that, and is only for a shard that has
+ * nothing better to do: no task to run, no completion to take. Not for an answer
+ * of a shard that sleeps either: then it is better to go through the turn first,
+ * and wake it with all that it has to be told.
  */
 #ifndef RTI_CROSS_LOOK_H
 #define RTI_CROSS_LOOK_H
@@ -30,14 +32,22 @@ struct rti_look {
     uint32_t pauses_left;
 };
 
-/* What was sent is published: it does not wait while this task looks. */
+/* `other` is the shard that is to answer, or NULL when that is not known. What was sent is published:
+ * it does not wait while this task looks. */
 static inline void rti_look_begin(struct rti_look *look, struct rti_mesh_shard *shard,
-                                  rt_time deadline)
+                                  const struct rti_mesh_shard *other, rt_time deadline)
 {
-    const bool only_tries = deadline <= shard->executor->turn_time;
+    struct rti_executor *executor = shard->executor;
 
-    look->executor = shard->executor;
-    look->pauses_left = only_tries ? 0 : RTI_LOOK_PAUSES;
+    look->executor = executor;
+    look->pauses_left = 0;
+    if (deadline <= executor->turn_time || rti_taskq_length(&executor->queue) > 0 ||
+        rti_uring_ready(&executor->reactor.ring) > 0 ||
+        rti_uring_has_work(&executor->reactor.ring) ||
+        (other != NULL && rti_doorbell_sleeps(&other->doorbell))) {
+        return;
+    }
+    look->pauses_left = RTI_LOOK_PAUSES;
     if (!rti_list_is_empty(&shard->unsent) || !rti_list_is_empty(&shard->unsent_channels)) {
         rti_mesh_flush(shard);
     }

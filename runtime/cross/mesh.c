@@ -44,16 +44,14 @@ static void wake(struct rti_mesh_shard *shard, const struct rti_mesh_shard *targ
     }
 }
 
-bool rti_mesh_ring(struct rti_mesh_shard *shard, uint32_t to)
+void rti_mesh_ring(struct rti_mesh_shard *shard, uint32_t to)
 {
     struct rti_mesh_shard *target = shard->mesh->shards[to];
 
     shard->inbox.rings++;
-    if (!rti_doorbell_ring_sender(&target->doorbell, shard->index)) {
-        return false;
+    if (rti_doorbell_ring_sender(&target->doorbell, shard->index)) {
+        wake(shard, target);
     }
-    wake(shard, target);
-    return true;
 }
 
 void rti_mesh_ring_control(struct rti_mesh_shard *shard, struct rti_mesh_shard *target)
@@ -85,7 +83,7 @@ void rti_mesh_publish(struct rti_mesh_shard *shard, struct rti_outlet *outlet)
     rti_list_remove(&outlet->link);
     shard->inbox.messages_sent += rti_ring_unpublished(outlet->ring);
     if (rti_ring_publish(outlet->ring)) {
-        outlet->woke = rti_mesh_ring(shard, outlet->to);
+        rti_mesh_ring(shard, outlet->to);
     }
 }
 

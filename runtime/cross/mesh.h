@@ -127,9 +127,8 @@ static inline void rti_mesh_sent(struct rti_mesh_shard *shard, struct rti_outlet
 bool rti_mesh_look_again(struct rti_mesh_shard *shard);
 
 /* Ring a shard as the sender `shard`, or its control bit, and wake it if it sleeps (N2). The
- * second form with `shard` NULL is for threads that are no shard of the mesh. The first one says
- * whether it slept. */
-bool rti_mesh_ring(struct rti_mesh_shard *shard, uint32_t to);
+ * second form with `shard` NULL is for threads that are no shard of the mesh. */
+void rti_mesh_ring(struct rti_mesh_shard *shard, uint32_t to);
 void rti_mesh_ring_control(struct rti_mesh_shard *shard, struct rti_mesh_shard *target);
 
 /* Ring the control bit of every shard but `except` (may be NULL), by event counters. Any thread. */

@@ -46,7 +46,6 @@ struct rti_outlet {
     struct rti_list link; /* in rti_mesh_shard.unsent while there is something */
     struct rti_ring *ring;
     uint32_t to; /* the shard to be rung */
-    bool woke;   /* it slept when it was rung last: it will take its time */
 };
 
 struct rti_port {

@@ -37,7 +37,7 @@ void rti_call_send_late(struct rti_mesh_shard *shard, struct rti_port *port)
     }
     rti_mesh_publish(shard, &port->receiver.outlet); /* else nobody makes room */
     rti_ring_want(&port->replies.want_room);         /* R1: first the flag, then the ring, */
-    (void)rti_mesh_ring(shard, port->from);
+    rti_mesh_ring(shard, port->from);
     while (port->receiver.late != NULL && send_oldest_late(shard, port)) { /* then a look */
     }
 }
@@ -79,11 +79,11 @@ static void requests_are_taken(struct rti_mesh_shard *shard, struct rti_port *po
     if (rti_ring_wanted(&port->requests.want_credit)) {
         port->receiver.credit_wanted = true;
         if (rti_port_posts_waiting(port) < port->posts_max) {
-            (void)rti_mesh_ring(shard, port->from);
+            rti_mesh_ring(shard, port->from);
         }
     }
     if (rti_ring_wanted(&port->requests.want_room)) {
-        (void)rti_mesh_ring(shard, port->from);
+        rti_mesh_ring(shard, port->from);
     }
 }
 
@@ -105,7 +105,7 @@ static void start_post(struct rti_mesh_shard *shard, struct rti_port *port)
     if (RTI_UNLIKELY(port->receiver.credit_wanted)) {
         port->receiver.credit_wanted = false;
         rti_port_return_credits(port);
-        (void)rti_mesh_ring(shard, port->from);
+        rti_mesh_ring(shard, port->from);
     }
 }
 

@@ -171,7 +171,7 @@ static bool look_for_room(struct rt_spsc *channel, rt_time deadline)
 {
     struct rti_look look;
 
-    rti_look_begin(&look, rti_mesh_here(), deadline);
+    rti_look_begin(&look, rti_mesh_here(), NULL, deadline);
     while (rti_look_on(&look, PAUSES_FIRST)) {
         if (rti_ring_room(&channel->ring, 1) > 0) {
             return true;
@@ -187,7 +187,7 @@ static bool look_for_items(struct rt_spsc *channel, rt_time deadline)
     struct rti_look look;
 
     channel->consumer.pauses = PAUSES_FIRST;
-    rti_look_begin(&look, rti_mesh_here(), deadline);
+    rti_look_begin(&look, rti_mesh_here(), NULL, deadline);
     while (rti_look_on(&look, pauses)) {
         const uint32_t readable = rti_ring_readable(&channel->ring, 1);
 
