@@ -215,6 +215,16 @@ int rti_sys_thread_join(pthread_t thread)
     return -pthread_join(thread, NULL);
 }
 
+void rti_sys_semaphore_post(sem_t *semaphore)
+{
+    (void)sem_post(semaphore); /* fails only beyond 2^31 */
+}
+
+void rti_sys_semaphore_wait(sem_t *semaphore)
+{
+    (void)sem_wait(semaphore);
+}
+
 /* A plain mutex that is used rightly never fails. */
 void rti_sys_mutex_init(pthread_mutex_t *mutex)
 {

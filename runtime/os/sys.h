@@ -15,6 +15,7 @@
 #include <liburing.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/socket.h>
@@ -82,6 +83,8 @@ int rti_sys_futex_wait(uint32_t *word, uint32_t expected, rt_time deadline);
 int rti_sys_futex_wake(uint32_t *word); /* all that wait */
 int rti_sys_thread_create(pthread_t *out, void *(*entry)(void *), void *arg);
 int rti_sys_thread_join(pthread_t thread);
+void rti_sys_semaphore_post(sem_t *semaphore); /* async-signal-safe */
+void rti_sys_semaphore_wait(sem_t *semaphore); /* returns early after a signal */
 void rti_sys_mutex_init(pthread_mutex_t *mutex);
 void rti_sys_mutex_fini(pthread_mutex_t *mutex);
 void rti_sys_mutex_lock(pthread_mutex_t *mutex);

@@ -373,7 +373,6 @@ static void heed_signals(struct rt_runtime *runtime)
     bool stopped = false;
 
     for (;;) {
-        const uint32_t seen = rti_signals_events();
         const uint32_t signals = rti_signals_count();
 
         /* pairs with the release in shard_main() */
@@ -389,7 +388,7 @@ static void heed_signals(struct rt_runtime *runtime)
                     runtime->config.name);
             rt_stop(runtime);
         }
-        rti_signals_await(seen);
+        rti_signals_await();
     }
 }
 

@@ -11,17 +11,15 @@
 static const int numbers[] = { SIGINT, SIGTERM };
 #define NUMBERS (sizeof(numbers) / sizeof(numbers[0]))
 
-static uint32_t owned;  /* atomic: 1 while a runtime owns them */
-static uint32_t count;  /* atomic: signals */
-static uint32_t events; /* atomic, a futex: signals and notifications */
-static int last;        /* atomic: the number of the last signal */
+static uint32_t owned; /* atomic: 1 while a runtime owns them */
+static uint32_t count; /* atomic: signals */
+static int last;       /* atomic: the number of the last signal */
 static struct sigaction old_actions[NUMBERS];
+static sem_t events; /* signals and notifications; zeroes are an initialised one */
 
 void rti_signals_notify(void)
 {
-    /* pairs with the acquire in rti_signals_events() */
-    __atomic_add_fetch(&events, 1, __ATOMIC_RELEASE);
-    (void)rti_sys_futex_wake(&events);
+    rti_sys_semaphore_post(&events);
 }
 
 static void handle(int number)
@@ -35,14 +33,9 @@ static void handle(int number)
     errno = saved;
 }
 
-uint32_t rti_signals_events(void)
+void rti_signals_await(void)
 {
-    return __atomic_load_n(&events, __ATOMIC_ACQUIRE); /* pairs with rti_signals_notify() */
-}
-
-void rti_signals_await(uint32_t seen)
-{
-    (void)rti_sys_futex_wait(&events, seen, RT_NEVER);
+    rti_sys_semaphore_wait(&events);
 }
 
 static void put_back(size_t actions)

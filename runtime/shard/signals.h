@@ -4,8 +4,9 @@
  *
  * Handlers belong to the process, so one runtime at a time can own them. The
  * handler may run on any thread, and may still run when they are given back: it
- * touches nothing but two words that are always there, one of which is a futex
- * on which the thread in rt_start() waits.
+ * touches nothing but a word and a semaphore that are always there. The thread
+ * in rt_start() waits on the semaphore. (Not on a futex of our own: to
+ * ThreadSanitizer that is no place where a signal may be handled.)
  */
 #ifndef RTI_SHARD_SIGNALS_H
 #define RTI_SHARD_SIGNALS_H
@@ -22,10 +23,9 @@ void rti_signals_disown(void);
 /* How many have come since they are owned. */
 uint32_t rti_signals_count(void);
 
-/* Sleep until something has happened since rti_signals_events() gave `seen`: a signal, or somebody
- * has called rti_signals_notify(). May return early. */
-uint32_t rti_signals_events(void);
-void rti_signals_await(uint32_t seen);
+/* Sleep until a signal has come, or somebody has called rti_signals_notify(), since the last call.
+ * May return early. */
+void rti_signals_await(void);
 void rti_signals_notify(void);
 
 /* The last one again, by its default action: ends the process. */

@@ -142,6 +142,22 @@ PASS(int, rti_sys_futex_wake, (uint32_t * word), (word))
 PASS(int, rti_sys_thread_join, (pthread_t thread), (thread))
 PASS(int, rti_sys_sigmask, (int how, const sigset_t *set, sigset_t *old_set), (how, set, old_set))
 
+void __real_rti_sys_semaphore_post(sem_t *semaphore);
+void __wrap_rti_sys_semaphore_post(sem_t *semaphore);
+void __wrap_rti_sys_semaphore_post(sem_t *semaphore)
+{
+    __real_rti_sys_semaphore_post(semaphore);
+}
+
+void __real_rti_sys_semaphore_wait(sem_t *semaphore);
+void __wrap_rti_sys_semaphore_wait(sem_t *semaphore);
+void __wrap_rti_sys_semaphore_wait(sem_t *semaphore)
+{
+    if (!fails("rti_sys_semaphore_wait")) { /* as after a signal */
+        __real_rti_sys_semaphore_wait(semaphore);
+    }
+}
+
 #define PASS_MUTEX(name)                           \
     void __real_##name(pthread_mutex_t *mutex);    \
     void __wrap_##name(pthread_mutex_t *mutex);    \

@@ -35,6 +35,10 @@ int __real_rti_sys_futex_wait(uint32_t *word, uint32_t expected, rt_time deadlin
 int __wrap_rti_sys_futex_wait(uint32_t *word, uint32_t expected, rt_time deadline);
 int __real_rti_sys_futex_wake(uint32_t *word);
 int __wrap_rti_sys_futex_wake(uint32_t *word);
+void __real_rti_sys_semaphore_post(sem_t *semaphore);
+void __wrap_rti_sys_semaphore_post(sem_t *semaphore);
+void __real_rti_sys_semaphore_wait(sem_t *semaphore);
+void __wrap_rti_sys_semaphore_wait(sem_t *semaphore);
 void __real_rti_sys_mutex_lock(pthread_mutex_t *mutex);
 void __wrap_rti_sys_mutex_lock(pthread_mutex_t *mutex);
 void __real_rti_sys_mutex_unlock(pthread_mutex_t *mutex);
@@ -406,6 +410,42 @@ int __wrap_rti_sys_futex_wake(uint32_t *word)
     }
     sim_trace("futex wake: %d", count);
     return count;
+}
+
+/* ---- semaphores: the real one counts, and nobody blocks in it while he has the baton ---- */
+
+static bool is_posted(void *semaphore)
+{
+    int count = 0;
+
+    (void)sem_getvalue(semaphore, &count);
+    return count > 0;
+}
+
+void __wrap_rti_sys_semaphore_wait(sem_t *semaphore)
+{
+    struct sim_wait wait = { .what = "a semaphore",
+                             .is_over = is_posted,
+                             .arg = semaphore,
+                             .deadline = RT_NEVER,
+                             .may_be_interrupted = true };
+
+    if (!sim.is_active) {
+        __real_rti_sys_semaphore_wait(semaphore);
+        return;
+    }
+    sim_point();
+    if (is_posted(semaphore) || sim_thread_wait(&wait) == 0) {
+        (void)sem_trywait(semaphore);
+    }
+}
+
+void __wrap_rti_sys_semaphore_post(sem_t *semaphore)
+{
+    if (sim.is_active) {
+        sim_point();
+    }
+    __real_rti_sys_semaphore_post(semaphore);
 }
 
 /* ---- locks ---- */
