@@ -121,7 +121,7 @@ static int look_around(void *arg)
     report->cpu[index] = sched_getcpu();
     pthread_sigmask(SIG_BLOCK, NULL, &blocked);
     report->blocked[index] = sigismember(&blocked, SIGTERM) == 1;
-    report->count = (int)rt_shard_count();
+    __atomic_store_n(&report->count, (int)rt_shard_count(), __ATOMIC_RELAXED);
     add(&report->starts, 1);
     return 0;
 }
