@@ -91,7 +91,7 @@ int rt_wait(struct rt_runtime *runtime);
  * Ask a runtime to stop. Stopping twice is stopping once.
  *
  * @param runtime  NULL: that of the calling shard.
- * \context{Any thread, until rt_wait() is called or on one of its shards.}
+ * \context{Any thread. Must have returned before rt_wait() or rt_start() does.}
  */
 RT_API RT_ANY_THREAD
 void rt_stop(struct rt_runtime *runtime);
@@ -141,7 +141,7 @@ struct rt_submission {
  * @param submission  filled by this call; wait for it with rt_submission_wait().
  * @return 0; -EINVAL when there is no such shard; -ESHUTDOWN when the runtime is stopping:
  *         then there is nothing to wait for.
- * \context{Any thread, shard or not, until rt_wait() or rt_start() has returned.}
+ * \context{Any thread, shard or not. Must have returned before rt_wait() or rt_start() does.}
  */
 RT_API RT_MUST_CHECK RT_ANY_THREAD
 int rt_submit(struct rt_runtime *runtime, uint32_t shard, struct rt_submission *submission,

@@ -149,8 +149,8 @@ void rt_yield(void);
  * The right to wake one task: a value, to be copied freely; nothing to free.
  *
  * It may outlive the task: a wake of a task that is gone does nothing, or is
- * spurious for a later one. It must not be used after rt_run(), rt_start() or
- * rt_wait() has returned.
+ * spurious for a later one. Each use must have ended before rt_run(), rt_start()
+ * or rt_wait() returns.
  */
 struct rt_waker {
     /* private */

@@ -32,8 +32,8 @@ struct rti_look {
     uint32_t pauses_left;
 };
 
-/* `other` is the shard that is to answer, or NULL when that is not known. What was sent is published:
- * it does not wait while this task looks. */
+/* `other` is the shard that is to answer, or NULL when that is not known. What was sent is
+ * published: it does not wait while this task looks. */
 static inline void rti_look_begin(struct rti_look *look, struct rti_mesh_shard *shard,
                                   const struct rti_mesh_shard *other, rt_time deadline)
 {

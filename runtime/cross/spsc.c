@@ -354,7 +354,7 @@ static int await_items(struct rt_spsc *channel, rt_time deadline)
     if (look_for_items(channel, deadline)) {
         return 1;
     }
-    release(channel); /* else the producer makes none */
+    release(channel); /* the producer may wait for that much */
     word = say_waits(channel, CONSUMER_WAITS, &channel->consumer.end);
     if (rti_ring_readable(&channel->ring, 1) > 0) {
         return 1;

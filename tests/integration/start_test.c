@@ -148,7 +148,7 @@ static void each_shard_has_a_named_thread_on_a_cpu_of_its_own_plan(void **state)
     config.log_level = RT_LOG_ERROR;
     assert_int_equal(rt_plan_create(&plan, &config), 0);
     for (int i = 0; i < SHARDS; i++) {
-        char name[16];
+        char name[32];
 
         snprintf(name, sizeof(name), "child-%d", i);
         assert_string_equal(report->names[i], name);
