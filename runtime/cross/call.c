@@ -288,6 +288,7 @@ static int await_reply(struct rti_executor *executor, struct rt_call *call, rt_t
         rti_waiter_abort(&self.waiter, -ECANCELED);
     }
     (void)rti_wait(&self.waiter, deadline);
+    call->waiter = NULL;
     return self.waiter.reason;
 }
 

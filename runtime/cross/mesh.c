@@ -387,7 +387,8 @@ void rti_mesh_destroy_shard(struct rti_mesh_shard *shard)
     if (shard == NULL) {
         return;
     }
-    for (uint32_t i = 0; shard->mesh != NULL && i < shard->mesh->shard_count; i++) {
+    for (uint32_t i = 0; shard->out != NULL && shard->mesh != NULL && i < shard->mesh->shard_count;
+         i++) {
         rti_port_destroy(shard->out[i]);
     }
     if (shard->event_fd >= 0) {

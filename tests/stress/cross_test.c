@@ -47,7 +47,7 @@ static int call_and_sleep(void *arg)
     }
     for (int i = 0; i < ROUND_TRIPS; i++) {
         if (rt_call(1, add_one, &calls, &result, RT_NEVER) != 0 || result != i + 1) {
-            T_CHECK(!"a call came back wrong");
+            t_fail("a call came back right", __FILE__, __LINE__);
             break;
         }
     }
@@ -134,7 +134,7 @@ static int receive_stream(void *arg)
     while ((n = rt_spsc_recv(channel, items, 1 + expected % 50, RT_NEVER)) > 0) {
         for (ssize_t i = 0; i < n; i++) {
             if (items[i] != expected++) {
-                T_CHECK(!"an item is lost, double or out of order");
+                t_fail("items[i] == expected", __FILE__, __LINE__);
                 rt_spsc_close_receiver(channel);
                 return -EIO;
             }
