@@ -219,7 +219,7 @@ bool rti_executor_renew_credit(struct rti_executor *executor)
 {
     const uint64_t at = rti_sys_ticks();
 
-    if (executor->inbox != NULL) {
+    if (executor->inbox != NULL && executor->inbox->unsent) {
         executor->inbox->ops->flush_if_due(executor->inbox, at);
         schedule_if_done(executor->running);
     }

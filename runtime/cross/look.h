@@ -48,7 +48,7 @@ static inline void rti_look_begin(struct rti_look *look, struct rti_mesh_shard *
         return;
     }
     look->pauses_left = RTI_LOOK_PAUSES;
-    if (!rti_list_is_empty(&shard->unsent) || !rti_list_is_empty(&shard->unsent_channels)) {
+    if (shard->inbox.unsent) {
         rti_mesh_flush(shard);
     }
 }

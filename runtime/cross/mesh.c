@@ -98,6 +98,7 @@ void rti_mesh_flush(struct rti_mesh_shard *shard)
         rti_spsc_publish_node(node);
     }
     shard->unsent_since = 0;
+    shard->inbox.unsent = false;
 }
 
 static void mesh_flush(struct rti_inbox *inbox)
@@ -113,9 +114,6 @@ static void mesh_flush_if_due(struct rti_inbox *inbox, uint64_t ticks)
 {
     struct rti_mesh_shard *shard = shard_of(inbox);
 
-    if (rti_list_is_empty(&shard->unsent) && rti_list_is_empty(&shard->unsent_channels)) {
-        return;
-    }
     if (shard->unsent_since == 0) {
         shard->unsent_since = ticks;
     } else if (ticks - shard->unsent_since >= shard->executor->reactor.flush_ticks) {

@@ -120,6 +120,7 @@ static inline void rti_mesh_sent(struct rti_mesh_shard *shard, struct rti_outlet
         rti_mesh_publish(shard, outlet);
     } else if (rti_list_is_empty(&outlet->link)) {
         rti_list_push_back(&shard->unsent, &outlet->link);
+        shard->inbox.unsent = true;
     }
 }
 

@@ -265,6 +265,7 @@ static inline void sent(struct rti_executor *executor, struct rt_spsc *channel, 
         rti_yield_if_due(); /* a fast receiver would never let this task wait */
     } else if (rti_list_is_empty(&channel->producer.unsent)) {
         rti_list_push_back(&shard->unsent_channels, &channel->producer.unsent);
+        shard->inbox.unsent = true;
     }
 }
 
