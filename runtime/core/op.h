@@ -55,8 +55,8 @@ void rti_op_abort(struct rti_waiter *waiter, int reason);
 /*
  * Get a submission entry, waiting for room if need be. Returns 0; -ECANCELED;
  * -ETIME. The entry must be filled and given to rti_op_await() with no
- * suspension in between. An exempt operation only gives something back: it is
- * begun in a cancelled task too, and never cancelled.
+ * suspension in between. An exempt operation only gives something back, or
+ * takes what has come: it is begun in a cancelled task too, and never cancelled.
  */
 int rti_op_begin(struct rti_op *op, const struct rti_wait_kind *kind, rt_time deadline,
                  struct io_uring_sqe **sqe);

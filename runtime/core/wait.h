@@ -54,7 +54,7 @@ struct rti_waiter {
     int32_t result;               /* valid when done */
     int16_t reason;               /* 0, or why the wait was aborted */
     bool done;
-    bool exempt; /* from cancel: this call only gives something back */
+    bool exempt; /* from cancel: this call only gives something back, or takes what has come */
 };
 
 /* Make a waiter of the running task. */
