@@ -130,8 +130,9 @@ static bool read_option(struct options *options, char option, const char *name, 
         return read_count(name, text, 1, 65536, &options->pipeline_max);
     case 'm':
         return read_bytes(name, text, 0, UINT64_C(1) << 48, &options->memory_max);
-    default:
-        return false; /* getopt_long() has said why */
+    default: /* getopt_long() has said why */
+        fputs("rt-kv --help lists the options\n", stderr);
+        return false;
     }
 }
 
