@@ -7,8 +7,7 @@
  * must end, with or without an error, and leave no block of the heap, mapping
  * or descriptor behind.
  */
-#include "support/fault.h"
-#include "support/harness.h"
+#include "support/fault_checks.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -150,17 +149,6 @@ static int run(void)
     config.cpus = "0";
     config.log = drop_line;
     return rt_run(&config, scenario, NULL);
-}
-
-static void check_nothing_is_left(unsigned n, unsigned descriptors)
-{
-    T_CHECK(fault_live_blocks() == 0);
-    T_CHECK(fault_live_mapped() == 0);
-    T_CHECK(t_open_descriptors() == descriptors);
-    if (t_failure_count > 0) {
-        fprintf(stderr, "with call %u (%s) made to fail\n", n, fault_name());
-    }
-    assert_int_equal(t_failures(), 0);
 }
 
 static void any_call_may_fail_once(void **state)

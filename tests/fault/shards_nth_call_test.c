@@ -9,8 +9,7 @@
  * error, run the first task on both shards or on none, and leave no block of the
  * heap, mapping or descriptor behind.
  */
-#include "support/fault.h"
-#include "support/harness.h"
+#include "support/fault_checks.h"
 
 #include <errno.h>
 #include <string.h>
@@ -124,17 +123,6 @@ static int run(void)
     T_CHECK(starts == 2 || r < 0);
     T_CHECK(r != 0 || posts == 2);
     return r;
-}
-
-static void check_nothing_is_left(unsigned n, unsigned descriptors)
-{
-    T_CHECK(fault_live_blocks() == 0);
-    T_CHECK(fault_live_mapped() == 0);
-    T_CHECK(t_open_descriptors() == descriptors);
-    if (t_failure_count > 0) {
-        fprintf(stderr, "with call %u (%s) made to fail\n", n, fault_name());
-    }
-    assert_int_equal(t_failures(), 0);
 }
 
 static void any_call_may_fail_once(void **state)
