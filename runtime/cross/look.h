@@ -42,8 +42,7 @@ static inline void rti_look_begin(struct rti_look *look, struct rti_mesh_shard *
     look->executor = executor;
     look->pauses_left = 0;
     if (deadline <= executor->turn_time || rti_taskq_length(&executor->queue) > 0 ||
-        rti_uring_ready(&executor->reactor.ring) > 0 ||
-        rti_uring_has_work(&executor->reactor.ring) ||
+        rti_uring_ready(&executor->reactor.ring) > 0 || rti_reactor_has_work(&executor->reactor) ||
         (other != NULL && rti_doorbell_sleeps(&other->doorbell))) {
         return;
     }

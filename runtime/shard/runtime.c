@@ -81,12 +81,6 @@ static void turn_until_closed(struct rti_executor *executor)
     }
 }
 
-/* The first task never ran: it is taken away as if it had. */
-static void give_up(struct rti_shard *shard)
-{
-    rti_executor_discard_first(shard->executor);
-}
-
 static void end(struct rti_shard *shard)
 {
     rti_mesh_detach(shard->runtime->mesh.shards[shard->index]);
@@ -124,7 +118,7 @@ static void *shard_main(void *arg)
         turn_until_closed(shard->executor);
         end(shard);
     } else if (shard->start_result == 0) {
-        give_up(shard);
+        rti_executor_discard_first(shard->executor);
         end(shard);
     }
     /* pairs with the acquire in heed_signals() */
