@@ -161,6 +161,18 @@ struct rt_stats {
 RT_API RT_ON_SHARD
 void rt_stats_get(struct rt_stats *out, size_t bytes);
 
+/**
+ * The names of the optional kernel features that this thread's executor was granted, as
+ * RT_DISABLE knows them, separated by spaces; "none" when there is none. Figures from two
+ * machines can be compared only if these are the same.
+ *
+ * @param text  gets the names, cut to `bytes` with their terminator; NULL if `bytes` is 0.
+ * @return how many bytes all names have, without a terminator.
+ * \context{On a shard. Does not suspend.}
+ */
+RT_API RT_ON_SHARD
+size_t rt_features_format(char *text, size_t bytes);
+
 #ifdef __cplusplus
 }
 #endif

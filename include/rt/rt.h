@@ -15,6 +15,7 @@
 #include "rt/file.h"
 #include "rt/group.h"
 #include "rt/placement.h"
+#include "rt/ring.h"
 #include "rt/spsc.h"
 #include "rt/start.h"
 #include "rt/task.h"

@@ -288,7 +288,7 @@ static int read_disabled(const struct rti_executor *executor, uint32_t *disabled
 {
     const char *const lists[] = { executor->config.disable, getenv("RT_DISABLE") };
     static const char *const names[] = { "config.disable", "RT_DISABLE" };
-    char known[128];
+    char known[RTI_FEATURES_BYTES];
     const char *wrong;
 
     *disabled = 0;
@@ -384,18 +384,22 @@ static int open_reactor(struct rti_executor *executor, uint32_t disabled)
     return rti_reactor_init(&executor->reactor, &config, &executor->log);
 }
 
-static void report_start(const struct rti_executor *executor)
+/* By the ring, and by the stacks. */
+static uint32_t granted_features(const struct rti_executor *executor)
 {
     struct rti_stack_stats stacks;
-    uint32_t granted = executor->reactor.ring.features;
-    char names[128];
-    char where[16] = "any CPU";
 
     rti_stack_get_stats(executor->stacks, &stacks);
-    if (stacks.guard_installs) {
-        granted |= RTI_FEATURE_GUARD_INSTALL;
-    }
-    rti_features_format(granted, names, sizeof(names));
+    return executor->reactor.ring.features |
+           (stacks.guard_installs ? (uint32_t)RTI_FEATURE_GUARD_INSTALL : 0u);
+}
+
+static void report_start(const struct rti_executor *executor)
+{
+    char names[RTI_FEATURES_BYTES];
+    char where[16] = "any CPU";
+
+    rti_features_format(granted_features(executor), names, sizeof(names));
     if (executor->thread.cpu >= 0) {
         snprintf(where, sizeof(where), "CPU %d", executor->thread.cpu);
     }
@@ -535,4 +539,13 @@ void rt_stats_get(struct rt_stats *out, size_t bytes)
     }
     memset(out, 0, bytes);
     memcpy(out, &stats, bytes < sizeof(stats) ? bytes : sizeof(stats));
+}
+
+size_t rt_features_format(char *text, size_t bytes)
+{
+    char names[RTI_FEATURES_BYTES];
+
+    RTI_ASSERT(rti_current != NULL);
+    rti_features_format(granted_features(rti_current), names, sizeof(names));
+    return (size_t)snprintf(text, bytes, "%s", names);
 }

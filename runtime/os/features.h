@@ -24,6 +24,9 @@ enum rti_feature {
 
 #define RTI_FEATURES_ALL 0x3fu
 
+/* Room for the names of all of them. */
+#define RTI_FEATURES_BYTES 128
+
 /*
  * Read a list of names, separated by commas or spaces; "all" is every feature.
  * NULL and "" are the empty list. Returns 0 and adds to *set; -EINVAL at a name

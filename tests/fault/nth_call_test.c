@@ -129,6 +129,7 @@ static int scenario(void *arg)
     int r = use_tasks();
 
     (void)arg;
+    T_CHECK(rt_nop(RT_NEVER) == 0);
     if (r == 0) {
         r = use_file();
     }

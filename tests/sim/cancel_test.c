@@ -114,6 +114,12 @@ static ssize_t call_send(struct world *world, rt_time deadline)
     return rt_tcp_send(world->stream, "hello", 5, deadline);
 }
 
+static ssize_t call_nop(struct world *world, rt_time deadline)
+{
+    (void)world;
+    return rt_nop(deadline);
+}
+
 static const struct kind kinds[] = {
     { "open", IORING_OP_OPENAT, 0, call_open },
     { "read", IORING_OP_READ, 4, call_read },
@@ -125,6 +131,7 @@ static const struct kind kinds[] = {
     { "connect", IORING_OP_CONNECT, 0, call_connect },
     { "recv", IORING_OP_RECV, 3, call_recv },
     { "send", IORING_OP_SEND, 5, call_send },
+    { "nop", IORING_OP_NOP, 0, call_nop },
 };
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))

@@ -87,7 +87,7 @@ static void use_file(struct program *program, struct rt_file *file)
     struct rt_file_stat stat;
     ssize_t n;
 
-    switch (rand_below(&program->rand, 5)) {
+    switch (rand_below(&program->rand, 6)) {
     case 0:
     case 1:
         n = rt_file_read_at(file, buf, bytes, offset, some_deadline(program));
@@ -108,6 +108,9 @@ static void use_file(struct program *program, struct rt_file *file)
         if (rt_file_stat(file, &stat, some_deadline(program)) == 0) {
             T_CHECK(stat.size_bytes == FILE_BYTES);
         }
+        break;
+    case 4:
+        (void)rt_nop(some_deadline(program));
         break;
     default:
         (void)(rand_chance(&program->rand, 500) ? rt_file_sync(file, some_deadline(program))

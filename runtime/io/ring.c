@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* The ring as users see it. See rt/ring.h for the contract. */
+#include "rt/ring.h"
+
+#include "core/executor.h"
+#include "core/op.h"
+
+static const struct rti_wait_kind nop_kind = RTI_OP_KIND("nop");
+
+RTI_RETURNS_AFTER_SWITCH
+int rt_nop(rt_time deadline)
+{
+    struct rti_op op;
+    struct io_uring_sqe *sqe;
+    int r;
+
+    (void)rti_executor_here("rt_nop");
+    r = rti_op_begin(&op, &nop_kind, deadline, &sqe);
+    if (r < 0) {
+        return r;
+    }
+    io_uring_prep_nop(sqe);
+    return rti_op_await(&op, sqe, deadline);
+}
