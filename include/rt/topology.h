@@ -31,8 +31,9 @@ enum rt_topology_source {
 
 enum rt_cpu_state {
     RT_CPU_ALLOWED = 0, /* this process may use it */
-    RT_CPU_DISALLOWED,  /* it runs, but not for this process (cpuset, taskset) */
+    RT_CPU_DISALLOWED,  /* it runs, but the cpuset of this process leaves it out */
     RT_CPU_OFFLINE,     /* the kernel knows it and has turned it off */
+    RT_CPU_MASKED,      /* the cpuset has it, but the affinity of this thread does not (taskset) */
 };
 
 enum rt_cache_kind {
@@ -91,7 +92,7 @@ struct rt_topology {
     uint32_t node_count;
     uint32_t device_count;
     uint32_t package_count;
-    uint32_t core_count; /* with disallowed ones */
+    uint32_t core_count; /* with those that this process may not use */
     double cpu_quota;    /* CPUs' worth of time that the cgroup grants; 0 = no limit */
 };
 
@@ -118,6 +119,19 @@ int rt_topology_read(struct rt_topology **out, uint32_t source, const char *text
  */
 RT_API RT_ANY_THREAD
 void rt_topology_destroy(struct rt_topology *topology);
+
+/**
+ * Read the CPU time that cgroups grant, as cpu_quota has it, where a copy of /proc and /sys is:
+ * those of another machine, or made for a test.
+ *
+ * @param root    stands before the names of all files; "" is this machine.
+ * @param config  names the log, which is told what cannot be read; NULL = defaults.
+ * @return CPUs' worth of time; 0 = no limit, or none that can be read; -EINVAL when `config`
+ *         cannot be read.
+ * \context{Any thread.}
+ */
+RT_API RT_MUST_CHECK RT_ANY_THREAD
+double rt_topology_quota(const char *root, const struct rt_config *config);
 
 #ifdef __cplusplus
 }

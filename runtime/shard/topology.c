@@ -15,7 +15,7 @@
 /* What the walk over the CPUs remembers of the one before. */
 struct walk {
     hwloc_topology_t hwloc;
-    hwloc_const_cpuset_t allowed;
+    hwloc_const_cpuset_t allowed; /* by cpuset and affinity */
     hwloc_obj_t core;
     hwloc_obj_t cache;
     int32_t cores;  /* met so far */
@@ -114,6 +114,17 @@ static int32_t nearest_node(hwloc_obj_t pu)
     return pu->nodeset == NULL ? -1 : hwloc_bitmap_first(pu->nodeset);
 }
 
+/* The cpuset is as far as hwloc can see it: one of a hidden cgroup looks like an affinity. */
+static enum rt_cpu_state read_state(const struct walk *walk, unsigned number)
+{
+    if (hwloc_bitmap_isset(walk->allowed, number)) {
+        return RT_CPU_ALLOWED;
+    }
+    return hwloc_bitmap_isset(hwloc_topology_get_allowed_cpuset(walk->hwloc), number)
+               ? RT_CPU_MASKED
+               : RT_CPU_DISALLOWED;
+}
+
 static void read_cpu(struct walk *walk, struct rt_topology_cpu *cpu, hwloc_obj_t pu)
 {
     hwloc_obj_t core = hwloc_get_ancestor_obj_by_type(walk->hwloc, HWLOC_OBJ_CORE, pu);
@@ -135,8 +146,7 @@ static void read_cpu(struct walk *walk, struct rt_topology_cpu *cpu, hwloc_obj_t
     cpu->cache = cache == NULL ? -1 : walk->caches - 1;
     cpu->package = package == NULL ? -1 : (int32_t)package->logical_index;
     cpu->node = nearest_node(pu);
-    cpu->state = hwloc_bitmap_isset(walk->allowed, pu->os_index) ? RT_CPU_ALLOWED
-                                                                 : RT_CPU_DISALLOWED;
+    cpu->state = read_state(walk, pu->os_index);
 }
 
 /* Neighbours stand together in hwloc's order too. */
@@ -364,6 +374,16 @@ int rt_topology_read(struct rt_topology **out, uint32_t source, const char *text
         return -EINVAL;
     }
     return rti_topology_read(out, (enum rt_topology_source)source, text, true, &log);
+}
+
+double rt_topology_quota(const char *root, const struct rt_config *config)
+{
+    struct rt_config complete;
+    struct rti_log log;
+    const int r = rti_config_read(&complete, &log, config);
+
+    RTI_ASSERT(root != NULL);
+    return r < 0 ? r : rti_quota_read(root, &log);
 }
 
 void rt_topology_destroy(struct rt_topology *topology)

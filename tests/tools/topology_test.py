@@ -2,87 +2,28 @@
 # SPDX-License-Identifier: MIT
 """rt-topology as a user runs it.
 
-Goal: what it prints for people and for programs is the machine and the plans, a wrong command line
-is refused in words, and the exit status says which of the two it was. Method: machines described
-here, synthetic ones and one in hwloc's XML with a CPU of each state; the planner has its own tests.
+Goal: what it prints for people and for programs, and what it draws, is the machine and the plans;
+an explanation accounts for every CPU; a wrong command line is refused in words, and the exit status
+says which of these it was. Method: machines described here, synthetic ones and one in hwloc's XML
+with a CPU of each state; the planner has its own tests.
 
     topology_test.py PROGRAM
 """
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import unittest
-from typing import Any, Dict, List, Optional
+import xml.etree.ElementTree
+from typing import List
 
-PROGRAM = ""
-
-# Two cores with two CPUs each, of which this process may not use CPU 3; CPU 4 is offline. The
-# disk has a name that JSON must escape.
-CPU = '<object type="PU" os_index="{0}" cpuset="{1}" complete_cpuset="{1}" nodeset="0x1" ' \
-      'complete_nodeset="0x1" gp_index="1{0}"/>'
-CORE = '<object type="Core" os_index="{0}" cpuset="{1}" complete_cpuset="{1}" nodeset="0x1" ' \
-       'complete_nodeset="0x1" gp_index="2{0}">'
-XML = f"""<?xml version="1.0" encoding="UTF-8"?>
-<!DOCTYPE topology SYSTEM "hwloc2.dtd">
-<topology version="2.0">
-  <object type="Machine" os_index="0" cpuset="0xf" complete_cpuset="0x1f" allowed_cpuset="0x7"
-          nodeset="0x1" complete_nodeset="0x1" allowed_nodeset="0x1" gp_index="1">
-    <object type="NUMANode" os_index="0" cpuset="0xf" complete_cpuset="0x1f" nodeset="0x1"
-            complete_nodeset="0x1" gp_index="2" local_memory="4294967296"/>
-    {CORE.format(0, "0x3")}{CPU.format(0, "0x1")}{CPU.format(1, "0x2")}</object>
-    {CORE.format(1, "0xc")}{CPU.format(2, "0x4")}{CPU.format(3, "0x8")}</object>
-    <object type="OSDev" gp_index="30" name="a&quot;b" osdev_type="0"/>
-  </object>
-</topology>
-"""
+import topology_harness
+from topology_harness import TopologyCase, run
 
 
-def run(*arguments: str, cpu: Optional[int] = None,
-        **variables: str) -> "subprocess.CompletedProcess[str]":
-    """With the environment free of what the library reads, but for `variables`."""
-    environment = {name: value for name, value in os.environ.items()
-                   if not name.startswith(("RT_", "HWLOC_"))}
-    environment.update(variables)
-    bind = None if cpu is None else lambda: os.sched_setaffinity(0, {cpu})
-    return subprocess.run([PROGRAM, *arguments], env=environment, text=True, timeout=60,
-                          capture_output=True, check=False, preexec_fn=bind)
-
-
-class TopologyTest(unittest.TestCase):
-    def text(self, *arguments: str, **variables: str) -> List[str]:
-        done = run(*arguments, **variables)
-        self.assertEqual((done.returncode, done.stderr), (0, ""))
-        lines = done.stdout.splitlines()
-        self.assertLessEqual(max(map(len, lines)), 80)
-        return lines
-
-    def json(self, *arguments: str) -> Dict[str, Any]:
-        done = run("--json", *arguments)
-        self.assertEqual((done.returncode, done.stderr), (0, ""))
-        return json.loads(done.stdout)
-
-    def refused(self, status: int, *words: str, arguments: "tuple[str, ...]",
-                **variables: str) -> None:
-        done = run(*arguments, **variables)
-        self.assertEqual(done.returncode, status, done.stderr)
-        self.assertEqual(done.stdout, "")
-        for word in words:
-            self.assertIn(word, done.stderr)
-
-    def cpus(self, plan: Dict[str, Any]) -> List[int]:
-        self.assertEqual([shard["shard"] for shard in plan["shards"]],
-                         list(range(len(plan["shards"]))))
-        return [shard["cpu"] for shard in plan["shards"]]
-
-    def recorded(self) -> str:
-        file = tempfile.NamedTemporaryFile("w", suffix=".xml", delete=False, encoding="utf-8")
-        self.addCleanup(os.unlink, file.name)
-        with file:
-            file.write(XML)
-        return file.name
-
+class TopologyTest(TopologyCase):
     def test_this_machine_is_shown_with_what_this_process_may_use(self) -> None:
         allowed = os.sched_getaffinity(0)
         shown = self.json("--place", "pu")
@@ -93,13 +34,13 @@ class TopologyTest(unittest.TestCase):
 
     def test_an_affinity_takes_cpus_away(self) -> None:
         last = max(os.sched_getaffinity(0))
-        done = run("--json", cpu=last)
+        done = run("--json", before=lambda: os.sched_setaffinity(0, {last}))
         shown = json.loads(done.stdout)
         states = {cpu["number"]: cpu["state"] for cpu in shown["machine"]["cpus"]}
         self.assertEqual([cpu for cpu, state in states.items() if state == "allowed"], [last])
         self.assertEqual(self.cpus(shown["plans"]["core"]), [last])
         for cpu in os.sched_getaffinity(0) - {last}:
-            self.assertEqual(states[cpu], "disallowed")
+            self.assertEqual(states[cpu], "masked")
 
     def test_a_synthetic_machine_for_people(self) -> None:
         lines = self.text("--synthetic", "pack:2 [numa(memory=16GB)] l3:2(size=32MB) core:4 pu:2")
@@ -146,7 +87,7 @@ class TopologyTest(unittest.TestCase):
 
     def test_a_recorded_machine_shows_each_state_of_a_cpu(self) -> None:
         lines = self.text("--xml", self.recorded())
-        self.assertIn("  not for this process: 3", lines)
+        self.assertIn("  not in the cpuset of this process: 3", lines)
         self.assertIn("  offline: 4", lines)
         self.assertIn('  disk a"b', lines)
         shown = self.json("--xml", self.recorded())
@@ -176,11 +117,96 @@ class TopologyTest(unittest.TestCase):
     def test_more_shards_than_cpus_are_said_aloud(self) -> None:
         arguments = ("--synthetic", "core:2 pu:1", "--shards", "5")
         done = run(*arguments, "--place", "pu", "--json")
-        self.assertEqual(done.returncode, 0)
-        self.assertIn("5 shards on 2 CPUs", done.stderr)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
         plan = json.loads(done.stdout)["plans"]["pu"]
         self.assertEqual((self.cpus(plan), plan["shared"]), ([0, 1, 0, 1, 0], True))
-        self.assertIn("take turns", "\n".join(self.text(*arguments)))  # no warning
+        self.assertEqual(self.warned(plan), {"sharing": "--shards 2"})
+        self.assertIn("take turns", "\n".join(self.text(*arguments)))
+
+    def steps(self, *arguments: str) -> List[str]:
+        plans = self.json("--explain", *arguments)["plans"]
+        self.assertEqual(len(plans), 1)
+        for plan in plans.values():
+            return [step["text"] for step in plan["steps"]]
+        return []
+
+    def test_an_explanation_leaves_no_cpu_out(self) -> None:
+        self.assertEqual(self.steps("--xml", self.recorded(), "--place", "core"), [
+            "the machine has 5 CPUs on 2 cores",
+            "CPU 4: turned off by the kernel (offline)",
+            "CPU 3: left out by the cpuset of this process",
+            "3 CPUs on 2 cores to choose from",
+            "place core takes the first CPU of each core, then the second ones: room for 2 shards, "
+            "one on each core",
+            "CPU 1: left idle, since its core has a shard"])
+        self.assertEqual(
+            self.steps("--synthetic", "core:4 pu:2", "--cpus", "0-5", "--place", "pu",
+                       "--shards", "3"), [
+                "the machine has 8 CPUs on 4 cores",
+                "CPUs 6-7: not in the list of --cpus (0-5)",
+                "6 CPUs on 3 cores to choose from",
+                "place pu takes every CPU by its number: room for 6 shards",
+                "--shards asks for 3: the first 3 of that order",
+                "CPU 3: left idle, since its core has a shard",
+                "CPUs 4-5: no shard is left for them"])
+
+    def test_an_explanation_of_more_shards_than_room(self) -> None:
+        machine = ("--synthetic", "core:2 pu:2", "--place", "core")
+        self.assertIn("--shards asks for 3, so the order goes on to CPUs of cores that have a "
+                      "shard", self.steps(*machine, "--shards", "3"))
+        self.assertIn("--shards asks for 5, more than there are CPUs: the order begins again, and "
+                      "shards take turns", self.steps(*machine, "--shards", "5"))
+
+    def test_an_affinity_is_named_as_the_reason(self) -> None:
+        allowed = sorted(os.sched_getaffinity(0))
+        done = run("--explain", "--place", "pu",
+                   before=lambda: os.sched_setaffinity(0, {allowed[0]}))
+        self.assertEqual("left out by the affinity of this process" in
+                         " ".join(done.stdout.split()), len(allowed) > 1)
+
+    def test_an_explanation_for_people_follows_its_plan(self) -> None:
+        lines = self.text("--synthetic", "core:2 pu:1", "--place", "spread", "--explain")
+        self.assertEqual(lines[lines.index("how it came about:"):], [
+            "how it came about:",
+            "  - the machine has 2 CPUs on 2 cores",
+            "  - 2 CPUs on 2 cores to choose from",
+            "  - place spread takes one CPU of each core, the next always in another package,",
+            "    else at another memory node, else below another cache: room for 2 shards"])
+
+    def test_a_drawing_has_a_box_for_each_cpu_and_the_shards_on_them(self) -> None:
+        done = run("--svg", "--xml", self.recorded(), "--place", "core")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        drawing = xml.etree.ElementTree.fromstring(done.stdout)
+        name = drawing.tag[:-len("svg")]
+        kinds = [box.get("class") for box in drawing.iter(name + "rect")]
+        self.assertEqual([kind for kind in kinds if kind is not None and kind.startswith("cpu ")],
+                         ["cpu shard", "cpu free", "cpu shard", "cpu closed", "cpu offline"])
+        self.assertEqual(kinds.count("core"), 2)
+        texts = [text.text for text in drawing.iter(name + "text")]
+        for text in ("2 shards by place core", "CPU 0", "shard 0", "shard 1", "cpuset", "offline"):
+            self.assertIn(text, texts)
+        self.assertEqual(texts.count("shard 0"), 1)
+
+    def test_boxes_lie_in_the_drawing(self) -> None:
+        done = run("--svg", "--synthetic", "pack:2 [numa] l3:4 core:8 pu:2")
+        drawing = xml.etree.ElementTree.fromstring(done.stdout)
+        width, height = int(drawing.get("width", "0")), int(drawing.get("height", "0"))
+        boxes = list(drawing.iter(drawing.tag.replace("svg}svg", "svg}rect")))
+        self.assertEqual(len(boxes), 1 + 2 + 2 + 8 + 64 + 128)
+        for box in boxes:
+            self.assertLessEqual(int(box.get("x", "0")) + int(box.get("width", "0")), width)
+            self.assertLessEqual(int(box.get("y", "0")) + int(box.get("height", "0")), height)
+
+    def test_a_drawing_goes_to_a_file_or_says_why_not(self) -> None:
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        path = os.path.join(folder, "machine.svg")
+        done = run("--svg", path, "--synthetic", "core:2 pu:1")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+        self.assertIsNotNone(xml.etree.ElementTree.parse(path))
+        missing = os.path.join(folder, "missing", "machine.svg")
+        self.refused(1, missing, "No such file",
+                     arguments=("--svg", missing, "--synthetic", "core:2 pu:1"))
 
     def test_what_cannot_be_is_refused_in_words(self) -> None:
         machine = ("--synthetic", "core:4 pu:1")
@@ -203,6 +229,10 @@ class TopologyTest(unittest.TestCase):
                 (("extra",), "extra"),
                 (("--xml",), "--xml"),
                 (("--xml", "a", "--synthetic", "b"), "one machine"),
+                (("--json", "--svg"), "choose one"),
+                (("--doctor", "--xml", "a"), "this machine"),
+                (("--doctor", "--explain"), "--explain"),
+                (("--root",), "--root"),
                 (("--place", "roof"), "roof"),
                 (("--shards", "many"), "many")):
             self.refused(2, word, arguments=arguments)
@@ -210,18 +240,20 @@ class TopologyTest(unittest.TestCase):
 
     def test_help_lists_the_options_and_version_is_one(self) -> None:
         text = "\n".join(self.text("--help"))
-        for option in ("--synthetic", "--xml", "--json", "--cpus", "--shards", "--place"):
+        for option in ("--synthetic", "--xml", "--explain", "--doctor", "--json", "--svg", "--root",
+                       "--cpus", "--shards", "--place"):
             self.assertIn(option, text)
         self.assertRegex(self.text("--version")[0], r"^rt-topology \d+\.\d+\.\d+$")
 
     def test_output_that_is_lost_is_an_error(self) -> None:
         with open("/dev/full", "w", encoding="utf-8") as full:
-            done = subprocess.run([PROGRAM, "--synthetic", "core:2 pu:1"], stdout=full, text=True,
-                                  stderr=subprocess.PIPE, check=False, timeout=60)
+            done = subprocess.run([topology_harness.program, "--synthetic", "core:2 pu:1"],
+                                  stdout=full, text=True, stderr=subprocess.PIPE, check=False,
+                                  timeout=60)
         self.assertEqual(done.returncode, 1)
         self.assertIn("cannot write", done.stderr)
 
 
 if __name__ == "__main__":
-    PROGRAM = sys.argv.pop(1)
+    topology_harness.program = sys.argv.pop(1)
     unittest.main()

@@ -38,7 +38,7 @@ CONDITIONALS_ALLOWED: Dict[str, str] = {
 # never stands in the tree.
 HOSTS_ALLOWED = {
     "github.com", "kernel.org", "man7.org", "spdx.org", "keepachangelog.com", "semver.org",
-    "example.org", "lwn.net", "wikipedia.org",
+    "example.org", "lwn.net", "wikipedia.org", "w3.org",
 }
 
 # Absolute paths may begin so. Any other is likely to be a folder of one person's machine.

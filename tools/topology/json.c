@@ -46,6 +46,7 @@ static void print_cpus(const struct rt_topology *machine)
         [RT_CPU_ALLOWED] = "allowed",
         [RT_CPU_DISALLOWED] = "disallowed",
         [RT_CPU_OFFLINE] = "offline",
+        [RT_CPU_MASKED] = "masked",
     };
 
     printf("    \"cpus\": [");
@@ -111,8 +112,32 @@ static void print_devices(const struct rt_topology *machine)
     printf("\n    ]\n");
 }
 
-static void print_plan(const struct rt_plan *plan)
+static void print_notes(const char *name, const struct notes *notes, const char *indent)
 {
+    static const char *const levels[] = { "ok", "warning", "bad" };
+
+    printf("\"%s\": [", name);
+    for (size_t i = 0; i < notes->count; i++) {
+        const struct note *note = &notes->array[i];
+
+        printf("%s\n%s  {\"level\": \"%s\", \"about\": \"%s\", \"text\": ", separator((uint32_t)i),
+               indent, levels[note->level], note->about);
+        print_string(note->text);
+        printf(", \"cure\": ");
+        if (note->cure == NULL) {
+            printf("null");
+        } else {
+            print_string(note->cure);
+        }
+        putchar('}');
+    }
+    printf("\n%s]", indent);
+}
+
+static void print_plan(const struct shown *shown, bool explained)
+{
+    const struct rt_plan *plan = shown->plan;
+
     printf("    \"%s\": {\"shared\": %s, \"shards\": [", place_names[plan->place],
            plan->shared != 0 ? "true" : "false");
     for (uint32_t i = 0; i < plan->shard_count; i++) {
@@ -125,11 +150,18 @@ static void print_plan(const struct rt_plan *plan)
         print_number("node", shard->node);
         putchar('}');
     }
-    printf("\n    ]}");
+    printf("\n    ], ");
+    if (explained) {
+        print_notes("steps", &shown->steps, "    ");
+        printf(", ");
+    }
+    print_notes("warnings", &shown->warnings, "    ");
+    putchar('}');
 }
 
-void show_json(const struct rt_topology *machine, const struct plans *plans)
+void show_json(const struct view *view)
 {
+    const struct rt_topology *machine = view->machine;
     uint32_t shown = 0;
 
     printf("{\n  \"machine\": {\n    \"packages\": %u,\n    \"cores\": %u,\n",
@@ -145,10 +177,17 @@ void show_json(const struct rt_topology *machine, const struct plans *plans)
     print_devices(machine);
     printf("  },\n  \"plans\": {\n");
     for (int place = 0; place < PLACES; place++) {
-        if (plans->by_place[place] != NULL) {
+        if (view->by_place[place].plan != NULL) {
             printf("%s", shown++ == 0 ? "" : ",\n");
-            print_plan(plans->by_place[place]);
+            print_plan(&view->by_place[place], view->explained);
         }
     }
     printf("\n  }\n}\n");
+}
+
+void show_checks_json(const struct notes *checks, bool alarmed)
+{
+    printf("{\n  \"can_start\": %s,\n  ", alarmed ? "false" : "true");
+    print_notes("checks", checks, "  ");
+    printf("\n}\n");
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The machine for people: what there is, where it is, at most 80 columns. */
-#include <errno.h>
+/* The machine for people: what there is, where it is, at most 80 columns but for commands. */
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "numbers.h"
 #include "show.h"
 
 #define COLUMNS 80
@@ -29,35 +29,17 @@ static void print_bytes(uint64_t bytes)
     printf("%" PRIu64 " %s", bytes, units[unit]);
 }
 
-/* A set of CPUs, gathered in any order and printed as "0-3,8". */
-struct cpu_set {
-    int32_t *numbers;
-    size_t count;
-};
-
-static int compare(const void *left, const void *right)
-{
-    const int32_t a = *(const int32_t *)left;
-    const int32_t b = *(const int32_t *)right;
-
-    return (a > b) - (a < b);
-}
-
 /* Print behind `columns` that are on the line already, and end the line. */
-static void print_set(struct cpu_set *set, int columns)
+static void print_set(struct numbers *set, int columns)
 {
     const char *comma = "";
+    int32_t first;
+    int32_t last;
 
-    qsort(set->numbers, set->count, sizeof(set->numbers[0]), compare);
-    for (size_t i = 0; i < set->count;) {
-        const int32_t first = set->numbers[i];
+    for (size_t i = 0; numbers_range(set, &i, &first, &last);) {
         char range[32];
-        size_t n = 1;
 
-        while (i + n < set->count && set->numbers[i + n] == first + (int32_t)n) {
-            n++;
-        }
-        snprintf(range, sizeof(range), n == 1 ? "%d" : "%d-%d", first, first + (int32_t)n - 1);
+        snprintf(range, sizeof(range), first == last ? "%d" : "%d-%d", first, last);
         if (columns + (int)strlen(comma) + (int)strlen(range) + 1 > COLUMNS) {
             printf("%s\n" INDENT, comma);
             columns = (int)strlen(INDENT);
@@ -65,22 +47,44 @@ static void print_set(struct cpu_set *set, int columns)
         }
         columns += printf("%s%s", comma, range);
         comma = ",";
-        i += n;
+    }
+    putchar('\n');
+    numbers_free(set);
+}
+
+/* Print words behind `columns` that are on the line already; further lines begin at `indent`. */
+static void print_words(const char *text, int columns, int indent)
+{
+    const char *space = "";
+
+    while (*text != '\0') {
+        const int length = (int)strcspn(text, " ");
+
+        if (columns + (int)strlen(space) + length > COLUMNS && columns > indent) {
+            printf("\n%*s", indent, "");
+            columns = indent;
+            space = "";
+        }
+        columns += printf("%s%.*s", space, length, text);
+        text += length;
+        text += strspn(text, " ");
+        space = " ";
     }
     putchar('\n');
 }
 
-static void print_state(const struct rt_topology *machine, struct cpu_set *set,
-                        enum rt_cpu_state state, const char *title)
+static void print_state(const struct rt_topology *machine, enum rt_cpu_state state,
+                        const char *title)
 {
-    set->count = 0;
+    struct numbers set = { 0 };
+
     for (uint32_t i = 0; i < machine->cpu_count; i++) {
         if (machine->cpus[i].state == (uint32_t)state) {
-            set->numbers[set->count++] = machine->cpus[i].number;
+            numbers_add(&set, machine->cpus[i].number);
         }
     }
-    if (set->count > 0) {
-        print_set(set, printf("%s", title));
+    if (set.count > 0) {
+        print_set(&set, printf("%s", title));
     }
 }
 
@@ -90,22 +94,22 @@ static bool same_place(const struct rt_topology_cpu *a, const struct rt_topology
 }
 
 /* CPUs that share package, node and largest cache stand together: a line for each such set. */
-static void print_neighbours(const struct rt_topology *machine, struct cpu_set *set)
+static void print_neighbours(const struct rt_topology *machine)
 {
     for (uint32_t i = 0; i < machine->cpu_count;) {
         const struct rt_topology_cpu *first = &machine->cpus[i];
+        struct numbers set = { 0 };
         uint32_t cores = 0;
         int columns;
 
         if (first->state == RT_CPU_OFFLINE) {
             break; /* they are last, and nothing is known of them */
         }
-        set->count = 0;
         for (; i < machine->cpu_count && machine->cpus[i].state != RT_CPU_OFFLINE &&
                same_place(first, &machine->cpus[i]);
              i++) {
             cores += machine->cpus[i].thread == 0;
-            set->numbers[set->count++] = machine->cpus[i].number;
+            numbers_add(&set, machine->cpus[i].number);
         }
         columns = printf("  ");
         if (first->package >= 0) {
@@ -117,8 +121,8 @@ static void print_neighbours(const struct rt_topology *machine, struct cpu_set *
         if (first->cache >= 0) {
             columns += printf("cache %d, ", first->cache);
         }
-        columns += printf("%u core%s: CPU%s ", cores, plural(cores), plural((uint32_t)set->count));
-        print_set(set, columns);
+        columns += printf("%u core%s: CPU%s ", cores, plural(cores), plural((uint32_t)set.count));
+        print_set(&set, columns);
     }
 }
 
@@ -170,15 +174,16 @@ static void print_devices(const struct rt_topology *machine)
     }
 }
 
-static void print_machine(const struct rt_topology *machine, struct cpu_set *set)
+static void print_machine(const struct rt_topology *machine)
 {
     printf("machine: %u package%s, %u core%s, %u CPU%s, %u memory node%s\n", machine->package_count,
            plural(machine->package_count), machine->core_count, plural(machine->core_count),
            machine->cpu_count, plural(machine->cpu_count), machine->node_count,
            plural(machine->node_count));
-    print_neighbours(machine, set);
-    print_state(machine, set, RT_CPU_DISALLOWED, "  not for this process: ");
-    print_state(machine, set, RT_CPU_OFFLINE, "  offline: ");
+    print_neighbours(machine);
+    print_state(machine, RT_CPU_DISALLOWED, "  not in the cpuset of this process: ");
+    print_state(machine, RT_CPU_MASKED, "  not in the affinity of this process (taskset): ");
+    print_state(machine, RT_CPU_OFFLINE, "  offline: ");
     if (machine->cpu_quota > 0) {
         printf("  CPU time granted by the cgroup: that of %.2f CPUs\n", machine->cpu_quota);
     }
@@ -187,34 +192,74 @@ static void print_machine(const struct rt_topology *machine, struct cpu_set *set
     print_devices(machine);
 }
 
-static int print_plan(const struct rt_plan *plan)
+static void print_plan(const struct rt_plan *plan)
 {
     const size_t bytes = rt_plan_format(plan, NULL, 0) + 1;
-    char *text = malloc(bytes);
+    char *text = or_exit(malloc(bytes));
 
-    if (text == NULL) {
-        return -ENOMEM;
-    }
     (void)rt_plan_format(plan, text, bytes);
     printf("\n%s", text);
     free(text);
-    return 0;
 }
 
-int show_text(const struct rt_topology *machine, const struct plans *plans)
+/* A command is never broken into lines: it is there to be copied. */
+static void print_cure(const struct note *note, int indent)
 {
-    struct cpu_set set = { .numbers = calloc(machine->cpu_count, sizeof(int32_t)) };
-    int r = 0;
-
-    if (set.numbers == NULL) {
-        return -ENOMEM;
+    if (note->cure != NULL) {
+        printf("%*scure: %s\n", indent, "", note->cure);
     }
-    print_machine(machine, &set);
-    for (int place = 0; r == 0 && place < PLACES; place++) {
-        if (plans->by_place[place] != NULL) {
-            r = print_plan(plans->by_place[place]);
+}
+
+static void print_steps(const struct notes *steps)
+{
+    puts("how it came about:");
+    for (size_t i = 0; i < steps->count; i++) {
+        print_words(steps->array[i].text, printf("  - "), 4);
+    }
+}
+
+static void print_warnings(const struct notes *warnings)
+{
+    for (size_t i = 0; i < warnings->count; i++) {
+        print_words(warnings->array[i].text, printf("warning: "), 2);
+        print_cure(&warnings->array[i], 2);
+    }
+}
+
+void show_text(const struct view *view)
+{
+    const struct notes *of_default = &view->by_place[RT_PLACE_CORE].warnings;
+
+    print_machine(view->machine);
+    for (int place = 0; place < PLACES; place++) {
+        const struct shown *shown = &view->by_place[place];
+
+        if (shown->plan == NULL) {
+            continue;
+        }
+        print_plan(shown->plan);
+        if (view->explained) {
+            print_steps(&shown->steps);
+        }
+        if (view->chosen) {
+            print_warnings(&shown->warnings);
         }
     }
-    free(set.numbers);
-    return r;
+    if (!view->chosen && of_default->count > 0) {
+        puts("\nof place core, which is taken unless another is asked for:");
+        print_warnings(of_default);
+    }
+}
+
+void show_checks_text(const struct notes *checks)
+{
+    static const char *const levels[] = { "ok", "warning", "bad" };
+
+    for (size_t i = 0; i < checks->count; i++) {
+        const struct note *note = &checks->array[i];
+        const int columns = printf("%-8s %-12s ", levels[note->level], note->about);
+
+        print_words(note->text, columns, columns);
+        print_cure(note, columns);
+    }
 }

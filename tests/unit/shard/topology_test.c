@@ -6,8 +6,13 @@
 #include "shard/topology.h"
 
 #include <errno.h>
+#include <ftw.h>
+#include <limits.h>
 #include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "support/ear.h"
@@ -171,6 +176,7 @@ static void a_thread_that_is_pinned_may_use_one_cpu(void **state)
 {
     struct rt_topology *machine = NULL;
     uint32_t usable = 0;
+    uint32_t masked = 0;
     cpu_set_t before;
     cpu_set_t one;
     int cpu = 0;
@@ -190,8 +196,11 @@ static void a_thread_that_is_pinned_may_use_one_cpu(void **state)
             assert_int_equal(machine->cpus[i].number, cpu);
             usable++;
         }
+        masked += machine->cpus[i].state == RT_CPU_MASKED;
     }
     assert_int_equal(usable, 1);
+    /* It may have been masked before, so some more of its cpuset may be. */
+    assert_in_range(masked, CPU_COUNT(&before) - 1, machine->cpu_count);
     rt_topology_destroy(machine);
 }
 
@@ -207,6 +216,50 @@ static void reading_leaves_the_binding_of_the_thread_alone(void **state)
     assert_int_equal(sched_getaffinity(0, sizeof(after), &after), 0);
     assert_true(CPU_EQUAL(&before, &after));
     rt_topology_destroy(machine);
+}
+
+static void write_file(const char *root, const char *name, const char *text)
+{
+    char path[PATH_MAX];
+    FILE *file;
+
+    snprintf(path, sizeof(path), "%s/%s", root, name);
+    if (text == NULL) {
+        assert_int_equal(mkdir(path, 0700), 0);
+        return;
+    }
+    file = fopen(path, "we");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *walk)
+{
+    (void)info;
+    (void)kind;
+    (void)walk;
+    return remove(path);
+}
+
+static void a_quota_is_read_below_any_root(void **state)
+{
+    const struct rt_config config = heard_config();
+    char root[] = "/tmp/shardrt_topology_XXXXXX";
+
+    (void)state;
+    assert_non_null(mkdtemp(root));
+    assert_true(rt_topology_quota(root, &config) == 0);
+    write_file(root, "proc", NULL);
+    write_file(root, "proc/self", NULL);
+    write_file(root, "proc/self/cgroup", "0::/\n");
+    write_file(root, "sys", NULL);
+    write_file(root, "sys/fs", NULL);
+    write_file(root, "sys/fs/cgroup", NULL);
+    write_file(root, "sys/fs/cgroup/cpu.max", "150000 100000\n");
+    assert_true(rt_topology_quota(root, &config) == 1.5);
+    assert_int_equal(heard.lines, 0);
+    assert_int_equal(nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
 }
 
 static void assert_refused(uint32_t source, const char *text, int error, const char *why)
@@ -264,6 +317,7 @@ int main(void)
         cmocka_unit_test(this_machine_is_as_the_kernel_says),
         cmocka_unit_test(a_thread_that_is_pinned_may_use_one_cpu),
         cmocka_unit_test(reading_leaves_the_binding_of_the_thread_alone),
+        cmocka_unit_test(a_quota_is_read_below_any_root),
         cmocka_unit_test(what_describes_no_machine_is_refused_with_its_reason),
         cmocka_unit_test(a_file_that_is_no_topology_is_refused),
         cmocka_unit_test(destroying_nothing_is_legal),
