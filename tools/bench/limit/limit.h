@@ -108,6 +108,33 @@ LIMIT_API void limit_ring_destroy(struct limit_ring *ring);
 LIMIT_API uint32_t limit_ring_nops(struct limit_ring *ring, uint32_t batch);
 
 /*
+ * Rows file_randread and file_randread_buffered: read `bytes` at each of `count` offsets, in their
+ * order, `in_flight` at a time.
+ *
+ * A pass enters the kernel once: it submits a read for each that has completed, and waits for at
+ * least one. Neither the file nor the buffers are registered, for the runtime's calls take any.
+ */
+#define LIMIT_READS_MAX 128 /* in flight */
+
+struct limit_reads {
+    int fd;
+    uint32_t bytes;
+    uint32_t in_flight; /* at most LIMIT_READS_MAX */
+    char *buffers;      /* in_flight * bytes */
+    const uint64_t *offsets;
+    uint64_t count;
+    void (*done)(void *arg, int64_t ns); /* told what each read took; NULL = nobody */
+    void *arg;
+};
+LIMIT_API int limit_ring_reads(struct limit_ring *ring, const struct limit_reads *reads); /* 0 */
+
+/*
+ * Row start_stop: two threads, made, each bound to its CPU, each opens the ring that a shard opens
+ * and closes it; both are joined. 0, or -errno.
+ */
+LIMIT_API int limit_start_stop(const int cpus[2]);
+
+/*
  * The processor alone: `fibers` (2 or more) that switch in a circle, `switches` in all; and `count`
  * times a fiber made on a warm stack, switched to, ended, switched back from. Return the
  * ns that the whole took; 0 when there is no memory. One thread at a time.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Row uring_nop. */
+/* Rows uring_nop and uring_nop1, and the ring of all limits. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -57,7 +57,7 @@ struct limit_call {
 };
 
 /*
- * Rows xcore_call_1 and xcore_call_64: run fn(arg) on side 1.
+ * Rows xcore_call1 and xcore_call64: run fn(arg) on side 1.
  *
  * Begin fills a slot (function, argument, record, queue) and flushes after 16; end flushes, and
  * takes replies until its own has come. At most 128 are in flight.
@@ -79,7 +79,7 @@ LIMIT_API uint64_t limit_echo(uint64_t number);
  * Rows xcore_stream: a channel of 1024 items of 8 bytes, one end on each side.
  *
  * A receiver that finds nothing looks again and again: so most items come through. Or, with
- * `waits_for_wake`, it does what a task must (row xcore_rtt_channel): sets its wait bit, looks once
+ * `waits_for_wake`, it does what a task must (row xcore_rtt_spsc): sets its wait bit, looks once
  * more, and waits until the sender, who finds the bit, has set the wake map and rung.
  *
  * Receive returns 1 to `count` items, or 0 when the sender has closed and all were received. The

@@ -127,14 +127,14 @@ static bool measure(struct load *load, const struct options *options, struct fig
     uint64_t own;
     int64_t start;
 
-    if (!load_run(load, load_now() + ns_of(options->warmup)) ||
+    if (!load_run(load, load_now() + ns_of(options->warmup), UINT64_MAX) ||
         (server > 0 && !process_use_read(server, &before))) {
         return false;
     }
     load_reset(load);
     own = own_cpu_ns();
     start = load_now();
-    if (!load_run(load, start + ns_of(options->seconds))) {
+    if (!load_run(load, start + ns_of(options->seconds), UINT64_MAX)) {
         return false;
     }
     out->seconds = (double)(load_now() - start) * 1e-9;

@@ -53,9 +53,10 @@ static void fill(struct load_connection *peer, uint32_t bytes)
 static bool fail(const struct load *load, const struct load_connection *peer, const char *what)
 {
     fprintf(stderr,
-            "echo_load: %s: connection %" PRIu32 ", message %" PRIu64 " (byte %" PRIu32
-            " of %" PRIu32 "): %s\n",
-            load->address, peer->number, peer->sequence, peer->received, load->bytes, what);
+            "%s: %s: connection %" PRIu32 ", message %" PRIu64 " (byte %" PRIu32 " of %" PRIu32
+            "): %s\n",
+            program_invocation_short_name, load->address, peer->number, peer->sequence,
+            peer->received, load->bytes, what);
     return false;
 }
 
@@ -128,7 +129,10 @@ static bool visit(struct load *load, struct load_connection *peer, bool last)
         return peer->sent == load->bytes || send_rest(load, peer);
     }
     now = load_now();
-    histogram_add(&load->latency, (uint64_t)(now - peer->sent_at));
+    histogram_record(&load->latency, (uint64_t)(now - peer->sent_at));
+    if (load->record != NULL) {
+        load->record(load->record_arg, (uint64_t)(now - peer->sent_at));
+    }
     load->completed++;
     return last || send_next(load, peer, now);
 }
@@ -147,7 +151,7 @@ static bool none_is_late(const struct load *load, int64_t now)
     return true;
 }
 
-bool load_run(struct load *load, int64_t until)
+bool load_run(struct load *load, int64_t until, uint64_t enough)
 {
     int64_t now = load_now();
 
@@ -156,7 +160,7 @@ bool load_run(struct load *load, int64_t until)
             return false;
         }
     }
-    while (now < until) {
+    while (now < until && load->completed < enough) {
         for (uint32_t round = 0; round < ROUNDS_PER_LOOK; round++) {
             for (uint32_t i = 0; i < load->connections; i++) {
                 if (!visit(load, &load->peers[i], false)) {
@@ -228,9 +232,10 @@ static bool connect_one(const struct load *load, struct load_connection *peer)
     }
     if (error != 0) {
         fprintf(stderr,
-                "echo_load: cannot connect to %s (connection %" PRIu32 " of %" PRIu32
+                "%s: cannot connect to %s (connection %" PRIu32 " of %" PRIu32
                 "): %s; does the server run there?\n",
-                load->address, peer->number + 1, load->connections, strerror(error));
+                program_invocation_short_name, load->address, peer->number + 1, load->connections,
+                strerror(error));
         return false;
     }
     return endpoint_no_delay(peer->fd);
@@ -242,8 +247,8 @@ bool load_open(struct load *load)
     load->memory = calloc(load->connections, load->bytes);
     load->scratch = calloc(1, (size_t)load->bytes + 1);
     if (load->peers == NULL || load->memory == NULL || load->scratch == NULL) {
-        fprintf(stderr, "echo_load: no memory for %" PRIu32 " messages of %" PRIu32 " bytes\n",
-                load->connections, load->bytes);
+        fprintf(stderr, "%s: no memory for %" PRIu32 " messages of %" PRIu32 " bytes\n",
+                program_invocation_short_name, load->connections, load->bytes);
         return false;
     }
     for (uint32_t i = 0; i < load->connections; i++) {

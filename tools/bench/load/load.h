@@ -14,8 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "../histogram.h"
 #include "endpoint.h"
-#include "histogram.h"
 
 struct load_connection;
 
@@ -24,8 +24,10 @@ struct load {
     struct endpoint server;
     const char *address; /* the text of `server`, for messages */
     uint32_t connections;
-    uint32_t bytes;     /* per message */
-    int64_t timeout_ns; /* an echo that takes longer is a failure */
+    uint32_t bytes;                         /* per message */
+    int64_t timeout_ns;                     /* an echo that takes longer is a failure */
+    void (*record)(void *arg, uint64_t ns); /* told each latency; NULL = nobody */
+    void *record_arg;
 
     /* of load.c */
     struct load_connection *peers;
@@ -41,9 +43,10 @@ int64_t load_now(void);
 /* Connect all and send nothing yet. False, and a message, on failure; then load_close() too. */
 bool load_open(struct load *load);
 
-/* Send and receive until `until`, with one message in flight on each connection at the end.
- * False, and a message, on a mismatch, a lost connection or an echo that is too late. */
-bool load_run(struct load *load, int64_t until);
+/* Send and receive until `until`, or until `enough` echoes are completed and some more, with one
+ * message in flight on each connection at the end. False, and a message, on a mismatch, a lost
+ * connection or an echo that is too late. */
+bool load_run(struct load *load, int64_t until, uint64_t enough);
 
 /* Receive what is in flight; nothing is after it. */
 bool load_drain(struct load *load);

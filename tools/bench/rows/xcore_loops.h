@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The loops of rt-xcore's rows, written once and compiled twice by xcore.c: over
+ * The loops of the rows of two cores, written once and compiled twice by xcore.c: over
  * the limit and over the runtime. So both do the same by construction.
  *
  * Before including, define SIDE(name), which puts limit_ or rt_ before a name.
@@ -15,28 +15,36 @@
 /* The unit: one call, the only one in flight. */
 static int SIDE(call_row)(void *arg)
 {
-    struct run *run = arg;
+    struct rt_bench *bench = arg;
+    const bool recording = bench->recording != 0;
     uint64_t wrong = 0;
+    int64_t begun = 0;
 
-    for (uint64_t i = 0; i < run->count + run->count / 10; i++) {
+    for (uint64_t i = 0; i < bench->units + bench->units / 10; i++) {
         int result;
 
-        if (i == run->count / 10) {
-            run_begin(run);
+        if (i == bench->units / 10) {
+            rt_bench_start(bench);
+        }
+        if (recording) {
+            begun = limit_now();
         }
         SIDE(go)(add_one, (void *)(uintptr_t)(i & INT16_MAX), &result);
+        if (recording && i >= bench->units / 10) {
+            rt_bench_record(bench, (uint64_t)(limit_now() - begun));
+        }
         wrong += result != (int)(i & INT16_MAX) + 1;
     }
-    run_end(run, run->count);
+    rt_bench_stop(bench, bench->units);
     return wrong == 0 ? 0 : -EBADMSG;
 }
 
 /* The unit: one call, with 64 of one task in flight: 16 are ended, the oldest, and 16 begun. */
 static int SIDE(calls_row)(void *arg)
 {
-    struct run *run = arg;
+    struct rt_bench *bench = arg;
     static struct SIDE(call) calls[IN_FLIGHT];
-    uint64_t groups = run->count / GROUP;
+    const uint64_t groups = bench->units / GROUP + 1;
     uint64_t in_flight = IN_FLIGHT / GROUP;
     uint64_t wrong = 0;
 
@@ -45,7 +53,7 @@ static int SIDE(calls_row)(void *arg)
         int result;
 
         if (i == groups / 10 + in_flight) {
-            run_begin(run);
+            rt_bench_start(bench);
         }
         for (int j = 0; j < GROUP && i >= in_flight; j++) {
             SIDE(end)(&group[j], &result);
@@ -55,28 +63,28 @@ static int SIDE(calls_row)(void *arg)
             SIDE(begin)(&group[j], add_one, (void *)(uintptr_t)j);
         }
     }
-    run_end(run, groups * GROUP);
+    rt_bench_stop(bench, groups * GROUP);
     return wrong == 0 ? 0 : -EBADMSG;
 }
 
 /* The unit: one post. The call at the end starts after all of them. */
 static int SIDE(post_row)(void *arg)
 {
-    struct run *run = arg;
+    struct rt_bench *bench = arg;
     /* counted by shard 1, read when a call has come back from there */
     static uint64_t posts __attribute__((aligned(128)));
-    uint64_t total = run->count + run->count / 10;
+    uint64_t total = bench->units + bench->units / 10;
     int result;
 
     posts = 0;
     for (uint64_t i = 0; i < total; i++) {
-        if (i == run->count / 10) {
-            run_begin(run);
+        if (i == bench->units / 10) {
+            rt_bench_start(bench);
         }
         SIDE(throw)(count_post, &posts);
     }
     SIDE(go)(add_one, NULL, &result);
-    run_end(run, run->count);
+    rt_bench_stop(bench, bench->units);
     return posts == total ? 0 : -EBADMSG;
 }
 
@@ -113,12 +121,12 @@ static int SIDE(sink)(void *arg)
 /* The unit: one item of 8 bytes, sent and received `batch` at a time. */
 static int SIDE(stream_row)(void *arg)
 {
-    struct run *run = arg;
+    struct rt_bench *bench = arg;
     struct SIDE(pipe) *there = SIDE(pipe_make)(false);
     struct SIDE(call) call;
     uint64_t items[BATCH_MAX];
-    size_t batch = run->batch;
-    uint64_t batches = run->count / batch;
+    const size_t batch = *(const size_t *)bench->arg;
+    const uint64_t batches = bench->units / batch + 1;
     uint64_t sent = 0;
     int result;
 
@@ -126,7 +134,7 @@ static int SIDE(stream_row)(void *arg)
     SIDE(begin)(&call, SIDE(sink), &SIDE(lent));
     for (uint64_t i = 0; i < batches + batches / 10; i++) {
         if (i == batches / 10) {
-            run_begin(run);
+            rt_bench_start(bench);
         }
         for (size_t j = 0; j < batch; j++) {
             items[j] = sent++;
@@ -135,7 +143,7 @@ static int SIDE(stream_row)(void *arg)
     }
     SIDE(put_end)(there);
     SIDE(end)(&call, &result);
-    run_end(run, batches * batch);
+    rt_bench_stop(bench, batches * batch);
     return SIDE(lent).received == sent && SIDE(lent).sum == sent * (sent - 1) / 2 ? 0 : -EBADMSG;
 }
 
@@ -159,7 +167,7 @@ static int SIDE(mirror)(void *arg)
 /* The unit: one item through a channel, and one back through another. */
 static int SIDE(channels_row)(void *arg)
 {
-    struct run *run = arg;
+    struct rt_bench *bench = arg;
     struct SIDE(pipe) *there = SIDE(pipe_make)(true);
     struct SIDE(pipe) *back = SIDE(pipe_make)(true);
     struct SIDE(call) call;
@@ -168,17 +176,17 @@ static int SIDE(channels_row)(void *arg)
 
     SIDE(lent) = (struct SIDE(stream)){ .there = there, .back = back };
     SIDE(begin)(&call, SIDE(mirror), &SIDE(lent));
-    for (uint64_t i = 0; i < run->count + run->count / 10; i++) {
+    for (uint64_t i = 0; i < bench->units + bench->units / 10; i++) {
         uint64_t item = i;
 
-        if (i == run->count / 10) {
-            run_begin(run);
+        if (i == bench->units / 10) {
+            rt_bench_start(bench);
         }
         SIDE(put)(there, &item, 1);
         SIDE(push)(there);
         wrong += SIDE(take)(back, &item, 1) != 1 || item != i + 1;
     }
-    run_end(run, run->count);
+    rt_bench_stop(bench, bench->units);
     SIDE(put_end)(there);
     SIDE(end)(&call, &result);
     SIDE(take_end)(back);
@@ -189,12 +197,14 @@ static int SIDE(channels_row)(void *arg)
  * caller does not sleep meanwhile: it is the wake that is measured, not its own. */
 static int SIDE(wake_row)(void *arg)
 {
-    struct run *run = arg;
+    struct rt_bench *bench = arg;
+    const uint64_t wakes = bench->units < WAKES_MAX ? bench->units : WAKES_MAX;
     static double late[WAKES_MAX];
     int64_t arrived;
     int result;
 
-    for (uint64_t i = 0; i < run->count; i++) {
+    rt_bench_start(bench);
+    for (uint64_t i = 0; i < wakes; i++) {
         int64_t sent;
         int64_t until = limit_now() + ASLEEP_NS;
 
@@ -203,7 +213,11 @@ static int SIDE(wake_row)(void *arg)
         }
         SIDE(go)(note_arrival, &arrived, &result);
         late[i] = (double)(arrived - sent);
+        if (bench->recording != 0) {
+            rt_bench_record(bench, (uint64_t)(arrived - sent));
+        }
     }
-    run->ns = harness_median(late, (int)run->count);
+    rt_bench_stop(bench, wakes);
+    rt_bench_result(bench, bench_median(late, wakes));
     return 0;
 }

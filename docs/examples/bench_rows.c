@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Rows of one's own for rt-bench: built as a shared object, and given to it.
+ *
+ *     rt-bench --load build/release/docs/examples/bench_rows.so --filter my_ --html mine.html
+ *
+ * my_hash beside memcpy: how much dearer is it to hash a page than to copy it?
+ * my_ask: what does it cost to ask another shard for a counter?
+ */
+#include <errno.h>
+#include <rt/bench.h>
+#include <rt/rt.h>
+#include <string.h>
+
+#define PAGE 4096
+
+static unsigned char page[PAGE];
+
+/* FNV-1a, 64 bits: a multiplication for each byte. */
+static uint64_t hash(const unsigned char *bytes, size_t count)
+{
+    uint64_t value = UINT64_C(0xcbf29ce484222325);
+
+    for (size_t i = 0; i < count; i++) {
+        value = (value ^ bytes[i]) * UINT64_C(0x100000001b3);
+    }
+    return value;
+}
+
+/* Over the runtime: this is a task, and lets others run now and then, as a server would. */
+static int hash_pages(struct rt_bench *bench)
+{
+    volatile uint64_t sum = 0; /* so that the work is not left out */
+
+    rt_bench_start(bench);
+    for (uint64_t i = 0; i < bench->units; i++) {
+        page[0] = (unsigned char)i;
+        sum = sum ^ hash(page, PAGE);
+        rt_yield();
+    }
+    rt_bench_stop(bench, bench->units);
+    return 0;
+}
+
+/* Beside it: a plain thread. */
+static int copy_pages(struct rt_bench *bench)
+{
+    static unsigned char copy[PAGE];
+    volatile unsigned char last = 0;
+
+    rt_bench_start(bench);
+    for (uint64_t i = 0; i < bench->units; i++) {
+        page[0] = (unsigned char)i;
+        memcpy(copy, page, PAGE);
+        last = copy[i % PAGE];
+    }
+    rt_bench_stop(bench, bench->units);
+    return last == 0 ? 0 : 1;
+}
+
+static int get_counter(void *arg)
+{
+    static int counter; /* of shard 1: only functions that run there touch it */
+
+    (void)arg;
+    return counter++ & 0xff;
+}
+
+/* Of a pair: this is the first task of shard 0, and shard 1 serves calls. */
+static int ask(struct rt_bench *bench)
+{
+    rt_bench_start(bench);
+    for (uint64_t i = 0; i < bench->units; i++) {
+        const rt_time begun = rt_now();
+        int result;
+        const int r = rt_call(1, get_counter, NULL, &result, RT_NEVER);
+
+        if (r < 0) {
+            return rt_bench_fail(bench, r, "rt_call: %s", rt_strerror(r));
+        }
+        if (bench->recording != 0) { /* these repetitions fill the histogram */
+            rt_bench_record(bench, (uint64_t)(rt_now() - begun));
+        }
+    }
+    rt_bench_stop(bench, bench->units);
+    return 0;
+}
+
+static const struct rt_bench_row rows[] = {
+    { .name = "my_hash",
+      .summary = "hash a page of 4 KiB and yield, beside a copy of it",
+      .run = hash_pages,
+      .limit = copy_pages,
+      .goal = 100 },
+    { .name = "my_ask",
+      .summary = "ask the other shard for a counter, clock read included",
+      .run = ask,
+      .kind = RT_BENCH_PAIR,
+      .flags = RT_BENCH_RECORDS },
+};
+RT_BENCH_ROWS(rows);

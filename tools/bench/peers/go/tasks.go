@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+
+// Rows of one core: goroutines with GOMAXPROCS=1.
+package main
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+// yield: the unit is one switch. Gosched puts a goroutine into the global queue, from which they
+// are taken in batches; so switches are counted, by whoever makes one.
+func yield(r *run, count int) {
+	var stop atomic.Bool
+	var others sync.WaitGroup
+	switches := 0 // one processor: goroutines take turns
+	for i := 1; i < count; i++ {
+		others.Add(1)
+		go func() {
+			for !stop.Load() {
+				switches++
+				runtime.Gosched()
+			}
+			others.Done()
+		}()
+	}
+	for switches < r.units/10 {
+		switches++
+		runtime.Gosched()
+	}
+	r.begin()
+	before := switches
+	for switches < before+r.units {
+		switches++
+		runtime.Gosched()
+	}
+	r.end(switches - before)
+	stop.Store(true)
+	others.Wait()
+}
+
+// spawnJoin: the unit is a goroutine made, its result received.
+func spawnJoin(r *run) {
+	results := make(chan int)
+	unmeasured := r.units/10 + 1
+	sum := 0
+	for i := 0; i < r.units+unmeasured; i++ {
+		if i == unmeasured {
+			r.begin()
+		}
+		go func() { results <- 1 }()
+		sum += <-results
+	}
+	r.end(r.units)
+	if sum != r.units+unmeasured {
+		fail("spawn_join: a result is wrong")
+	}
+}
+
+func batchOnce() {
+	var tasks sync.WaitGroup
+	done := 0 // one processor: goroutines take turns
+	tasks.Add(batch)
+	for i := 0; i < batch; i++ {
+		go func() {
+			runtime.Gosched()
+			done++
+			tasks.Done()
+		}()
+	}
+	tasks.Wait()
+	if done != batch {
+		fail("spawn_batch: not all goroutines have run")
+	}
+}
+
+// spawnBatch: the unit is one of many goroutines that are all made, suspend once, and are awaited.
+func spawnBatch(r *run) {
+	batchOnce() // the first use of a stack is the kernel's work
+	r.begin()
+	batchOnce()
+	r.end(batch)
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The rows that rt-bench has, one array per file of this folder. A row's work is
+ * described in its file, once for the runtime and its limit where their calls
+ * have one shape.
+ */
+#ifndef BENCH_ROWS_ROWS_H
+#define BENCH_ROWS_ROWS_H
+
+#include <rt/bench.h>
+#include <stddef.h>
+
+extern const struct rt_bench_row bench_rows_core[]; /* yield2, yield1k, spawn_join, timer_arm */
+extern const size_t bench_rows_core_count;
+
+extern const struct rt_bench_row bench_rows_xcore[]; /* xcore_rtt, xcore_stream, ... */
+extern const size_t bench_rows_xcore_count;
+
+extern const struct rt_bench_row bench_rows_batch[]; /* spawn_batch */
+extern const size_t bench_rows_batch_count;
+
+extern const struct rt_bench_row bench_rows_nop[]; /* uring_nop, uring_nop1 */
+extern const size_t bench_rows_nop_count;
+
+extern const struct rt_bench_row bench_rows_file[]; /* file_randread, file_randread_buffered */
+extern const size_t bench_rows_file_count;
+
+extern const struct rt_bench_row bench_rows_echo[]; /* tcp_echo */
+extern const size_t bench_rows_echo_count;
+
+extern const struct rt_bench_row bench_rows_start[]; /* start_stop */
+extern const size_t bench_rows_start_count;
+
+#endif /* BENCH_ROWS_ROWS_H */

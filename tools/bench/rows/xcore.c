@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Rows of two cores: what two shards do together, beside its limits (limit/xcore.h):
+ * calls, posts, channels, and the wake of a shard that sleeps. A tenth of the
+ * units is not timed.
+ */
+#include <errno.h>
+#include <rt/call.h>
+#include <rt/spsc.h>
+#include <rt/task.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../stats.h"
+#include "rows.h"
+#include "xcore.h"
+
+#define IN_FLIGHT 64 /* of row xcore_call64 */
+#define GROUP     16 /* messages of one flush: the contract's */
+#define BATCH_MAX 64
+#define CAPACITY  1024 /* of a channel: the limits page's */
+#define WAKES_MAX 1000
+#define ASLEEP_NS RT_MICROSECONDS(200) /* the limits page's */
+
+/* In the middle of a row that two threads work on there is no way back. */
+static _Noreturn void give_up(const char *what, int result)
+{
+    fprintf(stderr, "rt-bench: %s: %s\n", what, rt_strerror(result));
+    exit(1);
+}
+
+/* What is called on the other shard. */
+static int add_one(void *arg)
+{
+    return (int)(uintptr_t)arg + 1;
+}
+
+static int count_post(void *arg)
+{
+    uint64_t *posts = arg;
+
+    (*posts)++;
+    return 0;
+}
+
+static int note_arrival(void *arg)
+{
+    int64_t *arrived = arg;
+
+    *arrived = limit_now();
+    return 0;
+}
+
+/* The calls whose shapes differ, made alike. */
+#define limit_go       limit_call
+#define limit_begin    limit_call_begin
+#define limit_end      limit_call_end
+#define limit_throw    limit_post
+#define limit_pipe     limit_channel
+#define limit_put      limit_channel_send
+#define limit_take     limit_channel_recv
+#define limit_push     limit_channel_flush
+#define limit_put_end  limit_channel_close_sender
+#define limit_take_end limit_channel_close_receiver
+
+static struct limit_channel *limit_pipe_make(bool waits)
+{
+    struct limit_channel *channel = limit_channel_create(waits);
+
+    if (channel == NULL) {
+        give_up("limit_channel_create", -ENOMEM);
+    }
+    return channel;
+}
+
+static inline void must(const char *what, int result)
+{
+    if (__builtin_expect(result < 0, 0)) {
+        give_up(what, result);
+    }
+}
+
+static inline void rt_go(rt_task_fn fn, void *arg, int *result)
+{
+    must("rt_call", rt_call(1, fn, arg, result, RT_NEVER));
+}
+
+static inline void rt_begin(struct rt_call *call, rt_task_fn fn, void *arg)
+{
+    must("rt_call_begin", rt_call_begin(call, 1, fn, arg, RT_NEVER));
+}
+
+static inline void rt_end(struct rt_call *call, int *result)
+{
+    must("rt_call_end", rt_call_end(call, result, RT_NEVER));
+}
+
+static inline void rt_throw(rt_task_fn fn, void *arg)
+{
+    must("rt_post", rt_post(1, fn, arg, RT_NEVER));
+}
+
+#define rt_pipe     rt_spsc
+#define rt_push     rt_spsc_flush
+#define rt_put_end  rt_spsc_close_sender
+#define rt_take_end rt_spsc_close_receiver
+
+static struct rt_spsc *rt_pipe_make(bool waits)
+{
+    struct rt_spsc *channel = NULL;
+
+    (void)waits; /* a task always does */
+    must("rt_spsc_create", rt_spsc_create(&channel, sizeof(uint64_t), CAPACITY));
+    return channel;
+}
+
+static inline void rt_put(struct rt_spsc *channel, const uint64_t *items, size_t count)
+{
+    must("rt_spsc_send", rt_spsc_send(channel, items, count, NULL, RT_NEVER));
+}
+
+static inline size_t rt_take(struct rt_spsc *channel, uint64_t *items, size_t count)
+{
+    ssize_t n = rt_spsc_recv(channel, items, count, RT_NEVER);
+
+    must("rt_spsc_recv", (int)n);
+    return (size_t)n;
+}
+
+#define SIDE(name) limit_##name
+#include "xcore_loops.h"
+#undef SIDE
+#define SIDE(name) rt_##name
+#include "xcore_loops.h"
+#undef SIDE
+
+/* The limit of row xcore_rtt: the port alone. The runtime's is a call. */
+static int echo_row(void *arg)
+{
+    struct rt_bench *bench = arg;
+    uint64_t wrong = 0;
+
+    for (uint64_t i = 0; i < bench->units + bench->units / 10; i++) {
+        if (i == bench->units / 10) {
+            rt_bench_start(bench);
+        }
+        wrong += limit_echo(i) != i;
+    }
+    rt_bench_stop(bench, bench->units);
+    return wrong == 0 ? 0 : -EBADMSG;
+}
+
+static int bounce_row(void *arg)
+{
+    struct rt_bench *bench = arg;
+    uint64_t ns;
+
+    (void)bare_bounces(bench->units / 10);
+    rt_bench_start(bench);
+    ns = bare_bounces(bench->units);
+    rt_bench_stop(bench, bench->units);
+    rt_bench_result(bench, (double)ns / (double)bench->units);
+    return 0;
+}
+
+/* The limit of a row, as a side of it: its loop on side 0 of a pair. */
+#define LIMIT_SIDE(name, waiting, loop)                                                            \
+    static int name(struct rt_bench *bench)                                                        \
+    {                                                                                              \
+        return limit_pair_run(bench->cpus, waiting, loop, bench);                                  \
+    }
+#define RT_SIDE(name, loop)                                                                        \
+    static int name(struct rt_bench *bench)                                                        \
+    {                                                                                              \
+        return loop(bench);                                                                        \
+    }
+
+LIMIT_SIDE(limit_rtt, LIMIT_SPINS, echo_row)
+LIMIT_SIDE(limit_call1, LIMIT_SPINS, limit_call_row)
+LIMIT_SIDE(limit_call64, LIMIT_SPINS, limit_calls_row)
+LIMIT_SIDE(limit_posts, LIMIT_SPINS, limit_post_row)
+LIMIT_SIDE(limit_stream_side, LIMIT_SPINS, limit_stream_row)
+LIMIT_SIDE(limit_channels, LIMIT_SPINS, limit_channels_row)
+LIMIT_SIDE(limit_wakes, LIMIT_SLEEPS, limit_wake_row)
+LIMIT_SIDE(bare_bounce, LIMIT_SPINS, bounce_row)
+RT_SIDE(rt_call1, rt_call_row)
+RT_SIDE(rt_call64, rt_calls_row)
+RT_SIDE(rt_posts, rt_post_row)
+RT_SIDE(rt_stream_side, rt_stream_row)
+RT_SIDE(rt_channels, rt_channels_row)
+RT_SIDE(rt_wakes, rt_wake_row)
+
+static const size_t one = 1;
+static const size_t eight = 8;
+static const size_t many = BATCH_MAX;
+
+const struct rt_bench_row bench_rows_xcore[] = {
+    { .name = "xcore_rtt",
+      .summary = "a call, beside a number through the port and back",
+      .run = rt_call1,
+      .limit = limit_rtt,
+      .bare = bare_bounce,
+      .kind = RT_BENCH_PAIR,
+      .flags = RT_BENCH_MATRIX },
+    { .name = "xcore_rtt_spsc",
+      .summary = "an item through a channel, and one back, between two tasks",
+      .run = rt_channels,
+      .limit = limit_channels,
+      .kind = RT_BENCH_PAIR },
+    { .name = "xcore_call1",
+      .summary = "a call and its result, one in flight",
+      .run = rt_call1,
+      .limit = limit_call1,
+      .kind = RT_BENCH_PAIR,
+      .flags = RT_BENCH_RECORDS },
+    { .name = "xcore_call64",
+      .summary = "a call and its result, 64 of one task in flight",
+      .run = rt_call64,
+      .limit = limit_call64,
+      .kind = RT_BENCH_PAIR },
+    { .name = "xcore_post",
+      .summary = "a call without a reply",
+      .run = rt_posts,
+      .limit = limit_posts,
+      .kind = RT_BENCH_PAIR },
+    { .name = "xcore_stream",
+      .summary = "an item of 8 bytes through a channel, one by one",
+      .run = rt_stream_side,
+      .limit = limit_stream_side,
+      .arg = &one,
+      .kind = RT_BENCH_PAIR,
+      .flags = RT_BENCH_RATE | RT_BENCH_MATRIX },
+    { .name = "xcore_stream8",
+      .summary = "an item of 8 bytes through a channel, 8 at a time",
+      .run = rt_stream_side,
+      .limit = limit_stream_side,
+      .arg = &eight,
+      .kind = RT_BENCH_PAIR,
+      .flags = RT_BENCH_RATE },
+    { .name = "xcore_stream64",
+      .summary = "an item of 8 bytes through a channel, 64 at a time",
+      .run = rt_stream_side,
+      .limit = limit_stream_side,
+      .arg = &many,
+      .kind = RT_BENCH_PAIR,
+      .flags = RT_BENCH_RATE },
+    { .name = "xcore_wake",
+      .summary = "from a call until its function runs, its shard having slept for 200 us",
+      .run = rt_wakes,
+      .limit = limit_wakes,
+      .units_max = WAKES_MAX,
+      .kind = RT_BENCH_PAIR,
+      .flags = RT_BENCH_SLEEPS | RT_BENCH_RECORDS },
+};
+const size_t bench_rows_xcore_count = sizeof(bench_rows_xcore) / sizeof(bench_rows_xcore[0]);
