@@ -12,15 +12,19 @@
 #include <unistd.h>
 
 #include "counters.h"
+#include "figures.h"
 #include "machine.h"
 #include "stats.h"
 
-#define QUICK_LEAST 0.15 /* seconds for a row at a place: calibration, and 3 repetitions */
-#define TEXT_BYTES  160
+#define PASS_LEAST   0.02 /* seconds for a row at a place in one pass */
+#define PASS_SEEDS   1000 /* of the repetitions of a pass */
+#define QUICK_LEAST  0.2  /* seconds for a row at a place: calibration, 3 repetitions, each pass */
+#define TEXT_BYTES   160
 
 /* How far it is. */
 struct progress {
-    size_t done, all;
+    size_t done, all; /* measurements: each pass of each row at each place is one */
+    unsigned pass;
     rt_time begun;
     bool shown; /* standard error is a terminal */
 };
@@ -59,15 +63,45 @@ static void clear_progress(const struct progress *progress)
     }
 }
 
-static void take_result(const struct campaign *campaign, json_t *results, json_t *result,
-                        struct progress *progress)
+/* The result of a pass joins those of the passes before it. After the last it has its figures. */
+static void take_result(const struct campaign *campaign, json_t *results, size_t number,
+                        json_t *pass, struct progress *progress)
 {
-    json_array_append_new(results, result);
+    json_t *result;
+
+    if (progress->pass == 0) {
+        json_array_append_new(results, pass);
+    } else {
+        figures_add(json_array_get(results, number), pass);
+        json_decref(pass);
+    }
+    result = json_array_get(results, number);
     clear_progress(progress);
     progress->done++;
-    if (campaign->show != NULL) {
-        campaign->show(result, campaign->show_arg);
+    if (progress->pass + 1 == campaign->passes) {
+        figures_set(result);
+        if (campaign->show != NULL) {
+            campaign->show(result, campaign->show_arg);
+        }
     }
+}
+
+/* What passes differ in: their seeds, the last one records, and where all together have a deadline,
+ * what is left of the time is divided anew. */
+static struct settings settings_of(const struct campaign *campaign, const struct progress *progress)
+{
+    struct settings settings = campaign->settings;
+
+    settings.seconds /= campaign->passes;
+    if (campaign->quick_seconds > 0) {
+        const double used = (double)(rt_now() - progress->begun) / 1e9;
+
+        settings.seconds = fmax(PASS_LEAST, (campaign->quick_seconds - used) /
+                                                (double)(progress->all - progress->done));
+    }
+    settings.seed += (uint64_t)progress->pass * PASS_SEEDS;
+    settings.record = progress->pass + 1 == campaign->passes;
+    return settings;
 }
 
 static bool is_in_matrix(const struct campaign *campaign, const struct rt_bench_row *row)
@@ -110,37 +144,42 @@ static size_t count_all(const struct campaign *campaign)
     return all;
 }
 
-static void measure_in_turn(struct campaign *campaign, const struct rt_bench_row *row,
-                            json_t *results, struct progress *progress)
+/* Results begin at `number`. */
+static void measure_in_turn(const struct campaign *campaign, const struct rt_bench_row *row,
+                            json_t *results, size_t number, struct progress *progress)
 {
     for (size_t i = 0; i < places_of(campaign, row); i++) {
+        const struct settings settings = settings_of(campaign, progress);
         int32_t cpus[2];
 
         find_place(campaign, row, i, cpus);
         show_progress(progress, row->name, cpus);
-        take_result(campaign, results, measure(row, cpus, &campaign->settings), progress);
+        take_result(campaign, results, number + i, measure(row, cpus, &settings), progress);
     }
 }
 
 /* All cores at once */
 
+/* What a worker is told to do. */
+struct order {
+    size_t row;
+    struct settings settings;
+};
+
 /* The worker's: for each row that it is told to, measure and write the result. */
 static _Noreturn void work(const struct campaign *campaign, size_t core, FILE *go, FILE *results)
 {
     const int32_t cpus[2] = { campaign->cpus[core], -1 };
-    int number;
+    struct order order;
 
     (void)counters_open(); /* the parent's count the parent */
-    while ((number = fgetc(go)) != EOF) {
-        size_t row = (size_t)number << 8;
+    while (fread(&order, sizeof(order), 1, go) == 1) {
+        json_t *result = measure(campaign->rows.rows[order.row], cpus, &order.settings);
 
-        row |= (size_t)(number = fgetc(go));
-        if (number == EOF ||
-            json_dumpf(measure(campaign->rows.rows[row], cpus, &campaign->settings), results,
-                       JSON_COMPACT) != 0 ||
-            fputc('\n', results) == EOF || fflush(results) != 0) {
+        if (json_dumpf(result, results, JSON_COMPACT) != 0 || fflush(results) != 0) {
             _exit(1);
         }
+        json_decref(result);
     }
     _exit(0);
 }
@@ -172,14 +211,17 @@ static bool start_worker(const struct campaign *campaign, size_t core, struct wo
 }
 
 /* Tell all of them at the same time, then wait for each. */
-static bool measure_at_once(struct campaign *campaign, size_t row, struct worker *workers,
-                            json_t *results, struct progress *progress)
+static bool measure_at_once(const struct campaign *campaign, size_t row, struct worker *workers,
+                            json_t *results, size_t number, struct progress *progress)
 {
+    struct order order = { row, settings_of(campaign, progress) };
+
+    if (campaign->quick_seconds > 0) { /* all at once take the time of one */
+        order.settings.seconds *= (double)campaign->cpu_count;
+    }
     show_progress(progress, campaign->rows.rows[row]->name, NULL);
     for (size_t i = 0; i < campaign->cpu_count; i++) {
-        fputc((int)(row >> 8), workers[i].go);
-        fputc((int)(row & 255), workers[i].go);
-        if (fflush(workers[i].go) != 0) {
+        if (fwrite(&order, sizeof(order), 1, workers[i].go) != 1 || fflush(workers[i].go) != 0) {
             return false;
         }
     }
@@ -189,8 +231,7 @@ static bool measure_at_once(struct campaign *campaign, size_t row, struct worker
         if (result == NULL) {
             return false;
         }
-        (void)fgetc(workers[i].results); /* the end of the line */
-        take_result(campaign, results, result, progress);
+        take_result(campaign, results, number + i, result, progress);
     }
     return true;
 }
@@ -207,27 +248,39 @@ static void stop_workers(struct worker *workers, size_t count)
     }
 }
 
-static bool run_at_once(struct campaign *campaign, json_t *results, struct progress *progress)
+static bool start_workers(const struct campaign *campaign, struct worker **workers)
 {
-    struct worker *workers = calloc(campaign->cpu_count, sizeof(*workers));
     size_t started = 0;
-    bool ok = workers != NULL;
 
-    while (ok && started < campaign->cpu_count) {
-        ok = start_worker(campaign, started, &workers[started]);
-        started += ok;
-    }
-    for (size_t i = 0; ok && i < campaign->rows.count; i++) {
-        if (campaign->rows.rows[i]->kind == RT_BENCH_CORE) {
-            ok = measure_at_once(campaign, i, workers, results, progress);
+    *workers = calloc(campaign->cpu_count, sizeof(**workers));
+    while (*workers != NULL && started < campaign->cpu_count) {
+        if (!start_worker(campaign, started, &(*workers)[started])) {
+            stop_workers(*workers, started);
+            return false;
         }
+        started++;
     }
-    if (!ok) {
-        fprintf(stderr, "rt-bench: --at-once: a process of a core has failed\n");
+    return *workers != NULL;
+}
+
+/* All rows at all places once. `workers`: of --at-once, else NULL. */
+static bool run_pass(const struct campaign *campaign, struct worker *workers, json_t *results,
+                     struct progress *progress)
+{
+    size_t number = 0;
+
+    for (size_t i = 0; i < campaign->rows.count; i++) {
+        const struct rt_bench_row *row = campaign->rows.rows[i];
+
+        if (workers == NULL || row->kind == RT_BENCH_PAIR) {
+            measure_in_turn(campaign, row, results, number, progress);
+        } else if (!measure_at_once(campaign, i, workers, results, number, progress)) {
+            fprintf(stderr, "rt-bench: --at-once: the process of a core has failed\n");
+            return false;
+        }
+        number += places_of(campaign, row);
     }
-    stop_workers(workers, started);
-    free(workers);
-    return ok;
+    return true;
 }
 
 /* Divide the time of --quick. When there are too many places for it, the first CPUs must do. */
@@ -262,20 +315,24 @@ static void warn_of_rows_left_out(const struct campaign *campaign, json_t *machi
 bool campaign_run(struct campaign *campaign, json_t *machine, json_t *results)
 {
     struct progress progress = { .begun = rt_now(), .shown = isatty(STDERR_FILENO) == 1 };
+    struct worker *workers = NULL;
     bool ok = true;
 
     warn_of_rows_left_out(campaign, machine);
     if (campaign->quick_seconds > 0) {
         divide_time(campaign, machine);
     }
-    progress.all = count_all(campaign);
-    if (campaign->settings.at_once) {
-        ok = run_at_once(campaign, results, &progress);
+    progress.all = count_all(campaign) * campaign->passes;
+    if (campaign->settings.at_once && !start_workers(campaign, &workers)) {
+        free(workers);
+        return false;
     }
-    for (size_t i = 0; ok && i < campaign->rows.count; i++) {
-        if (!campaign->settings.at_once || campaign->rows.rows[i]->kind == RT_BENCH_PAIR) {
-            measure_in_turn(campaign, campaign->rows.rows[i], results, &progress);
-        }
+    for (; ok && progress.pass < campaign->passes; progress.pass++) {
+        ok = run_pass(campaign, workers, results, &progress);
+    }
+    if (workers != NULL) {
+        stop_workers(workers, campaign->cpu_count);
+        free(workers);
     }
     return ok;
 }

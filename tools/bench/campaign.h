@@ -18,6 +18,7 @@ struct campaign {
     const int32_t *cpus;
     size_t cpu_count;
     bool pairs;           /* the rows of the matrix on every pair, in both directions */
+    unsigned passes;      /* over all rows: a mood that lasts some seconds is in one of them */
     double quick_seconds; /* above 0: for all together; then settings.seconds is set by it */
     struct settings settings;
     void (*show)(json_t *result, void *arg); /* called with each result as it comes; or NULL */

@@ -10,18 +10,14 @@
 
 #include "peers.h"
 #include "repetition.h"
-#include "stats.h"
 
-/* An odd number at least, so that the median is a measured value. */
-#define REPETITIONS_MIN 5
-#define REPETITIONS_MAX 999
-#define QUICK_MIN       3
+#define REPETITIONS_MIN 3   /* of a pass; there are some passes */
+#define REPETITIONS_MAX 250 /* of a pass */
 #define TARGET_CORE_NS  5e6 /* of a repetition: most of them see no interruption by other work */
 #define TARGET_PAIR_NS  1e7 /* two threads start anew in each; the wakes are few per ms */
 #define UNITS_MAX       (1ull << 40)
-#define DISTURBED_SHARE 3 /* if one repetition in so many was, the row is disturbed */
+#define GOAL            1.5  /* where a row sets none */
 #define RECORDINGS      3 /* repetitions that fill the histogram */
-#define NOISES          5
 
 static const char *const side_names[SIDES] = { "runtime", "limit", "bare side" };
 
@@ -165,19 +161,18 @@ static bool repeat_sides(size_t i)
     return true;
 }
 
-/* Until the time is over. As many repetitions may be done again as are used in the end: a machine
- * that is always disturbed is measured all the same, and it is said. */
+/* Until the time is over. While it is not, as many repetitions may be done again as are used in the
+ * end: a machine that is always disturbed is measured all the same, and it is said. */
 static bool repeat_all(void)
 {
-    const size_t least = now.settings->quick ? QUICK_MIN : REPETITIONS_MIN;
-
-    while (now.count < least || (now.count < REPETITIONS_MAX && rt_now() < now.deadline)) {
+    while (now.count < REPETITIONS_MIN ||
+           (now.count < REPETITIONS_MAX && rt_now() < now.deadline)) {
         if (!repeat_sides(now.count)) {
             return false;
         }
         if (!is_disturbed(now.count)) {
             now.count++;
-        } else if (now.repeated <= now.count + least) {
+        } else if (now.repeated <= now.count + REPETITIONS_MIN && rt_now() < now.deadline) {
             now.repeated++;
         } else {
             now.disturbed++;
@@ -194,154 +189,78 @@ static double in_unit(double ns)
     return (now.row->flags & RT_BENCH_RATE) != 0 ? 1e9 / ns : ns;
 }
 
-static void set_text(json_t *object, const char *key, const char *text)
-{
-    json_object_set_new(object, key, json_string(text));
-}
-
 /* Not known is null. */
 static json_t *number(double value)
 {
     return isfinite(value) ? json_real(value) : json_null();
 }
 
-static void set_number(json_t *object, const char *key, double value)
-{
-    json_object_set_new(object, key, number(value));
-}
-
-static void set_count(json_t *object, const char *key, uint64_t value)
-{
-    json_object_set_new(object, key, json_integer((json_int_t)value));
-}
-
-static json_t *array_of(const double *values, size_t count)
+static json_t *values_of(enum side side)
 {
     json_t *array = json_array();
 
-    for (size_t i = 0; i < count; i++) {
-        json_array_append_new(array, number(values[i]));
+    for (size_t i = 0; has(side) && i < now.count; i++) {
+        json_array_append_new(array, number(in_unit(now.sides[side][i].ns)));
     }
     return array;
 }
 
-static double values[REPETITIONS_MAX]; /* scratch */
+/* A member of struct repetition under a name of the document. */
+struct member {
+    const char *name;
+    enum side side; /* SIDES: the main one */
+    size_t offset;
+};
 
-static size_t collect(enum side side)
+#define NOISE(member) { #member, SIDES, offsetof(struct repetition, noise.member) }
+#define COUNT(member) { #member, SIDES, offsetof(struct repetition, member) }
+
+static const struct member noises[] = { NOISE(steal_ms), NOISE(switches), NOISE(waited_us),
+                                        NOISE(interrupts), NOISE(mhz) };
+static const struct member counts[] = {
+    COUNT(cpu_ns),       { "limit_cpu_ns", SIDE_LIMIT, offsetof(struct repetition, cpu_ns) },
+    COUNT(allocations),  COUNT(enters),
+    COUNT(instructions), COUNT(cycles),
+};
+
+static json_t *members_of(const struct member *members, size_t count)
 {
-    for (size_t i = 0; i < now.count; i++) {
-        values[i] = in_unit(now.sides[side][i].ns);
-    }
-    return now.count;
-}
+    json_t *object = json_object();
 
-/* Of `values`: NAME, PREFIXmad, PREFIXlow, PREFIXhigh. */
-static void set_spread(json_t *object, const char *prefix, const char *name, size_t count)
-{
-    char key[64];
-    const struct bench_summary summary = bench_summary_of(values, count);
+    for (size_t k = 0; k < count; k++) {
+        const enum side side = members[k].side == SIDES ? main_side() : members[k].side;
+        json_t *array = json_array();
 
-    set_number(object, name, summary.median);
-    snprintf(key, sizeof(key), "%smad", prefix);
-    set_number(object, key, summary.mad);
-    snprintf(key, sizeof(key), "%slow", prefix);
-    set_number(object, key, summary.low);
-    snprintf(key, sizeof(key), "%shigh", prefix);
-    set_number(object, key, summary.high);
-}
+        for (size_t i = 0; has(side) && i < now.count; i++) {
+            double value;
 
-/* Of a member of the side's repetitions; leaves them all in `values`. */
-static double median_of(enum side side, size_t offset)
-{
-    for (size_t i = 0; i < now.count; i++) {
-        memcpy(&values[i], (const char *)&now.sides[side][i] + offset, sizeof(double));
-    }
-    return bench_median(values, now.count);
-}
-
-static void set_ratio(json_t *object)
-{
-    static const char *const keys[] = { "ratio", "ratio_low", "ratio_high", "goal", "over_goal" };
-    const double goal = now.row->goal > 0 ? now.row->goal : 1.5;
-    struct bench_summary ratio;
-
-    if (!has(SIDE_RUN) || !has(SIDE_LIMIT)) {
-        for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-            json_object_set_new(object, keys[i], json_null());
+            memcpy(&value, (const char *)&now.sides[side][i] + members[k].offset, sizeof(value));
+            json_array_append_new(array, number(value));
         }
-        return;
+        json_object_set_new(object, members[k].name, array);
     }
-    for (size_t i = 0; i < now.count; i++) { /* of neighbours; times, also where rates are shown */
-        values[i] = now.sides[SIDE_RUN][i].ns / now.sides[SIDE_LIMIT][i].ns;
-    }
-    ratio = bench_summary_of(values, now.count);
-    set_number(object, "ratio", ratio.median);
-    set_number(object, "ratio_low", ratio.low);
-    set_number(object, "ratio_high", ratio.high);
-    set_number(object, "goal", goal);
-    json_object_set_new(object, "over_goal", json_boolean(ratio.median > goal));
+    return object;
 }
 
-static void set_noise(json_t *object)
-{
-    static const struct {
-        const char *name;
-        size_t offset;
-    } kinds[NOISES] = {
-        { "steal_ms", offsetof(struct repetition, noise.steal_ms) },
-        { "switches", offsetof(struct repetition, noise.switches) },
-        { "waited_us", offsetof(struct repetition, noise.waited_us) },
-        { "interrupts", offsetof(struct repetition, noise.interrupts) },
-        { "mhz", offsetof(struct repetition, noise.mhz) },
-    };
-    json_t *noise = json_object();
-
-    for (size_t kind = 0; kind < NOISES; kind++) {
-        (void)median_of(main_side(), kinds[kind].offset);
-        json_object_set_new(noise, kinds[kind].name, array_of(values, now.count));
-    }
-    json_object_set_new(object, "noise", noise);
-}
-
-/* A row whose repetitions were often disturbed says so, though most of these were done again. */
-static void set_disturbance(json_t *object)
-{
-    const size_t disturbed = now.repeated + now.disturbed;
-    const size_t all = now.count + now.repeated;
-    char text[160] = "";
-
-    if (disturbed * DISTURBED_SHARE >= all) {
-        snprintf(text, sizeof(text),
-                 "%zu of %zu repetitions: steal %.0f ms, waited %.1f ms, %.0f switches", disturbed,
-                 all, fmax(now.seen.steal_ms, 0), now.seen.waited_us / 1000, now.seen.switches);
-    }
-    json_object_set_new(object, "disturbed", json_boolean(text[0] != '\0'));
-    set_text(object, "disturbance", text);
-}
-
-static void set_peers(json_t *object)
+static json_t *peers_of(void)
 {
     json_t *peers = json_array();
 
     for (size_t peer = 0; peer < now.peer_count; peer++) {
-        json_t *one = json_object();
+        json_t *array = json_array();
 
         if (now.peers[peer][now.count - 1] <= 0) {
-            json_decref(one);
+            json_decref(array);
             continue; /* it has failed on the way, and said so */
         }
-        set_text(one, "name", peers_name(now.settings->peers, peer));
         for (size_t i = 0; i < now.count; i++) {
-            values[i] = now.peers[peer][i] / now.sides[SIDE_LIMIT][i].ns;
+            json_array_append_new(array, number(in_unit(now.peers[peer][i])));
         }
-        set_number(one, "ratio", has(SIDE_LIMIT) ? bench_median(values, now.count) : NAN);
-        for (size_t i = 0; i < now.count; i++) {
-            values[i] = in_unit(now.peers[peer][i]);
-        }
-        set_spread(one, "", "value", now.count);
-        json_array_append_new(peers, one);
+        json_array_append_new(peers,
+                              json_pack("{s:s, s:o}", "name", peers_name(now.settings->peers, peer),
+                                        "values", array));
     }
-    json_object_set_new(object, "peers", peers);
+    return peers;
 }
 
 /* NAME-CPU[-CPU2][-limit].hgrm, in the directory of --histograms; in us. */
@@ -373,7 +292,8 @@ static json_t *latency(enum side side)
     struct histogram *times = histogram_create();
     struct repetition one;
     json_t *object = json_null();
-    bool ok = times != NULL && has(side) && (now.row->flags & RT_BENCH_RECORDS) != 0;
+    bool ok = times != NULL && now.settings->record && has(side) &&
+              (now.row->flags & RT_BENCH_RECORDS) != 0;
 
     for (size_t i = 0; ok && i < RECORDINGS; i++) {
         ok = run_side(side, &one, now.settings->seed + i, times);
@@ -386,58 +306,35 @@ static json_t *latency(enum side side)
     return object;
 }
 
-static void set_sides(json_t *object)
+static void set_repetitions(json_t *result)
 {
-    static const char *const names[SIDES] = { "value", "limit", "bare" };
-    static const char *const prefixes[SIDES] = { "", "limit_", "bare_" };
-    static const char *const arrays[SIDES] = { "values", "limit_values", "bare_values" };
-
-    for (int side = 0; side < SIDES; side++) {
-        if (!has((enum side)side)) {
-            json_object_set_new(object, names[side], json_null());
-            json_object_set_new(object, arrays[side], json_array());
-            continue;
-        }
-        json_object_set_new(object, arrays[side], array_of(values, collect((enum side)side)));
-        set_spread(object, prefixes[side], names[side], now.count);
-    }
-}
-
-static void set_figures(json_t *object)
-{
-    const enum side side = main_side();
-
-    set_sides(object);
-    set_ratio(object);
-    set_count(object, "repetitions", now.count);
-    set_count(object, "repeated", now.repeated);
-    set_count(object, "units", now.units);
-    set_number(object, "cpu_ns", median_of(side, offsetof(struct repetition, cpu_ns)));
-    set_number(object, "limit_cpu_ns",
-               has(SIDE_LIMIT) ? median_of(SIDE_LIMIT, offsetof(struct repetition, cpu_ns)) : NAN);
-    set_number(object, "allocations", median_of(side, offsetof(struct repetition, allocations)));
-    set_number(object, "enters", median_of(side, offsetof(struct repetition, enters)));
-    set_number(object, "instructions", median_of(side, offsetof(struct repetition, instructions)));
-    set_number(object, "cycles", median_of(side, offsetof(struct repetition, cycles)));
-    set_noise(object);
-    set_disturbance(object);
-    set_peers(object);
-    json_object_set_new(object, "latency", latency(SIDE_RUN));
-    json_object_set_new(object, "limit_latency", latency(SIDE_LIMIT));
+    json_object_set_new(result, "values", values_of(SIDE_RUN));
+    json_object_set_new(result, "limit_values", values_of(SIDE_LIMIT));
+    json_object_set_new(result, "bare_values", values_of(SIDE_BARE));
+    json_object_set_new(result, "noise", members_of(noises, sizeof(noises) / sizeof(noises[0])));
+    json_object_set_new(result, "counts", members_of(counts, sizeof(counts) / sizeof(counts[0])));
+    json_object_set_new(result, "units", json_integer((json_int_t)now.units));
+    json_object_set_new(result, "repeated", json_integer((json_int_t)now.repeated));
+    json_object_set_new(
+        result, "disturbances",
+        json_pack("{s:f, s:f, s:f, s:f}", "repetitions", (double)(now.repeated + now.disturbed),
+                  "steal_ms", fmax(now.seen.steal_ms, 0), "waited_us", fmax(now.seen.waited_us, 0),
+                  "switches", fmax(now.seen.switches, 0)));
+    json_object_set_new(result, "peers", peers_of());
+    json_object_set_new(result, "latency", latency(SIDE_RUN));
+    json_object_set_new(result, "limit_latency", latency(SIDE_LIMIT));
 }
 
 static json_t *describe(void)
 {
     const struct rt_bench_row *row = now.row;
-    json_t *object = json_object();
+    const double goal = row->goal > 0 ? row->goal : GOAL;
 
-    set_text(object, "name", row->name);
-    set_text(object, "summary", row->summary);
-    set_text(object, "kind", row->kind == RT_BENCH_CORE ? "core" : "pair");
-    set_text(object, "unit", (row->flags & RT_BENCH_RATE) != 0 ? "per_s" : "ns");
-    set_count(object, "core", (uint64_t)now.cpus[0]);
-    json_object_set_new(object, "core2", now.cpus[1] < 0 ? json_null() : json_integer(now.cpus[1]));
-    return object;
+    return json_pack("{s:s, s:s, s:s, s:s, s:i, s:o, s:o}", "name", row->name, "summary",
+                     row->summary, "kind", row->kind == RT_BENCH_CORE ? "core" : "pair", "unit",
+                     (row->flags & RT_BENCH_RATE) != 0 ? "per_s" : "ns", "core", now.cpus[0],
+                     "core2", now.cpus[1] < 0 ? json_null() : json_integer(now.cpus[1]), "goal",
+                     has(SIDE_RUN) && has(SIDE_LIMIT) ? json_real(goal) : json_null());
 }
 
 json_t *measure(const struct rt_bench_row *row, const int32_t cpus[2],
@@ -452,6 +349,7 @@ json_t *measure(const struct rt_bench_row *row, const int32_t cpus[2],
     now.cpus[0] = cpus[0];
     now.cpus[1] = row->kind == RT_BENCH_CORE ? -1 : cpus[1];
     now.error[0] = '\0';
+    now.peer_count = 0;
     now.deadline = rt_in((rt_time)(settings->seconds * 1e9));
     object = describe();
     ok = calibrate();
@@ -460,7 +358,7 @@ json_t *measure(const struct rt_bench_row *row, const int32_t cpus[2],
     }
     ok = ok && repeat_all();
     if (ok) {
-        set_figures(object);
+        set_repetitions(object);
     }
     if (now.peer_count > 0) {
         peers_stop(settings->peers);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Measure: a row at a place, as an object of the results (docs/tools/bench.md).
+ * Measure: one pass of a row at a place, as an object of the results (docs/tools/bench.md).
  *
  * First `units` is chosen so that a repetition of the slowest side takes some
  * milliseconds; that also warms up. Then the sides are taken in turn, limit,
@@ -18,6 +18,7 @@ struct peers;
 
 struct settings {
     double seconds; /* for one row at one place, about */
+    bool record;    /* the latencies of units, too, where a row can */
     uint64_t seed;
     bool quick;
     bool at_once;
@@ -25,7 +26,8 @@ struct settings {
     const char *histograms; /* a directory for HdrHistogram's files; NULL: none are wanted */
 };
 
-/* A new object; the caller's. One that failed has an "error". */
+/* A new object, with every repetition and no figures yet; the caller's. One that failed has an
+ * "error". */
 json_t *measure(const struct rt_bench_row *row, const int32_t cpus[2],
                 const struct settings *settings);
 

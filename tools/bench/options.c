@@ -14,6 +14,8 @@
 #define SECONDS_MIN 0.01
 #define SECONDS_MAX 3600.0
 #define SEED        1
+#define PASSES      4
+#define PASSES_MAX  16
 
 static void usage(FILE *stream)
 {
@@ -37,6 +39,8 @@ static void usage(FILE *stream)
         "\n"
         "How long:\n"
         "  --time SECONDS    for one row at one place; default 1\n"
+        "  --passes N        go through all rows so many times, each time with a part of their\n"
+        "                    repetitions; default 4\n"
         "  --quick           all together in less than 30 s\n"
         "  --seed N          of what is random; default 1\n"
         "\n"
@@ -94,56 +98,66 @@ static bool add_load(struct options *options, const char *file)
     return true;
 }
 
-/* One option. 0 to go on, 1 or 2 to leave. */
-static int take(struct options *options, int option)
+/* Where an option that takes a text puts it; NULL: it is another kind of option. */
+static const char **text_of(struct options *options, int option)
+{
+    switch (option) {
+    case 'f':
+        return &options->filter;
+    case 'c':
+        return &options->cpus;
+    case 'D':
+        return &options->peers_directory;
+    case 'H':
+        return &options->html;
+    case 'G':
+        return &options->histograms;
+    default:
+        return NULL;
+    }
+}
+
+/* The same for one that is said or not. */
+static bool *flag_of(struct options *options, int option)
+{
+    switch (option) {
+    case 'a':
+        return &options->at_once;
+    case 'p':
+        return &options->pairs;
+    case 'P':
+        return &options->peers;
+    case 'q':
+        return &options->quick;
+    case 'j':
+        return &options->json;
+    case 'v':
+        return &options->csv;
+    default:
+        return NULL;
+    }
+}
+
+/* The others. 0 to go on, 1 or 2 to leave. */
+static int take_other(struct options *options, int option)
 {
     double number = 0;
     bool ok = true;
 
     switch (option) {
-    case 'f':
-        options->filter = optarg;
-        break;
-    case 'c':
-        options->cpus = optarg;
-        break;
-    case 'a':
-        options->at_once = true;
-        break;
-    case 'p':
-        options->pairs = true;
-        break;
     case 'l':
         ok = add_load(options, optarg);
-        break;
-    case 'P':
-        options->peers = true;
-        break;
-    case 'D':
-        options->peers_directory = optarg;
-        options->peers = true;
         break;
     case 't':
         ok = read_number("time", optarg, SECONDS_MIN, SECONDS_MAX, &options->seconds);
         break;
-    case 'q':
-        options->quick = true;
+    case 'n':
+        ok = read_number("passes", optarg, 1, PASSES_MAX, &number);
+        options->passes = (unsigned)number;
         break;
     case 's':
         ok = read_number("seed", optarg, 0, 1e15, &number);
         options->seed = (uint64_t)number;
-        break;
-    case 'j':
-        options->json = options->compare.json = true;
-        break;
-    case 'v':
-        options->csv = true;
-        break;
-    case 'H':
-        options->html = optarg;
-        break;
-    case 'G':
-        options->histograms = optarg;
         break;
     case 'b':
         ok = read_by(options, optarg);
@@ -163,6 +177,21 @@ static int take(struct options *options, int option)
         return 2;
     }
     return ok ? 0 : 2;
+}
+
+static int take(struct options *options, int option)
+{
+    const char **text = text_of(options, option);
+    bool *flag = flag_of(options, option);
+
+    if (text != NULL) {
+        *text = optarg;
+    } else if (flag != NULL) {
+        *flag = true;
+    } else {
+        return take_other(options, option);
+    }
+    return 0;
 }
 
 static int complain(const char *text)
@@ -217,6 +246,7 @@ int options_read(struct options *options, int argc, char **argv)
         { "peers", no_argument, NULL, 'P' },
         { "peers-dir", required_argument, NULL, 'D' },
         { "time", required_argument, NULL, 't' },
+        { "passes", required_argument, NULL, 'n' },
         { "quick", no_argument, NULL, 'q' },
         { "seed", required_argument, NULL, 's' },
         { "json", no_argument, NULL, 'j' },
@@ -232,13 +262,15 @@ int options_read(struct options *options, int argc, char **argv)
     int option;
     int outcome;
 
-    *options = (struct options){ .seed = SEED, .compare = BENCH_COMPARE_OPTIONS };
+    *options = (struct options){ .seed = SEED, .passes = PASSES, .compare = BENCH_COMPARE_OPTIONS };
     while ((option = getopt_long(argc, argv, "", known, NULL)) >= 0) {
         outcome = take(options, option);
         if (outcome != 0) {
             return outcome;
         }
     }
+    options->peers = options->peers || options->peers_directory != NULL;
+    options->compare.json = options->json;
     outcome = check(options, argc, argv);
     if (options->seconds <= 0) {
         options->seconds = SECONDS;

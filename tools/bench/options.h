@@ -19,6 +19,7 @@ struct options {
     const char *loads[LOADS_MAX];
     size_t load_count;
     double seconds;
+    unsigned passes;
     uint64_t seed;
     bool quick, json, csv, peers, pairs, at_once;
     struct bench_compare_options compare;

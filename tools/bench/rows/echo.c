@@ -27,7 +27,7 @@
 
 #define CONNECTIONS 64
 #define BYTES       64
-#define LEAST       (16 * CONNECTIONS) /* requests: of fewer the server has done some before */
+#define LEAST       UINT64_C(1024) /* requests: of fewer the server has done some before */
 #define BUF_BYTES   4096 /* of a session: as the limit's */
 #define TIMEOUT     RT_SECONDS(5)
 
