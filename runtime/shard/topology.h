@@ -11,8 +11,8 @@
 #include "base/log.h"
 #include "rt/topology.h"
 
-/* As rt_topology_read(). Devices are looked for only if asked: that takes longer. */
+/* As rt_topology_read(). Devices and instruction caches only if asked: they take longer. */
 int rti_topology_read(struct rt_topology **out, enum rt_topology_source source, const char *text,
-                      bool with_devices, const struct rti_log *log);
+                      bool with_details, const struct rti_log *log);
 
 #endif /* RTI_SHARD_TOPOLOGY_H */
