@@ -84,6 +84,7 @@ static unsigned transfer_bytes(size_t bytes)
     return bytes < TRANSFER_MAX ? (unsigned)bytes : TRANSFER_MAX;
 }
 
+RTI_RETURNS_AFTER_SWITCH
 ssize_t rt_file_read_at(struct rt_file *file, void *buf, size_t bytes, uint64_t offset,
                         rt_time deadline)
 {
@@ -103,6 +104,7 @@ ssize_t rt_file_read_at(struct rt_file *file, void *buf, size_t bytes, uint64_t 
     return end(file, &op, sqe, deadline);
 }
 
+RTI_RETURNS_AFTER_SWITCH
 ssize_t rt_file_write_at(struct rt_file *file, const void *buf, size_t bytes, uint64_t offset,
                          rt_time deadline)
 {

@@ -388,6 +388,7 @@ static unsigned transfer_bytes(size_t bytes)
     return bytes < TRANSFER_MAX ? (unsigned)bytes : TRANSFER_MAX;
 }
 
+RTI_RETURNS_AFTER_SWITCH
 ssize_t rt_tcp_recv(struct rt_tcp_stream *stream, void *buf, size_t bytes, rt_time deadline)
 {
     struct rti_op op;
@@ -412,6 +413,7 @@ ssize_t rt_tcp_recv(struct rt_tcp_stream *stream, void *buf, size_t bytes, rt_ti
     return r;
 }
 
+RTI_RETURNS_AFTER_SWITCH
 static ssize_t send_some(struct rt_tcp_stream *stream, const void *buf, size_t bytes,
                          rt_time deadline)
 {
@@ -428,6 +430,7 @@ static ssize_t send_some(struct rt_tcp_stream *stream, const void *buf, size_t b
     return r;
 }
 
+RTI_RETURNS_AFTER_SWITCH
 ssize_t rt_tcp_send(struct rt_tcp_stream *stream, const void *buf, size_t bytes, rt_time deadline)
 {
     (void)rti_handle_must_own(stream, "rt_tcp_send");
@@ -439,6 +442,7 @@ ssize_t rt_tcp_send(struct rt_tcp_stream *stream, const void *buf, size_t bytes,
 
 /* Without MSG_WAITALL: with it the kernel goes on by itself after a short send, and a cancel that
  * comes while it does is missed again and again. */
+RTI_RETURNS_AFTER_SWITCH
 ssize_t rt_tcp_send_all(struct rt_tcp_stream *stream, const void *buf, size_t bytes, size_t *done,
                         rt_time deadline)
 {
