@@ -89,7 +89,6 @@ static int begin(struct rti_op *op, const struct rti_wait_kind *kind, bool exemp
     }
     rti_waiter_init(&op->waiter, kind);
     op->waiter.exempt = exempt;
-    rti_list_init(&op->cancel_link);
     op->state = RTI_OP_FREE;
     op->asked = 0;
     return 0;
@@ -135,7 +134,10 @@ void rti_op_abort(struct rti_waiter *waiter, int reason)
     const unsigned shift = op->asked < ASK_SHIFT_MAX ? op->asked : ASK_SHIFT_MAX;
 
     (void)reason; /* stays in the waiter until the completion (O1) */
-    op->state = RTI_OP_CANCELLING;
+    if (op->state == RTI_OP_IN_FLIGHT) {
+        op->state = RTI_OP_CANCELLING;
+        rti_list_init(&op->cancel_link);
+    }
     op->asked = (uint8_t)(shift + 1);
     if (rti_list_is_empty(&op->cancel_link)) {
         rti_reactor_cancel(&executor->reactor, op);
@@ -148,7 +150,9 @@ void rti_op_complete(struct rti_op *op, int32_t result, uint32_t cqe_flags)
 {
     struct rti_waiter *waiter = &op->waiter;
 
-    rti_list_remove(&op->cancel_link); /* a cancel that was not sent yet has become needless */
+    if (RTI_UNLIKELY(op->state == RTI_OP_CANCELLING)) {
+        rti_list_remove(&op->cancel_link); /* a cancel that was not sent yet has become needless */
+    }
     op->state = RTI_OP_FREE;
     op->cqe_flags = cqe_flags;
     rti_trace(waiter->task->executor, RT_TRACE_COMPLETE, waiter->task, NULL, waiter->kind->name,

@@ -41,7 +41,7 @@ enum rti_op_state {
 
 struct rti_op {
     struct rti_waiter waiter;
-    struct rti_list cancel_link; /* in reactor->cancels while the cancel has no entry */
+    struct rti_list cancel_link; /* CANCELLING: in reactor->cancels until the cancel has an entry */
     uint32_t cqe_flags;          /* valid when done */
     uint16_t generation;         /* R3 */
     uint8_t state;               /* enum rti_op_state */

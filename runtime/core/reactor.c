@@ -31,12 +31,14 @@ static uint32_t room(const struct rti_reactor *reactor)
 struct io_uring_sqe *rti_reactor_sqe(struct rti_reactor *reactor)
 {
     struct rti_uring *ring = &reactor->ring;
-    const uint32_t pending = rti_uring_pending(ring);
+    uint32_t pending = rti_uring_pending(ring);
 
     if (RTI_UNLIKELY(pending >= RTI_FLUSH_ENTRIES || pending == ring->sq_entries)) {
         (void)rti_uring_submit(ring);
+        pending = rti_uring_pending(ring);
     }
-    if (RTI_UNLIKELY(room(reactor) == 0 || !rti_list_is_empty(&reactor->room_waiters))) {
+    if (RTI_UNLIKELY(pending + reactor->room_granted == ring->sq_entries ||
+                     !rti_list_is_empty(&reactor->room_waiters))) {
         return NULL;
     }
     return rti_uring_sqe(ring);
