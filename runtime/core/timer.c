@@ -55,11 +55,15 @@ void rti_timer_arm(struct rti_wheel *wheel, struct rti_timer *timer, rt_time dea
     wheel->armed++;
 }
 
-/* The first slot that holds timers, in order of time. False when the wheel is empty. */
+/* The first slot that holds timers, in order of time. False when the wheel is empty: it may turn
+ * then with bits left behind, but no timer (W3). */
 static bool find_first(struct rti_wheel *wheel, unsigned *out_level, unsigned *out_slot)
 {
+    if (wheel->armed == 0) {
+        return false;
+    }
     for (unsigned level = 0; level < RTI_WHEEL_LEVELS; level++) {
-        while (wheel->occupied[level] != 0) { /* W2: all bits lie at or after the wheel's slot */
+        while (wheel->occupied[level] != 0) { /* W2: no timer lies before the wheel's slot */
             const unsigned slot = (unsigned)__builtin_ctzll(wheel->occupied[level]);
 
             if (!rti_list_is_empty(&wheel->slots[level][slot])) {
