@@ -5,6 +5,7 @@
 
 #include "core/executor.h"
 
+RTI_COLD
 void rti_trace_emit(struct rti_executor *executor, enum rt_trace_kind kind,
                     const struct rt_task *task, const struct rt_task *other, const char *what,
                     int64_t value);
