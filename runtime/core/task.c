@@ -42,7 +42,7 @@ struct rt_task *rti_task_at(const struct rti_task_table *table, uint32_t index)
                                       : NULL;
 }
 
-static int add_block(struct rti_executor *executor)
+static RTI_COLD int add_block(struct rti_executor *executor)
 {
     struct rti_task_table *table = &executor->tasks;
     struct rti_task_block *block = rti_sys_alloc(sizeof(*block));
@@ -64,11 +64,12 @@ static int add_block(struct rti_executor *executor)
     return 0;
 }
 
-static int take_slot(struct rti_executor *executor, struct rt_task **out)
+static inline __attribute__((always_inline)) int take_slot(struct rti_executor *executor,
+                                                           struct rt_task **out)
 {
     struct rti_task_table *table = &executor->tasks;
 
-    if (table->free == NULL) {
+    if (RTI_UNLIKELY(table->free == NULL)) {
         const int r = add_block(executor);
 
         if (r < 0) {
