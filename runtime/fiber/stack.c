@@ -106,7 +106,7 @@ static int arena_create(struct rti_stack_pool *pool, enum rti_stack_class size_c
     }
     arena->first = mapping;
     for (uint32_t i = 0; i < arena->slot_count; i++) {
-        arena->stacks[i].slot = arena->first + i * slot_bytes;
+        arena->stacks[i].top = arena->first + (i + 1) * slot_bytes - rti_stack_colour_bytes(i);
         arena->stacks[i].arena = arena;
         arena->stacks[i].index = i;
         arena->stacks[i].size_class = (uint8_t)size_class;
@@ -154,7 +154,8 @@ static int arena_prepare(struct rti_stack_pool *pool, struct rti_stack_list *siz
     if (arena->prepared == begin) {
         return r;
     }
-    rti_mem_dump(arena->stacks[begin].slot, (arena->prepared - begin) * arena->slot_bytes);
+    rti_mem_dump(rti_stack_guard(&arena->stacks[begin]),
+                 (arena->prepared - begin) * arena->slot_bytes);
     return 0;
 }
 
@@ -252,7 +253,7 @@ static void discard_run(struct rti_stack_pool *pool, struct rti_stack_arena *are
 {
     struct rti_stack_list *class = &pool->classes[arena->stacks[begin].size_class];
     const size_t bytes = (end - begin) * arena->slot_bytes;
-    const bool discarded = rti_mem_discard(arena->stacks[begin].slot, bytes) == 0;
+    const bool discarded = rti_mem_discard(rti_stack_guard(&arena->stacks[begin]), bytes) == 0;
     struct rti_stack **list = discarded ? &class->cold : &class->warm;
 
     for (uint32_t i = end; i-- > begin;) {

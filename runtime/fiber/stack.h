@@ -60,7 +60,7 @@ struct rti_stack_arena;
 /* The book-keeping of one slot; lies outside the slot, in memory of the pool. Read it through the
  * functions at the end of this file. */
 struct rti_stack {
-    char *slot;                    /* lowest address; never changes */
+    char *top;                     /* of the stack; never changes */
     struct rti_stack_arena *arena; /* never changes */
     struct rti_stack *next;        /* in a list of free slots; not valid while in use */
     uint32_t index;                /* in its arena; never changes */
@@ -124,24 +124,28 @@ static inline size_t rti_stack_class_bytes(enum rti_stack_class size_class)
     return (size_t)16384 << (2 * (unsigned)size_class);
 }
 
-/* Bounds of a stack: usable bytes lie in [low, top); the guard is [guard, low). The top is aligned
- * to a cache line. */
+/* By how much the top is shifted, in a slot of this index. */
+static inline size_t rti_stack_colour_bytes(uint32_t index)
+{
+    return (size_t)(index % RTI_STACK_COLOURS) * RTI_CACHE_LINE;
+}
+
+/* Bounds of a stack: usable bytes lie in [low, top); the guard is [guard, low), at the start of the
+ * slot. The top is aligned to a cache line. It is what each spawn needs, so it is stored. */
 static inline void *rti_stack_top(const struct rti_stack *stack)
 {
-    const size_t colour = stack->index % RTI_STACK_COLOURS;
-
-    return stack->slot + RTI_STACK_GUARD_BYTES +
-           rti_stack_class_bytes((enum rti_stack_class)stack->size_class) - colour * RTI_CACHE_LINE;
+    return stack->top;
 }
 
 static inline void *rti_stack_low(const struct rti_stack *stack)
 {
-    return stack->slot + RTI_STACK_GUARD_BYTES;
+    return stack->top + rti_stack_colour_bytes(stack->index) -
+           rti_stack_class_bytes((enum rti_stack_class)stack->size_class);
 }
 
 static inline void *rti_stack_guard(const struct rti_stack *stack)
 {
-    return stack->slot;
+    return (char *)rti_stack_low(stack) - RTI_STACK_GUARD_BYTES;
 }
 
 /* The part of rti_stack_get() that maps an arena or takes a slot without memory. */
