@@ -222,6 +222,7 @@ int rti_stack_get_cold(struct rti_stack_pool *pool, enum rti_stack_class size_cl
     RTI_DASSERT(!stack->in_use); /* S1 */
     stack->in_use = true;
     pool->in_use++;
+    pool->with_memory++;
     rti_unpoison(rti_stack_low(stack),
                  (size_t)((char *)rti_stack_top(stack) - (char *)rti_stack_low(stack)));
     *out = stack;
@@ -233,10 +234,7 @@ static void mark_cold_end(struct rti_stack_list *class, uint32_t keep)
 {
     struct rti_stack **link = &class->warm;
 
-    if (class->warm_count <= keep) {
-        return;
-    }
-    for (uint32_t i = 0; i < keep; i++) {
+    for (uint32_t i = 0; i < keep && *link != NULL; i++) {
         link = &(*link)->next;
     }
     for (struct rti_stack *stack = *link; stack != NULL; stack = stack->next) {
@@ -244,7 +242,6 @@ static void mark_cold_end(struct rti_stack_list *class, uint32_t keep)
         stack->arena->discarding++;
     }
     *link = NULL;
-    class->warm_count = keep;
 }
 
 /* Discard the marked slots [begin, end), which are neighbours. */
@@ -266,9 +263,8 @@ static void discard_run(struct rti_stack_pool *pool, struct rti_stack_arena *are
     arena->discarding -= end - begin;
     if (discarded) {
         pool->trimmed += end - begin;
-    } else {
-        class->warm_count += end - begin; /* they keep their memory, that is all */
-    }
+        pool->with_memory -= end - begin;
+    } /* else they keep their memory, that is all */
 }
 
 void rti_stack_trim(struct rti_stack_pool *pool, uint32_t keep)
@@ -298,13 +294,11 @@ void rti_stack_get_stats(const struct rti_stack_pool *pool, struct rti_stack_sta
 {
     *out = (struct rti_stack_stats){
         .in_use = pool->in_use,
+        .cached = pool->with_memory - pool->in_use,
         .arenas = pool->arena_count,
         .trimmed = pool->trimmed,
         .guard_installs = pool->guard_installs,
     };
-    for (unsigned i = 0; i < RTI_STACK_CLASSES; i++) {
-        out->cached += pool->classes[i].warm_count;
-    }
 }
 
 bool rti_stack_pool_find_guard(const struct rti_stack_pool *pool, const void *address,

@@ -92,9 +92,9 @@ struct rti_stack_pool {
         struct rti_stack *warm;          /* free slots that have memory, last put first */
         struct rti_stack *cold;          /* free slots that have none */
         struct rti_stack_arena *filling; /* the only one with unprepared slots, or NULL */
-        uint32_t warm_count;
     } classes[RTI_STACK_CLASSES];
     uint32_t in_use;
+    uint32_t with_memory; /* in use or warm; so that warm ones need no count at each get and put */
     uint32_t stacks_max;
     struct rti_stack_arena *arenas; /* all classes */
     uint32_t arena_count;
@@ -163,7 +163,6 @@ static inline int rti_stack_get(struct rti_stack_pool *pool, enum rti_stack_clas
         return rti_stack_get_cold(pool, size_class, out);
     }
     list->warm = stack->next;
-    list->warm_count--;
     RTI_DASSERT(!stack->in_use); /* S1 */
     stack->in_use = true;
     pool->in_use++;
@@ -196,7 +195,6 @@ static inline void rti_stack_put(struct rti_stack_pool *pool, struct rti_stack *
     stack->in_use = false;
     stack->next = list->warm;
     list->warm = stack;
-    list->warm_count++;
     pool->in_use--;
     if (RTI_ASAN) {
         rti_stack_poison_free(stack);
