@@ -129,7 +129,7 @@ static void flush(struct rti_executor *executor)
 {
     rt_time limit = 0;
 
-    if (executor->inbox != NULL) {
+    if (executor->inbox != NULL && executor->inbox->unsent) {
         executor->inbox->ops->flush(executor->inbox);
     }
     if (may_sleep(executor)) {

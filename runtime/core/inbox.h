@@ -51,7 +51,7 @@ struct rti_inbox_ops {
 
 struct rti_inbox {
     const struct rti_inbox_ops *ops;
-    bool unsent; /* something was sent since the last flush; else flush_if_due is not called */
+    bool unsent; /* something was sent since the last flush; else neither flush is called */
 
     /* counted by the layer above, read by rt_stats_get() */
     uint64_t messages_sent;

@@ -236,14 +236,18 @@ static int pump(void *arg)
     return 0;
 }
 
-void rti_call_need_pump(struct rti_mesh_shard *shard)
+static RTI_NOINLINE void make_pump(struct rti_mesh_shard *shard)
 {
-    if (shard->pump != NULL ||
-        (rti_list_is_empty(&shard->work) && rti_list_is_empty(&shard->starved))) {
-        return;
-    }
     if (rti_task_spawn_extra(shard->executor, &shard->pump, pump, shard, "calls") < 0) {
         refuse(shard);
+    }
+}
+
+void rti_call_need_pump(struct rti_mesh_shard *shard)
+{
+    if (shard->pump == NULL &&
+        !(rti_list_is_empty(&shard->work) && rti_list_is_empty(&shard->starved))) {
+        make_pump(shard);
     }
 }
 
