@@ -8,6 +8,7 @@
  *
  *     static int yield_row(struct rt_bench *bench)
  *     {
+ *         rt_yield();                      warm up: a tenth of the units is usual
  *         rt_bench_start(bench);
  *         for (uint64_t i = 0; i < bench->units; i++) {
  *             rt_yield();

@@ -5,15 +5,18 @@
 #include <errno.h>
 #include <math.h>
 #include <rt/rt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "counters.h"
 #include "figures.h"
 #include "machine.h"
+#include "own_group.h"
 #include "stats.h"
 
 #define PASS_LEAST   0.02 /* seconds for a row at a place in one pass */
@@ -39,10 +42,8 @@ static void show_progress(struct progress *progress, const char *row, const int3
 {
     char left[TEXT_BYTES] = "";
     char place[TEXT_BYTES] = "all CPUs";
+    char note[TEXT_BYTES];
 
-    if (!progress->shown) {
-        return;
-    }
     if (progress->done > 0) {
         const double each = (double)(rt_now() - progress->begun) / (double)progress->done;
 
@@ -52,8 +53,12 @@ static void show_progress(struct progress *progress, const char *row, const int3
     if (cpus != NULL) {
         snprintf(place, sizeof(place), cpus[1] < 0 ? "CPU %d" : "CPUs %d, %d", cpus[0], cpus[1]);
     }
-    fprintf(stderr, "\r\033[K[%zu/%zu] %s on %s%s ", progress->done + 1, progress->all, row, place,
-            left);
+    snprintf(note, sizeof(note), "row %s on %s", row, place);
+    own_group_note(note);
+    if (progress->shown) {
+        fprintf(stderr, "\r\033[K[%zu/%zu] %s on %s%s ", progress->done + 1, progress->all, row,
+                place, left);
+    }
 }
 
 static void clear_progress(const struct progress *progress)
@@ -134,7 +139,7 @@ static void find_place(const struct campaign *campaign, const struct rt_bench_ro
     cpus[1] = campaign->cpus[number % others + (number % others >= number / others ? 1 : 0)];
 }
 
-static size_t count_all(const struct campaign *campaign)
+size_t campaign_count(const struct campaign *campaign)
 {
     size_t all = 0;
 
@@ -144,11 +149,18 @@ static size_t count_all(const struct campaign *campaign)
     return all;
 }
 
+/* The time of --quick is over: what has not begun is left out. */
+static bool is_late(const struct campaign *campaign, const struct progress *progress)
+{
+    return campaign->quick_seconds > 0 &&
+           (double)(rt_now() - progress->begun) / 1e9 > campaign->quick_seconds;
+}
+
 /* Results begin at `number`. */
 static void measure_in_turn(const struct campaign *campaign, const struct rt_bench_row *row,
                             json_t *results, size_t number, struct progress *progress)
 {
-    for (size_t i = 0; i < places_of(campaign, row); i++) {
+    for (size_t i = 0; i < places_of(campaign, row) && !is_late(campaign, progress); i++) {
         const struct settings settings = settings_of(campaign, progress);
         int32_t cpus[2];
 
@@ -167,11 +179,19 @@ struct order {
 };
 
 /* The worker's: for each row that it is told to, measure and write the result. */
-static _Noreturn void work(const struct campaign *campaign, size_t core, FILE *go, FILE *results)
+static _Noreturn void work(const struct campaign *campaign, size_t core, FILE *go, FILE *results,
+                           pid_t parent)
 {
     const int32_t cpus[2] = { campaign->cpus[core], -1 };
     struct order order;
 
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) {
+        _exit(1);
+    }
+    if (go == NULL || results == NULL) {
+        _exit(1);
+    }
     (void)counters_open(); /* the parent's count the parent */
     while (fread(&order, sizeof(order), 1, go) == 1) {
         json_t *result = measure(campaign->rows.rows[order.row], cpus, &order.settings);
@@ -188,17 +208,19 @@ static bool start_worker(const struct campaign *campaign, size_t core, struct wo
 {
     int go[2];
     int results[2];
+    pid_t parent;
 
     if (pipe(go) < 0 || pipe(results) < 0) {
         perror("rt-bench: pipe");
         return false;
     }
     fflush(NULL);
+    parent = getpid();
     worker->pid = fork();
     if (worker->pid == 0) {
         close(go[1]);
         close(results[0]);
-        work(campaign, core, fdopen(go[0], "r"), fdopen(results[1], "w"));
+        work(campaign, core, fdopen(go[0], "r"), fdopen(results[1], "w"), parent);
     }
     close(go[0]);
     close(results[1]);
@@ -208,6 +230,29 @@ static bool start_worker(const struct campaign *campaign, size_t core, struct wo
         perror("rt-bench: fork");
     }
     return worker->pid > 0 && worker->go != NULL && worker->results != NULL;
+}
+
+/* One that has ended in the middle of a row: the row has failed there, and a new one goes on. */
+static json_t *replace_worker(const struct campaign *campaign, size_t row, size_t core,
+                              struct worker *worker)
+{
+    const int32_t cpus[2] = { campaign->cpus[core], -1 };
+    char text[TEXT_BYTES];
+    int status = 0;
+
+    fclose(worker->go);
+    fclose(worker->results);
+    (void)waitpid(worker->pid, &status, 0);
+    if (WIFSIGNALED(status)) {
+        snprintf(text, sizeof(text), "its process has ended by signal %d (%s)", WTERMSIG(status),
+                 strsignal(WTERMSIG(status)));
+    } else {
+        snprintf(text, sizeof(text), "it has ended its process with status %d",
+                 WEXITSTATUS(status));
+    }
+    return start_worker(campaign, core, worker)
+               ? measure_failed(campaign->rows.rows[row], cpus, &campaign->settings, text)
+               : NULL;
 }
 
 /* Tell all of them at the same time, then wait for each. */
@@ -228,6 +273,9 @@ static bool measure_at_once(const struct campaign *campaign, size_t row, struct 
     for (size_t i = 0; i < campaign->cpu_count; i++) {
         json_t *result = json_loadf(workers[i].results, JSON_DISABLE_EOF_CHECK, NULL);
 
+        if (result == NULL) {
+            result = replace_worker(campaign, row, i, &workers[i]);
+        }
         if (result == NULL) {
             return false;
         }
@@ -272,6 +320,9 @@ static bool run_pass(const struct campaign *campaign, struct worker *workers, js
     for (size_t i = 0; i < campaign->rows.count; i++) {
         const struct rt_bench_row *row = campaign->rows.rows[i];
 
+        if (is_late(campaign, progress)) {
+            break;
+        }
         if (workers == NULL || row->kind == RT_BENCH_PAIR) {
             measure_in_turn(campaign, row, results, number, progress);
         } else if (!measure_at_once(campaign, i, workers, results, number, progress)) {
@@ -290,7 +341,7 @@ static void divide_time(struct campaign *campaign, json_t *machine)
     char text[TEXT_BYTES];
 
     while (campaign->cpu_count > 2 &&
-           (double)count_all(campaign) * QUICK_LEAST > campaign->quick_seconds) {
+           (double)campaign_count(campaign) * QUICK_LEAST > campaign->quick_seconds) {
         campaign->cpu_count--;
     }
     if (campaign->cpu_count < cpus) {
@@ -299,7 +350,7 @@ static void divide_time(struct campaign *campaign, json_t *machine)
                  campaign->cpu_count, cpus);
         machine_warn(machine, text);
     }
-    campaign->settings.seconds = campaign->quick_seconds / (double)count_all(campaign);
+    campaign->settings.seconds = campaign->quick_seconds / (double)campaign_count(campaign);
 }
 
 static void warn_of_rows_left_out(const struct campaign *campaign, json_t *machine)
@@ -312,6 +363,16 @@ static void warn_of_rows_left_out(const struct campaign *campaign, json_t *machi
     }
 }
 
+static void warn_of_lateness(const struct progress *progress, json_t *machine)
+{
+    char text[TEXT_BYTES];
+
+    snprintf(text, sizeof(text),
+             "--quick had no time for %zu of %zu measurements; without it all are made",
+             progress->all - progress->done, progress->all);
+    machine_warn(machine, text);
+}
+
 bool campaign_run(struct campaign *campaign, json_t *machine, json_t *results)
 {
     struct progress progress = { .begun = rt_now(), .shown = isatty(STDERR_FILENO) == 1 };
@@ -322,7 +383,7 @@ bool campaign_run(struct campaign *campaign, json_t *machine, json_t *results)
     if (campaign->quick_seconds > 0) {
         divide_time(campaign, machine);
     }
-    progress.all = count_all(campaign) * campaign->passes;
+    progress.all = campaign_count(campaign) * campaign->passes;
     if (campaign->settings.at_once && !start_workers(campaign, &workers)) {
         free(workers);
         return false;
@@ -333,6 +394,9 @@ bool campaign_run(struct campaign *campaign, json_t *machine, json_t *results)
     if (workers != NULL) {
         stop_workers(workers, campaign->cpu_count);
         free(workers);
+    }
+    if (ok && progress.done < progress.all) {
+        warn_of_lateness(&progress, machine);
     }
     return ok;
 }
@@ -382,7 +446,7 @@ static void name_outliers(json_t **alike, struct bench_summary *cores, size_t co
 void campaign_find_outliers(json_t *results)
 {
     const size_t most = json_array_size(results);
-    json_t **alike = calloc(most, sizeof(*alike));
+    json_t **alike = calloc(most, sizeof(void *));
     struct bench_summary *cores = calloc(most, sizeof(*cores));
     size_t i;
     json_t *one;

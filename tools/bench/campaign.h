@@ -25,6 +25,9 @@ struct campaign {
     void *show_arg;
 };
 
+/* How many measurements there are in a pass; 0: no row has a place to run on. */
+size_t campaign_count(const struct campaign *campaign);
+
 /* Measure; adds to the array `results`. Texts about what is left out go to `machine`'s warnings.
  * False, and a message: it cannot go on. A row that fails is a result with an error. */
 bool campaign_run(struct campaign *campaign, json_t *machine, json_t *results);

@@ -105,6 +105,22 @@ static void set_number(json_t *object, const char *key, double value)
     json_object_set_new(object, key, isfinite(value) ? json_real(value) : json_null());
 }
 
+/* Few values have an interval that goes on beyond them: on a logarithmic scale, for nothing takes
+ * less than no time. */
+static void set_interval(struct bench_summary *summary, const double *values, size_t count)
+{
+    double logs[BENCH_VALUES_MAX];
+    struct bench_interval interval;
+
+    for (size_t i = 0; i < count; i++) {
+        logs[i] = log(values[i]);
+    }
+    interval = bench_interval_of(logs, count, BENCH_LEVEL);
+    summary->low = fmin(exp(interval.low),
+                        summary->median); /* of an even count, its mean is less */
+    summary->high = fmax(exp(interval.high), summary->median);
+}
+
 /* NAME, PREFIXmad, PREFIXlow, PREFIXhigh; all null without values. */
 static void set_summary(json_t *object, const char *name, const char *prefix, const double *values,
                         size_t count)
@@ -114,6 +130,7 @@ static void set_summary(json_t *object, const char *name, const char *prefix, co
 
     if (count > 0) {
         summary = bench_summary_of(values, count);
+        set_interval(&summary, values, count);
     }
     set_number(object, name, summary.median);
     snprintf(key, sizeof(key), "%smad", prefix);
@@ -124,21 +141,19 @@ static void set_summary(json_t *object, const char *name, const char *prefix, co
     set_number(object, key, summary.high);
 }
 
-/* How many times worse the values of the one are than those of the other, repetition by
- * repetition: neighbours in time. How many; 0 when they do not fit. */
+/* How many times worse the one is than the other. How many ratios; 0 when they do not fit. */
 static size_t ratios_of(const json_t *worse, const json_t *than, bool rate,
                         double ratios[BENCH_VALUES_MAX])
 {
-    double base[BENCH_VALUES_MAX];
-    const size_t count = read_values(worse, ratios);
+    double values[BENCH_VALUES_MAX] = { 0 };
+    double base[BENCH_VALUES_MAX] = { 0 };
+    const size_t count = read_values(worse, values);
 
     if (count == 0 || read_values(than, base) != count) {
         return 0;
     }
-    for (size_t i = 0; i < count; i++) {
-        ratios[i] = rate ? base[i] / ratios[i] : ratios[i] / base[i];
-    }
-    return count;
+    return rate ? bench_ratios_of(base, values, count, ratios)
+                : bench_ratios_of(values, base, count, ratios);
 }
 
 static void set_ratio(json_t *result, bool rate)
@@ -150,7 +165,8 @@ static void set_ratio(json_t *result, bool rate)
 
     set_summary(result, "ratio", "ratio_", ratios, count);
     json_object_set_new(result, "over_goal",
-                        json_boolean(count > 0 && bench_median(ratios, count) > goal));
+                        count == 0 ? json_null()
+                                   : json_boolean(bench_median(ratios, count) > goal));
 }
 
 static void set_peers(json_t *result, bool rate)
@@ -205,6 +221,27 @@ static void set_disturbance(json_t *result)
     json_object_set_new(result, "disturbance", json_string(text));
 }
 
+/* A row that has failed has no figures, nor the repetitions of passes before it did. */
+static void set_nothing(json_t *result)
+{
+    static const char *const keys[] = {
+        "value",        "mad",        "low",           "high",        "limit",     "limit_mad",
+        "limit_low",    "limit_high", "bare",          "bare_mad",    "bare_low",  "bare_high",
+        "ratio",        "ratio_mad",  "ratio_low",     "ratio_high",  "over_goal", "repetitions",
+        "repeated",     "units",      "disturbed",     "disturbance", "cpu_ns",    "limit_cpu_ns",
+        "allocations",  "enters",     "instructions",  "cycles",      "noise",     "counts",
+        "disturbances", "latency",    "limit_latency",
+    };
+    static const char *const arrays[] = { "values", "limit_values", "bare_values", "peers" };
+
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        json_object_set_new(result, keys[i], json_null());
+    }
+    for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++) {
+        json_object_set_new(result, arrays[i], json_array());
+    }
+}
+
 void figures_set(json_t *result)
 {
     static const char *const names[] = { "value", "limit", "bare" };
@@ -216,6 +253,7 @@ void figures_set(json_t *result)
     size_t most = 0;
 
     if (json_is_string(json_object_get(result, "error"))) {
+        set_nothing(result);
         return;
     }
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

@@ -13,7 +13,7 @@
 /* Add the repetitions of a later pass, of the same row at the same place. */
 void figures_add(json_t *result, const json_t *pass);
 
-/* Make all figures of a result. Nothing is changed in one that has failed. */
+/* Make all figures of a result. Those of one that has failed are null. */
 void figures_set(json_t *result);
 
 #endif /* BENCH_FIGURES_H */

@@ -11,6 +11,7 @@
 #include <sys/utsname.h>
 #include <time.h>
 
+#include "json_text.h"
 #include "read_file.h"
 
 #define TEXT_BYTES 256
@@ -41,7 +42,7 @@ static void describe_processor(json_t *machine)
     char flags[8192];
 
     find_in_cpuinfo(cpuinfo, "model name", text, sizeof(text));
-    json_object_set_new(machine, "processor", json_string(text[0] == '\0' ? "unknown" : text));
+    json_object_set_new(machine, "processor", json_text(text[0] == '\0' ? "unknown" : text));
     find_in_cpuinfo(cpuinfo, "flags", flags, sizeof(flags));
     json_object_set_new(machine, "hypervisor",
                         flags[0] == '\0' ? json_null()
@@ -55,14 +56,17 @@ static int ask_features(void *arg)
     return 0;
 }
 
-/* What an executor is granted here, as the rows' will be. */
-static void describe_engine(json_t *machine)
+/* What an executor is granted here, as the rows' will be. False, and a message: none can start. */
+static bool describe_engine(json_t *machine)
 {
     char text[TEXT_BYTES] = "";
 
     json_object_set_new(machine, "engine", json_string("io_uring"));
-    json_object_set_new(machine, "features",
-                        rt_run(NULL, ask_features, text) < 0 ? json_null() : json_string(text));
+    if (rt_run(NULL, ask_features, text) < 0) {
+        return false; /* it has said why */
+    }
+    json_object_set_new(machine, "features", json_string(text));
+    return true;
 }
 
 static json_t *place_number(int32_t number)
@@ -121,7 +125,10 @@ json_t *machine_describe(const char *no_counters, double clock_ns)
 
     describe_build(machine);
     describe_processor(machine);
-    describe_engine(machine);
+    if (!describe_engine(machine)) {
+        json_decref(machine);
+        return NULL;
+    }
     describe_cpus(machine);
     json_object_set_new(machine, "hardware_counters",
                         no_counters == NULL ? json_null() : json_string(no_counters));

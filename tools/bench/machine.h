@@ -5,7 +5,8 @@
 
 #include <jansson.h>
 
-/* `no_counters`: why the processor's counters cannot be had, or NULL. */
+/* `no_counters`: why the processor's counters cannot be had, or NULL. NULL, and a message: no
+ * executor can be started here. */
 json_t *machine_describe(const char *no_counters, double clock_ns);
 
 void machine_warn(json_t *machine, const char *text);

@@ -19,6 +19,7 @@
 #include "csv.h"
 #include "document.h"
 #include "html.h"
+#include "json_text.h"
 #include "machine.h"
 #include "options.h"
 #include "own_group.h"
@@ -88,9 +89,10 @@ static json_t *describe_settings(const struct run *run)
         used += (size_t)snprintf(command + used, sizeof(command) - used, "%s%s", i > 0 ? " " : "",
                                  i > 0 ? run->argv[i] : program_invocation_short_name);
     }
-    return json_pack("{s:f, s:i, s:b, s:I, s:b, s:s}", "seconds", settings->seconds, "passes",
+    return json_pack("{s:f, s:i, s:b, s:I, s:b, s:o}", "seconds", settings->seconds, "passes",
                      (int)run->campaign.passes, "quick", settings->quick, "seed",
-                     (json_int_t)settings->seed, "at_once", settings->at_once, "command", command);
+                     (json_int_t)settings->seed, "at_once", settings->at_once, "command",
+                     json_text(command));
 }
 
 static bool has_failed(const json_t *results)
@@ -119,6 +121,9 @@ static int measure_all(void *arg, const char *no_preference)
     json_t *machine = machine_describe(no_counters, repetition_calibrate());
     bool ok;
 
+    if (machine == NULL) {
+        return EXIT_INPUT; /* it has said why */
+    }
     if (no_preference != NULL) {
         machine_warn(machine, no_preference);
     }
@@ -157,21 +162,49 @@ static bool find_cpus(struct campaign *campaign, struct rt_plan **plan, const ch
     return cpus != NULL;
 }
 
+/* Before all is measured, not after it. */
+static bool can_write(const struct options *options)
+{
+    struct stat folder = { .st_mode = S_IFDIR };
+    FILE *page = options->html == NULL ? NULL : fopen(options->html, "ae");
+
+    if (options->html != NULL && page == NULL) {
+        fprintf(stderr, "rt-bench: --html %s: %s\n", options->html, strerror(errno));
+        return false;
+    }
+    if (page != NULL) {
+        fclose(page);
+    }
+    errno = 0;
+    if (options->histograms != NULL &&
+        ((mkdir(options->histograms, 0777) != 0 && errno != EEXIST) ||
+         stat(options->histograms, &folder) != 0 || !S_ISDIR(folder.st_mode))) {
+        fprintf(stderr, "rt-bench: --histograms %s: %s\n", options->histograms,
+                strerror(S_ISDIR(folder.st_mode) ? errno : ENOTDIR));
+        return false;
+    }
+    return true;
+}
+
 static bool prepare(struct run *run)
 {
     const struct options *options = run->options;
     struct campaign *campaign = &run->campaign;
 
     campaign->pairs = options->pairs;
-    campaign->passes = options->passes;
+    campaign->passes = options->quick ? 1 : options->passes;
     campaign->quick_seconds = options->quick ? QUICK_SECONDS : 0;
     campaign->settings = (struct settings){ .seconds = options->seconds,
+                                            .passes = campaign->passes,
                                             .seed = options->seed,
                                             .quick = options->quick,
                                             .at_once = options->at_once,
                                             .histograms = options->histograms };
-    if (options->histograms != NULL && mkdir(options->histograms, 0777) != 0 && errno != EEXIST) {
-        fprintf(stderr, "rt-bench: --histograms %s: %s\n", options->histograms, strerror(errno));
+    if (campaign_count(campaign) == 0) {
+        fprintf(stderr, "rt-bench: these rows want two CPUs, and there is one to use\n");
+        return false;
+    }
+    if (!can_write(options)) {
         return false;
     }
     if (options->peers) {
@@ -248,6 +281,16 @@ static int with_rows(struct run *run)
     return status;
 }
 
+/* What was written may still be in a buffer. */
+static int finish(int status)
+{
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "rt-bench: cannot write: %s\n", strerror(errno));
+        return status == 0 ? 1 : status;
+    }
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
@@ -255,10 +298,11 @@ int main(int argc, char **argv)
     const int outcome = options_read(&options, argc, argv);
 
     if (outcome != 0) {
-        return outcome == 1 ? 0 : EXIT_INPUT;
+        return finish(outcome == 1 ? 0 : EXIT_INPUT);
     }
     if (strcmp(options.command, "compare") == 0) {
-        return bench_compare(options.files[0], options.files[1], &options.compare, stdout);
+        return finish(bench_compare(options.files[0], options.files[1], &options.compare, stdout));
     }
-    return strcmp(options.command, "report") == 0 ? report_command(&options) : with_rows(&run);
+    return finish(strcmp(options.command, "report") == 0 ? report_command(&options)
+                                                         : with_rows(&run));
 }

@@ -8,11 +8,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "json_text.h"
 #include "peers.h"
 #include "repetition.h"
+#include "stats.h"
 
-#define REPETITIONS_MIN 3   /* of a pass; there are some passes */
-#define REPETITIONS_MAX 250 /* of a pass */
+#define REPETITIONS_MIN 4   /* of a pass; even, as both orders of the sides are to be there alike */
+#define REPETITIONS_MAX 256 /* of a pass; of all passes, BENCH_VALUES_MAX */
 #define TARGET_CORE_NS  5e6 /* of a repetition: most of them see no interruption by other work */
 #define TARGET_PAIR_NS  1e7 /* two threads start anew in each; the wakes are few per ms */
 #define UNITS_MAX       (1ull << 40)
@@ -82,7 +84,8 @@ static double target_ns(void)
     return now.row->kind == RT_BENCH_CORE ? TARGET_CORE_NS : TARGET_PAIR_NS;
 }
 
-/* Choose now.units: from 1 on, at most 16 times more in each step, for the first ones are cold. */
+/* Choose now.units, so that the slowest side takes about target_ns(): from 1 on, 16 times more at
+ * most in each step, for the first ones are cold. */
 static bool calibrate(void)
 {
     const double target = target_ns();
@@ -91,11 +94,19 @@ static bool calibrate(void)
 
     now.units = 1;
     while ((took = slowest_ns()) >= 0) {
-        const double step = fmin(16, target / fmax(took, 1));
+        double step;
 
-        if (took >= target / 2 || now.units == most) {
-            return true;
+        if (took >= target / 2) { /* once more: it may have been interrupted */
+            const double again = slowest_ns();
+
+            took = again < took ? again : took;
         }
+        if (took >= target / 2 || now.units == most) {
+            now.units = (uint64_t)fmin((double)most,
+                                       ceil((double)now.units * target / fmax(took, 1)));
+            return took >= 0;
+        }
+        step = fmin(16, target / fmax(took, 1));
         now.units = (uint64_t)fmin((double)most, ceil((double)now.units * fmax(step, 1.5)));
     }
     return false;
@@ -107,9 +118,10 @@ static bool is_disturbed(size_t i)
 
     for (int side = 0; side < SIDES; side++) {
         const struct repetition *one = &now.sides[side][i];
+        /* a row that makes threads itself waits for them: that is no disturbance */
+        const double wall_ns = (now.row->flags & RT_BENCH_PLAIN) != 0 ? INFINITY : one->wall_ns;
 
-        if (has((enum side)side) && side != SIDE_BARE &&
-            noise_disturbs(&one->noise, one->wall_ns)) {
+        if (has((enum side)side) && side != SIDE_BARE && noise_disturbs(&one->noise, wall_ns)) {
             now.seen.steal_ms += one->noise.steal_ms;
             now.seen.switches += one->noise.switches;
             now.seen.waited_us += one->noise.waited_us;
@@ -161,12 +173,20 @@ static bool repeat_sides(size_t i)
     return true;
 }
 
+/* So that the results of all passes have room. Even. */
+static size_t repetitions_max(void)
+{
+    const size_t share = BENCH_VALUES_MAX / now.settings->passes;
+
+    return share < REPETITIONS_MAX ? share / 2 * 2 : REPETITIONS_MAX;
+}
+
 /* Until the time is over. While it is not, as many repetitions may be done again as are used in the
  * end: a machine that is always disturbed is measured all the same, and it is said. */
 static bool repeat_all(void)
 {
-    while (now.count < REPETITIONS_MIN ||
-           (now.count < REPETITIONS_MAX && rt_now() < now.deadline)) {
+    while (now.count < REPETITIONS_MIN || now.count % 2 != 0 ||
+           (now.count < repetitions_max() && rt_now() < now.deadline)) {
         if (!repeat_sides(now.count)) {
             return false;
         }
@@ -256,9 +276,9 @@ static json_t *peers_of(void)
         for (size_t i = 0; i < now.count; i++) {
             json_array_append_new(array, number(in_unit(now.peers[peer][i])));
         }
-        json_array_append_new(peers,
-                              json_pack("{s:s, s:o}", "name", peers_name(now.settings->peers, peer),
-                                        "values", array));
+        json_array_append_new(peers, json_pack("{s:o, s:o}", "name",
+                                               json_text(peers_name(now.settings->peers, peer)),
+                                               "values", array));
     }
     return peers;
 }
@@ -313,7 +333,7 @@ static void set_repetitions(json_t *result)
     json_object_set_new(result, "bare_values", values_of(SIDE_BARE));
     json_object_set_new(result, "noise", members_of(noises, sizeof(noises) / sizeof(noises[0])));
     json_object_set_new(result, "counts", members_of(counts, sizeof(counts) / sizeof(counts[0])));
-    json_object_set_new(result, "units", json_integer((json_int_t)now.units));
+    json_object_set_new(result, "units", json_integer((json_int_t)now.sides[main_side()][0].units));
     json_object_set_new(result, "repeated", json_integer((json_int_t)now.repeated));
     json_object_set_new(
         result, "disturbances",
@@ -330,19 +350,17 @@ static json_t *describe(void)
     const struct rt_bench_row *row = now.row;
     const double goal = row->goal > 0 ? row->goal : GOAL;
 
-    return json_pack("{s:s, s:s, s:s, s:s, s:i, s:o, s:o}", "name", row->name, "summary",
-                     row->summary, "kind", row->kind == RT_BENCH_CORE ? "core" : "pair", "unit",
-                     (row->flags & RT_BENCH_RATE) != 0 ? "per_s" : "ns", "core", now.cpus[0],
-                     "core2", now.cpus[1] < 0 ? json_null() : json_integer(now.cpus[1]), "goal",
+    return json_pack("{s:s, s:o, s:s, s:s, s:i, s:o, s:o}", "name", row->name, "summary",
+                     json_text(row->summary), "kind", row->kind == RT_BENCH_CORE ? "core" : "pair",
+                     "unit", (row->flags & RT_BENCH_RATE) != 0 ? "per_s" : "ns", "core",
+                     now.cpus[0], "core2",
+                     now.cpus[1] < 0 ? json_null() : json_integer(now.cpus[1]), "goal",
                      has(SIDE_RUN) && has(SIDE_LIMIT) ? json_real(goal) : json_null());
 }
 
-json_t *measure(const struct rt_bench_row *row, const int32_t cpus[2],
-                const struct settings *settings)
+static void begin(const struct rt_bench_row *row, const int32_t cpus[2],
+                  const struct settings *settings)
 {
-    json_t *object;
-    bool ok;
-
     memset(&now, 0, offsetof(struct measurement, sides));
     now.row = row;
     now.settings = settings;
@@ -351,6 +369,26 @@ json_t *measure(const struct rt_bench_row *row, const int32_t cpus[2],
     now.error[0] = '\0';
     now.peer_count = 0;
     now.deadline = rt_in((rt_time)(settings->seconds * 1e9));
+}
+
+json_t *measure_failed(const struct rt_bench_row *row, const int32_t cpus[2],
+                       const struct settings *settings, const char *error)
+{
+    json_t *object;
+
+    begin(row, cpus, settings);
+    object = describe();
+    json_object_set_new(object, "error", json_text(error));
+    return object;
+}
+
+json_t *measure(const struct rt_bench_row *row, const int32_t cpus[2],
+                const struct settings *settings)
+{
+    json_t *object;
+    bool ok;
+
+    begin(row, cpus, settings);
     object = describe();
     ok = calibrate();
     if (ok && settings->peers != NULL) {
@@ -363,7 +401,6 @@ json_t *measure(const struct rt_bench_row *row, const int32_t cpus[2],
     if (now.peer_count > 0) {
         peers_stop(settings->peers);
     }
-    json_object_set_new(object, "error",
-                        now.error[0] == '\0' ? json_null() : json_string(now.error));
+    json_object_set_new(object, "error", now.error[0] == '\0' ? json_null() : json_text(now.error));
     return object;
 }

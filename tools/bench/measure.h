@@ -4,7 +4,7 @@
  *
  * First `units` is chosen so that a repetition of the slowest side takes some
  * milliseconds; that also warms up. Then the sides are taken in turn, limit,
- * runtime, limit, runtime ..., until the time is over: a machine drifts, and
+ * runtime, runtime, limit ..., until the time is over: a machine drifts, and
  * neighbours in time drift together. A repetition that was disturbed is done
  * again, with its neighbour.
  */
@@ -18,7 +18,8 @@ struct peers;
 
 struct settings {
     double seconds; /* for one row at one place, about */
-    bool record;    /* the latencies of units, too, where a row can */
+    unsigned passes;
+    bool record; /* the latencies of units, too, where a row can */
     uint64_t seed;
     bool quick;
     bool at_once;
@@ -30,5 +31,9 @@ struct settings {
  * "error". */
 json_t *measure(const struct rt_bench_row *row, const int32_t cpus[2],
                 const struct settings *settings);
+
+/* The same for one that could not be measured. */
+json_t *measure_failed(const struct rt_bench_row *row, const int32_t cpus[2],
+                       const struct settings *settings, const char *error);
 
 #endif /* BENCH_MEASURE_H */

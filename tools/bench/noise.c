@@ -100,7 +100,7 @@ static double waited_us(void)
 {
     DIR *directory = opendir("/proc/self/task");
     const struct dirent *entry;
-    double sum = 0;
+    double sum = NAN; /* a kernel without scheduler statistics has no such files */
 
     while (directory != NULL && (entry = readdir(directory)) != NULL) {
         char name[64];
@@ -110,7 +110,7 @@ static double waited_us(void)
         snprintf(name, sizeof(name), "/proc/self/task/%.20s/schedstat", entry->d_name);
         if (entry->d_name[0] != '.' && read_file(name, text, sizeof(text)) > 0) {
             (void)strtoull(text, &end, 10);
-            sum += (double)strtoull(end, NULL, 10) / 1000;
+            sum = (isnan(sum) ? 0 : sum) + (double)strtoull(end, NULL, 10) / 1000;
         }
     }
     if (directory == NULL) {
@@ -153,8 +153,10 @@ void noise_end(struct noise *out, const struct noise_mark *mark, const int32_t c
     out->steal_ms = now.steal_ms - mark->steal_ms;
     out->switches = now.switches - mark->switches;
     out->interrupts = now.interrupts - mark->interrupts;
-    /* threads that have ended are in the first sum only */
-    out->waited_us = fmax(0, now.waited_us - mark->waited_us);
+    out->waited_us = now.waited_us - mark->waited_us;
+    if (out->waited_us < 0) { /* threads that have ended are in the first sum only */
+        out->waited_us = 0;
+    }
     out->mhz = fmin(mhz_of(cpus[0]), second);
 }
 

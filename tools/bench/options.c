@@ -78,6 +78,18 @@ static bool read_number(const char *name, const char *text, double least, double
     return true;
 }
 
+static bool read_whole(const char *name, const char *text, double least, double most, double *out)
+{
+    if (!read_number(name, text, least, most, out)) {
+        return false;
+    }
+    if (*out != floor(*out)) {
+        fprintf(stderr, "rt-bench: --%s %s: expected a whole number\n", name, text);
+        return false;
+    }
+    return true;
+}
+
 static bool read_by(struct options *options, const char *text)
 {
     const bool ok = bench_compare_by_parse(&options->compare.by, text);
@@ -152,11 +164,11 @@ static int take_other(struct options *options, int option)
         ok = read_number("time", optarg, SECONDS_MIN, SECONDS_MAX, &options->seconds);
         break;
     case 'n':
-        ok = read_number("passes", optarg, 1, PASSES_MAX, &number);
+        ok = read_whole("passes", optarg, 1, PASSES_MAX, &number);
         options->passes = (unsigned)number;
         break;
     case 's':
-        ok = read_number("seed", optarg, 0, 1e15, &number);
+        ok = read_whole("seed", optarg, 0, 1e15, &number);
         options->seed = (uint64_t)number;
         break;
     case 'b':
@@ -200,13 +212,57 @@ static int complain(const char *text)
     return 2;
 }
 
+static const struct option known[] = {
+    { "filter", required_argument, NULL, 'f' },
+    { "cpus", required_argument, NULL, 'c' },
+    { "at-once", no_argument, NULL, 'a' },
+    { "pairs", no_argument, NULL, 'p' },
+    { "load", required_argument, NULL, 'l' },
+    { "peers", no_argument, NULL, 'P' },
+    { "peers-dir", required_argument, NULL, 'D' },
+    { "time", required_argument, NULL, 't' },
+    { "passes", required_argument, NULL, 'n' },
+    { "quick", no_argument, NULL, 'q' },
+    { "seed", required_argument, NULL, 's' },
+    { "json", no_argument, NULL, 'j' },
+    { "csv", no_argument, NULL, 'v' },
+    { "html", required_argument, NULL, 'H' },
+    { "histograms", required_argument, NULL, 'G' },
+    { "by", required_argument, NULL, 'b' },
+    { "threshold", required_argument, NULL, 'T' },
+    { "help", no_argument, NULL, 'h' },
+    { "version", no_argument, NULL, 'V' },
+    { NULL, 0, NULL, 0 },
+};
+
+/* An option that would do nothing is an error. */
+static int check_letters(const char *command, const char *given, const char *letters)
+{
+    const size_t good = strspn(given, letters);
+
+    if (given[good] == '\0') {
+        return 0;
+    }
+    for (const struct option *option = known; option->name != NULL; option++) {
+        if (option->val == given[good]) {
+            fprintf(stderr, "rt-bench: --%s means nothing to %s; see --help\n", option->name,
+                    strcmp(command, "run") == 0 ? "a run" : command);
+        }
+    }
+    return 2;
+}
+
 /* What the command is, and whether what was given fits it. */
-static int check(struct options *options, int argc, char **argv)
+static int check(struct options *options, int argc, char **argv, const char *given_letters)
 {
     static const struct {
         const char *name;
         int files;
-    } commands[] = { { "list", 0 }, { "compare", 2 }, { "report", 1 } };
+        const char *letters; /* of the options that mean something there */
+    } commands[] = { { "run", 0, "facplPDtnqsjvHG" },
+                     { "list", 0, "fl" },
+                     { "compare", 2, "bTj" },
+                     { "report", 1, "jvH" } };
     const int given = argc - optind;
 
     if (options->json && options->csv) {
@@ -218,47 +274,24 @@ static int check(struct options *options, int argc, char **argv)
     options->command = given == 0 ? "run" : argv[optind];
     options->files = argv + optind + 1;
     options->file_count = given == 0 ? 0 : given - 1;
-    for (size_t i = 0; given > 0 && i < sizeof(commands) / sizeof(commands[0]); i++) {
-        if (strcmp(options->command, commands[i].name) == 0) {
-            if (options->file_count == commands[i].files) {
-                return 0;
-            }
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        if (strcmp(options->command, commands[i].name) != 0) {
+            continue;
+        }
+        if (options->file_count != commands[i].files) {
             fprintf(stderr, "rt-bench: %s takes %d files, not %d; see --help\n", options->command,
                     commands[i].files, options->file_count);
             return 2;
         }
+        return check_letters(options->command, given_letters, commands[i].letters);
     }
-    if (given > 0) {
-        fprintf(stderr, "rt-bench: there is no command \"%s\"; see --help\n", options->command);
-        return 2;
-    }
-    return 0;
+    fprintf(stderr, "rt-bench: there is no command \"%s\"; see --help\n", options->command);
+    return 2;
 }
 
 int options_read(struct options *options, int argc, char **argv)
 {
-    static const struct option known[] = {
-        { "filter", required_argument, NULL, 'f' },
-        { "cpus", required_argument, NULL, 'c' },
-        { "at-once", no_argument, NULL, 'a' },
-        { "pairs", no_argument, NULL, 'p' },
-        { "load", required_argument, NULL, 'l' },
-        { "peers", no_argument, NULL, 'P' },
-        { "peers-dir", required_argument, NULL, 'D' },
-        { "time", required_argument, NULL, 't' },
-        { "passes", required_argument, NULL, 'n' },
-        { "quick", no_argument, NULL, 'q' },
-        { "seed", required_argument, NULL, 's' },
-        { "json", no_argument, NULL, 'j' },
-        { "csv", no_argument, NULL, 'v' },
-        { "html", required_argument, NULL, 'H' },
-        { "histograms", required_argument, NULL, 'G' },
-        { "by", required_argument, NULL, 'b' },
-        { "threshold", required_argument, NULL, 'T' },
-        { "help", no_argument, NULL, 'h' },
-        { "version", no_argument, NULL, 'V' },
-        { NULL, 0, NULL, 0 },
-    };
+    char given[sizeof(known) / sizeof(known[0])] = "";
     int option;
     int outcome;
 
@@ -268,10 +301,13 @@ int options_read(struct options *options, int argc, char **argv)
         if (outcome != 0) {
             return outcome;
         }
+        if (strchr(given, option) == NULL) {
+            given[strlen(given)] = (char)option; /* each once, so there is room */
+        }
     }
     options->peers = options->peers || options->peers_directory != NULL;
     options->compare.json = options->json;
-    outcome = check(options, argc, argv);
+    outcome = check(options, argc, argv, given);
     if (options->seconds <= 0) {
         options->seconds = SECONDS;
     }

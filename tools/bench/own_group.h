@@ -16,4 +16,7 @@
  */
 int own_group_run(int (*work)(void *arg, const char *why), void *arg);
 
+/* In the child: what it is doing, so that the parent can name it if the child ends meanwhile. */
+void own_group_note(const char *text);
+
 #endif /* BENCH_OWN_GROUP_H */

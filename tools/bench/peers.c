@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -21,6 +23,7 @@
 #define ROWS_BYTES  2048
 #define ARGUMENTS   5
 #define NUMBER_TEXT 16
+#define PATIENCE_MS 60000 /* a peer that answers later hangs */
 
 /* A process, and the two ends of what it reads and writes. */
 struct child {
@@ -70,6 +73,19 @@ static bool start(struct child *child, char *const arguments[])
     child->in = fdopen(in[1], "w");
     child->out = fdopen(out[0], "r");
     return child->in != NULL && child->out != NULL;
+}
+
+/* One line, for which it has some time. False: there is none. */
+static bool read_line(struct child *child, char line[LINE_BYTES])
+{
+    struct pollfd ready = { .fd = fileno(child->out), .events = POLLIN };
+
+    if (poll(&ready, 1, PATIENCE_MS) != 1) {
+        fprintf(stderr, "rt-bench: a peer has said nothing for %d s\n", PATIENCE_MS / 1000);
+        (void)kill(child->pid, SIGKILL);
+        return false;
+    }
+    return fgets(line, LINE_BYTES, child->out) != NULL; /* what is there is a line at a time */
 }
 
 /* End of its input is the end of the process. */
@@ -202,8 +218,7 @@ static bool start_running(struct running *running, const struct program *program
     if (!start(&running->child, arguments)) {
         return false;
     }
-    if (fgets(line, sizeof(line), running->child.out) == NULL ||
-        sscanf(line, "ready %63[^\n]", running->name) != 1) {
+    if (!read_line(&running->child, line) || sscanf(line, "ready %63[^\n]", running->name) != 1) {
         fprintf(stderr, "rt-bench: %s %s did not get ready\n", program->path, row);
         end(&running->child);
         return false;
@@ -243,13 +258,15 @@ double peers_repeat(struct peers *peers, size_t i, uint64_t units)
 {
     struct running *running = &peers->running[i];
     char line[LINE_BYTES];
-    double ns;
+    double ns = NAN;
 
-    if (fprintf(running->child.in, "%" PRIu64 "\n", units) < 0 || fflush(running->child.in) != 0 ||
-        fgets(line, sizeof(line), running->child.out) == NULL || (ns = strtod(line, NULL)) <= 0) {
-        fprintf(stderr, "rt-bench: %s has ended, or answered with no figure\n",
-                running->program->path);
-        return -1;
+    if (fprintf(running->child.in, "%" PRIu64 "\n", units) > 0 && fflush(running->child.in) == 0 &&
+        read_line(&running->child, line)) {
+        ns = strtod(line, NULL);
     }
-    return ns;
+    if (ns > 0 && isfinite(ns)) {
+        return ns;
+    }
+    fprintf(stderr, "rt-bench: %s has ended, or answered with no figure\n", running->program->path);
+    return -1;
 }

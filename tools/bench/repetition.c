@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define SPIN           RT_SECONDS(1) /* longer than any wait of a row that spins */
-#define CALIBRATIONS   1000
+#define CALIBRATIONS   100
 #define CPU_LIST_BYTES 32
 
 /* Behind rt_bench.state. */
@@ -20,7 +20,6 @@ struct state {
     const struct rt_bench_row *row;
     struct histogram *times;
     bool in_task, started, stopped;
-    uint64_t units; /* that were done */
     double enters;
     struct counters counters;
     struct noise_mark noise;
@@ -109,12 +108,15 @@ void rt_bench_stop(struct rt_bench *bench, uint64_t units)
 
     if (!state->started || state->stopped || units == 0) {
         (void)rt_bench_fail(bench, -EINVAL,
-                            "rt_bench_stop() wants rt_bench_start() before, and a unit or more");
+                            !state->started  ? "rt_bench_stop() without rt_bench_start()"
+                            : state->stopped ? "rt_bench_stop() was called twice"
+                                             : "rt_bench_stop() for no unit at all");
         return;
     }
     state->stopped = true;
     counters_read(&now);
     noise_end(&out->noise, &state->noise, bench->cpus);
+    out->units = units;
     out->wall_ns = (double)(end - state->start);
     /* a clock of coarse steps may show less than its own reading costs */
     out->ns = fmax(out->wall_ns - overhead_ns, 0.001) / divisor;
@@ -129,7 +131,7 @@ void rt_bench_record(struct rt_bench *bench, uint64_t ns)
 {
     struct state *state = bench->state;
 
-    if (state->times != NULL) {
+    if (state->times != NULL && state->started && !state->stopped) {
         histogram_record(state->times, ns);
     }
 }
@@ -138,7 +140,7 @@ void rt_bench_result(struct rt_bench *bench, double ns)
 {
     struct state *state = bench->state;
 
-    if (!state->stopped || !(ns > 0)) {
+    if (!state->stopped || !(ns > 0 && isfinite(ns))) {
         (void)rt_bench_fail(bench, -EINVAL,
                             "rt_bench_result() wants rt_bench_stop() before, and more than 0");
         return;

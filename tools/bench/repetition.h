@@ -22,6 +22,7 @@ struct repetition {
     double ns; /* the row's figure */
     double cpu_ns, allocations, enters, instructions, cycles;
     double wall_ns; /* of the measured part as a whole */
+    uint64_t units; /* that were done in it */
     struct noise noise;
     char error[256]; /* "": it is good */
 };

@@ -19,8 +19,7 @@ static bool say(const char *file, const char *what)
 
 static bool add(struct rowset *set, const struct rt_bench_row *rows, size_t count)
 {
-    const struct rt_bench_row **more = realloc(set->rows,
-                                               (set->count + count) * sizeof(*set->rows));
+    const struct rt_bench_row **more = realloc(set->rows, (set->count + count) * sizeof(void *));
 
     if (more == NULL) {
         fprintf(stderr, "rt-bench: no memory for rows\n");

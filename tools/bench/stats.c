@@ -295,3 +295,16 @@ double bench_outlier_of(const struct bench_summary *cores, size_t count, size_t 
     }
     return distance / center;
 }
+
+size_t bench_ratios_of(const double *values, const double *base, size_t count, double *out)
+{
+    size_t ratios = 0;
+
+    for (size_t i = 0; i + 1 < count; i += 2) {
+        out[ratios++] = sqrt(values[i] / base[i] * (values[i + 1] / base[i + 1]));
+    }
+    if (count % 2 != 0) {
+        out[ratios++] = values[count - 1] / base[count - 1];
+    }
+    return ratios;
+}

@@ -48,6 +48,14 @@ double bench_median(const double *values, size_t count);
  * what both have in common, as the mood of the machine, is gone before anything is estimated. */
 struct bench_summary bench_summary_of(const double *values, size_t count);
 
+/*
+ * How many times more each of `values` is than its neighbour in `base`, both in
+ * the order in which they were taken. Repetitions 0 and 1, 2 and 3 ... had their
+ * sides in opposite orders: each such pair gives one ratio, the geometric mean, in
+ * which an advantage of being second is gone. Returns how many there are in `out`.
+ */
+size_t bench_ratios_of(const double *values, const double *base, size_t count, double *out);
+
 /* The interval that holds the true median in a share `level` (0..1) of all cases; stats.c says how
  * well. */
 struct bench_interval bench_interval_of(const double *values, size_t count, double level);

@@ -88,7 +88,7 @@ static void print_counts(const json_t *result)
     const double allocations = number_of(result, "allocations");
     const double enters = number_of(result, "enters");
 
-    printf(allocations < 0.0005 ? "  0  " : " %4.2g", allocations);
+    printf(allocations < 0.0005 ? "   0 " : " %4.4g", allocations);
     if (isfinite(enters)) {
         printf(" %.2g", enters);
     }

@@ -64,13 +64,17 @@ static int rt_enter(rt_task_fn fn, struct rt_bench *bench)
 static int bare_yields(struct rt_bench *bench)
 {
     const uint32_t fibers = *(const uint32_t *)bench->arg;
+    const uint64_t switches = (bench->units / fibers + 1) * fibers;
     uint64_t ns;
 
     rt_bench_start(bench);
-    ns = bare_switches(fibers, bench->units);
-    rt_bench_stop(bench, bench->units);
-    rt_bench_result(bench, (double)ns / (double)bench->units);
-    return ns == 0 ? -ENOMEM : 0;
+    ns = bare_switches(fibers, switches);
+    rt_bench_stop(bench, switches);
+    if (ns == 0) {
+        return -ENOMEM;
+    }
+    rt_bench_result(bench, (double)ns / (double)switches);
+    return 0;
 }
 
 static int bare_spawn(struct rt_bench *bench)
