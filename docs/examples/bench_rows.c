@@ -67,13 +67,13 @@ static int copy_pages(struct rt_bench *bench)
 
 static int get_counter(void *arg)
 {
-    static int counter; /* of shard 1: only functions that run there touch it */
+    static int counter; /* of the other shard: only functions that run there touch it */
 
     (void)arg;
     return counter++ & 0xff;
 }
 
-/* Of a pair: this is the first task of shard 0, and shard 1 serves calls. */
+/* Of a pair: this is the first task of one shard, and the other one serves calls. */
 static int ask(struct rt_bench *bench)
 {
     const uint64_t warm_up = bench->units / 10;
@@ -87,7 +87,7 @@ static int ask(struct rt_bench *bench)
             rt_bench_start(bench);
         }
         begun = rt_now();
-        r = rt_call(1, get_counter, NULL, &result, RT_NEVER);
+        r = rt_call(bench->other, get_counter, NULL, &result, RT_NEVER);
         if (r < 0) {
             return rt_bench_fail(bench, r, "rt_call: %s", rt_strerror(r));
         }

@@ -23,10 +23,11 @@
  *     RT_BENCH_ROWS(rows);
  *
  * A repetition is one call of one side of a row: of `run`, which is the first
- * task of a runtime that was started for it, or of `limit` or `bare`, which are
- * called on a thread bound to the core. rt-bench takes the sides in turn and
- * chooses `units` so that a repetition takes some milliseconds. What lies
- * outside of rt_bench_start() and rt_bench_stop() is not measured.
+ * task of a runtime that was started for it (of a pair, on the shard of its first
+ * CPU), or of `limit` or `bare`, which are called on a thread bound to the core.
+ * rt-bench takes the sides in turn and chooses `units` so that a repetition takes
+ * some milliseconds. What lies outside of rt_bench_start() and rt_bench_stop() is
+ * not measured.
  *
  * The functions below are rt-bench's: a shared object finds them there, and
  * links with nothing but the library. They are called by the side itself, on the
@@ -65,6 +66,7 @@ struct rt_bench {
     const void *arg;    /* the row's */
     int32_t cpus[2];    /* where it runs; the second is -1 for a row of one core */
     uint32_t recording; /* 1: this repetition is there for rt_bench_record() */
+    uint32_t other;     /* of a pair, in `run`: the number of the shard on cpus[1], which serves */
     void *state;        /* rt-bench's own */
 };
 

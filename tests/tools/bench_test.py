@@ -21,9 +21,11 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 from typing import Any, Dict, List, Optional
 
 PROGRAM = ROWS = SLOW = ""
+SAMPLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bench_sample.py")
 NAMES = ("yield2 yield1k spawn_join spawn_batch timer_arm xcore_rtt xcore_stream xcore_call1 "
          "xcore_call64 xcore_post xcore_wake uring_nop file_randread file_randread_buffered "
          "tcp_echo start_stop").split()
@@ -149,13 +151,43 @@ class Output(BenchTest):
         self.assertIn('"schema":"rt-bench/1"', html)
 
     def test_the_machine_and_the_features_of_the_ring_stand_with_the_results(self) -> None:
-        document = json.loads(self.output("--json", "--filter", "^yield2$", "--time", "0.01"))
+        document = json.loads(self.output("--json", "--filter", "^yield2$", "--time", "0.01",
+                                          "--seed", "7"))
         machine = document["machine"]
         self.assertEqual(machine["engine"], "io_uring")
         self.assertIsInstance(machine["features"], str)
         self.assertEqual(machine["kernel"], os.uname().release)
         self.assertTrue(set(CPUS) <= {cpu["number"] for cpu in machine["cpus"]})
         self.assertIn("--filter", document["settings"]["command"])
+        self.assertEqual(document["settings"]["seed"], 7)
+
+    def test_a_document_of_a_large_machine_is_shown(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            stored = os.path.join(folder, "a.json")
+            with open(stored, "w", encoding="utf-8") as file:
+                subprocess.run([sys.executable, SAMPLE, "2", "4", "1"], stdout=file, check=True)
+            with open(stored, encoding="utf-8") as file:
+                results = json.load(file)["results"]
+            table = self.output("report", stored)
+            rows = list(csv.DictReader(io.StringIO(self.output("report", stored, "--csv"))))
+        self.assertEqual(len(re.findall(r"(?m)\] !", table)),
+                         sum(bool(one["over_goal"]) for one in results))
+        self.assertEqual(len(re.findall(r" \*(?= |$)", table, re.MULTILINE)),
+                         sum(bool(one["outlier"]) for one in results))
+        near = sorted(one["value"] for one in results if one["name"] == "xcore_rtt"
+                      and (one["core"] < 4) == (one["core2"] < 4))
+        self.assertIn(f"one cache      {len(near)} pairs: {near[len(near) // 2]:.0f} ns "
+                      f"({near[0]:.0f} ns to {near[-1]:.0f} ns)", table)
+        for row, one in zip(rows, results):
+            line, = re.findall(rf"(?m)^{one['name']} +{one['core']}"
+                               rf"{'' if one['core2'] is None else ',' + str(one['core2'])}  .*",
+                               table)
+            if one["error"] is None and one["value"] is not None:
+                self.assertIn(f" {100 * one['mad'] / one['value']:.1f} % ", line)
+            for key in ("disturbance", "outlier", "error"):
+                self.assertEqual(row[key], one[key] or "")
+            for key in ("disturbed", "over_goal"):
+                self.assertEqual(row[key], str(int(one[key])))
 
 
 class CommandLine(BenchTest):
@@ -177,6 +209,26 @@ class CommandLine(BenchTest):
                 (("--load", "nowhere/none.so"), "none.so"), (("--load", PROGRAM), "rt-bench")):
             with self.subTest(arguments=arguments):
                 self.assertIn(text, self.refused(*arguments))
+
+    def test_results_that_cannot_be_written_are_a_failure(self) -> None:
+        for form in ((), ("--json",), ("--csv",)):
+            with self.subTest(form=form), open("/dev/full", "w", encoding="ascii") as full:
+                done = subprocess.run([PROGRAM, "--filter", "^yield2$", "--time", "0.01",
+                                       "--passes", "1", *form], stdout=full, text=True,
+                                      stderr=subprocess.PIPE, timeout=120, check=False)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn("cannot write the results", done.stderr)
+
+    def test_a_row_that_fails_is_told_and_the_others_are_measured(self) -> None:
+        with unittest.mock.patch.dict(os.environ, RT_BENCH_DIR="nowhere"):
+            done = run("--json", "--filter", "^(yield2|file_randread)$", "--time", "0.01",
+                       "--passes", "2", "--cpus", str(CPUS[0]))
+        self.assertEqual(done.returncode, 1)
+        good, failed = json.loads(done.stdout)["results"]
+        self.assertIsNone(good["error"])
+        self.assertGreater(good["value"], 0)
+        self.assertIn("its runtime: nowhere", failed["error"])
+        self.assertIsNone(failed["value"])
 
     def test_help_names_every_option_and_the_version_is_told(self) -> None:
         text = self.output("--help")
@@ -212,6 +264,24 @@ elif sys.argv[1] == "yield2" and len(sys.argv) == 3:
 
 
 class Peers(BenchTest):
+    def test_a_signal_ends_it_and_all_that_it_has_started(self) -> None:
+        """Its standard error is not at its end before a peer that never answers has ended, too."""
+        silent = FAKE_PEER.replace("print(1000.5 if",
+                                   "print('asked', file=sys.stderr, flush=True)\n"
+                                   "        signal.pause()\n        print(1000.5 if")
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "peer-silent")
+            with open(path, "w", encoding="ascii") as file:
+                file.write(silent.replace("import sys\n", "import signal\nimport sys\n"))
+            os.chmod(path, 0o755)
+            with subprocess.Popen([PROGRAM, "--filter", "^yield2$", "--peers-dir", folder],
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+                assert process.stderr is not None
+                self.assertEqual(process.stderr.readline(), b"asked\n")
+                process.send_signal(signal.SIGTERM)
+                process.communicate(timeout=60)
+                self.assertEqual(process.returncode, -signal.SIGTERM)
+
     def peers(self, text: str) -> Dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "peer-fake")

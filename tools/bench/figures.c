@@ -109,7 +109,7 @@ static void set_number(json_t *object, const char *key, double value)
  * less than no time. */
 static void set_interval(struct bench_summary *summary, const double *values, size_t count)
 {
-    double logs[BENCH_VALUES_MAX];
+    double logs[BENCH_VALUES_MAX] = { 0 };
     struct bench_interval interval;
 
     for (size_t i = 0; i < count; i++) {
@@ -158,7 +158,7 @@ static size_t ratios_of(const json_t *worse, const json_t *than, bool rate,
 
 static void set_ratio(json_t *result, bool rate)
 {
-    double ratios[BENCH_VALUES_MAX];
+    double ratios[BENCH_VALUES_MAX] = { 0 };
     const double goal = json_number_value(json_object_get(result, "goal"));
     const size_t count = ratios_of(json_object_get(result, "values"),
                                    json_object_get(result, "limit_values"), rate, ratios);
@@ -171,7 +171,7 @@ static void set_ratio(json_t *result, bool rate)
 
 static void set_peers(json_t *result, bool rate)
 {
-    double values[BENCH_VALUES_MAX];
+    double values[BENCH_VALUES_MAX] = { 0 };
     size_t i;
     json_t *peer;
 
@@ -189,7 +189,7 @@ static void set_peers(json_t *result, bool rate)
 /* What was counted in each repetition: its median under its own name. */
 static void set_counts(json_t *result)
 {
-    double values[BENCH_VALUES_MAX];
+    double values[BENCH_VALUES_MAX] = { 0 };
     const char *name;
     json_t *array;
 
@@ -249,7 +249,7 @@ void figures_set(json_t *result)
     static const char *const arrays[] = { "values", "limit_values", "bare_values" };
     const char *unit = json_string_value(json_object_get(result, "unit"));
     const bool rate = unit != NULL && strcmp(unit, "ns") != 0;
-    double values[BENCH_VALUES_MAX];
+    double values[BENCH_VALUES_MAX] = { 0 };
     size_t most = 0;
 
     if (json_is_string(json_object_get(result, "error"))) {

@@ -78,7 +78,7 @@ void table_begin(const json_t *machine)
            text_of(machine, "build"), text_of(machine, "kernel"), text_of(machine, "processor"),
            text_of(machine, "engine"), text_of(machine, "features"));
     printf("%-*s %-7s %*s %-8s %*s  %-24s %s\n", NAME_WIDTH, "row", "CPU", CELL_WIDTH, "shardrt",
-           "+-", CELL_WIDTH, "limit", "times worse [interval]", "heap enters");
+           "+-", CELL_WIDTH, "limit", "times worse [interval]", "  heap enters");
     fflush(stdout);
 }
 
@@ -88,9 +88,11 @@ static void print_counts(const json_t *result)
     const double allocations = number_of(result, "allocations");
     const double enters = number_of(result, "enters");
 
-    printf(allocations < 0.0005 ? "   0 " : " %4.4g", allocations);
+    printf(" %6.4g", allocations < 0.0005 ? 0 : allocations);
     if (isfinite(enters)) {
-        printf(" %.2g", enters);
+        printf(" %6.2g", enters);
+    } else {
+        printf(" %6s", "-");
     }
 }
 

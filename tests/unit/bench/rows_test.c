@@ -131,6 +131,7 @@ static int run_side(struct told *told, const struct rt_bench_row *row, rt_bench_
         .arg = row->arg,
         .cpus = { cpus[0], row->kind == RT_BENCH_PAIR ? cpus[1] : -1 },
         .recording = recording,
+        .other = 1,
         .state = told,
     };
 

@@ -9,7 +9,7 @@
  * SIDE(take), SIDE(push), SIDE(put_end), SIDE(take_end) of one shape. No include
  * guard: it is meant to be included twice.
  *
- * Each row runs on shard 0 and asks shard 1. The first tenth is not timed.
+ * each row runs on one shard and asks the other one. The first tenth is not timed.
  */
 
 /* The unit: one call, the only one in flight. */
@@ -71,7 +71,7 @@ static int SIDE(calls_row)(void *arg)
 static int SIDE(post_row)(void *arg)
 {
     struct rt_bench *bench = arg;
-    /* counted by shard 1, read when a call has come back from there */
+    /* counted there, read when a call has come back from there */
     static uint64_t posts __attribute__((aligned(128)));
     uint64_t total = bench->units + bench->units / 10;
     int result;
@@ -88,12 +88,12 @@ static int SIDE(post_row)(void *arg)
     return posts == total ? 0 : -EBADMSG;
 }
 
-/* What a row lends to shard 1. Not on the stack: there it would share a line with what shard 0
+/* What a row lends to the other shard. Not on the stack: there it would share a line with what this
  * works on (measured: 65 ns an item for 6). */
 static struct SIDE(stream) {
     struct SIDE(pipe) * there, *back;
     size_t batch;
-    uint64_t sum, received; /* by shard 1, at its end */
+    uint64_t sum, received; /* by the other shard, at its end */
 } SIDE(lent) __attribute__((aligned(128)));
 
 static int SIDE(sink)(void *arg)
