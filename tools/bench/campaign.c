@@ -42,7 +42,7 @@ static void show_progress(struct progress *progress, const char *row, const int3
 {
     char left[TEXT_BYTES] = "";
     char place[TEXT_BYTES] = "all CPUs";
-    char note[TEXT_BYTES];
+    char note[2 * TEXT_BYTES];
 
     if (progress->done > 0) {
         const double each = (double)(rt_now() - progress->begun) / (double)progress->done;

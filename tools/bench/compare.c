@@ -233,11 +233,13 @@ static struct figure figure_of(const double *a, size_t a_count, const double *b,
     };
 }
 
-/* How many times as long as the limit it took. How many ratios. */
-static size_t ratios_of(const struct document_row *row, double *out)
+/* How many times as long as the limit it took. */
+static void ratios_of(const struct document_row *row, double *out)
 {
-    return is_rate(row) ? bench_ratios_of(row->limits, row->values, row->count, out)
-                        : bench_ratios_of(row->values, row->limits, row->count, out);
+    const bool rate = is_rate(row);
+
+    bench_ratios_of(rate ? row->limits : row->values, rate ? row->values : row->limits, row->count,
+                    out);
 }
 
 static void times_of_limit(const struct document_row *row, double *out)
@@ -258,10 +260,9 @@ static void judge(struct pair *pair, double level, double threshold)
 
     pair->value = figure_of(a->values, a->count, b->values, b->count, level);
     if (a->limits != NULL && b->limits != NULL) {
-        const size_t a_count = ratios_of(a, of_a);
-        const size_t b_count = ratios_of(b, of_b);
-
-        pair->ratio = figure_of(of_a, a_count, of_b, b_count, level);
+        ratios_of(a, of_a);
+        ratios_of(b, of_b);
+        pair->ratio = figure_of(of_a, a->count, of_b, b->count, level);
         times_of_limit(a, of_a);
         times_of_limit(b, of_b);
         pair->limit = figure_of(of_a, a->count, of_b, b->count, level);

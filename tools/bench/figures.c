@@ -10,6 +10,7 @@
 #include "stats.h"
 
 #define DISTURBED_SHARE 3 /* if one repetition in so many was, the row is disturbed */
+#define WAITED_SHARE    0.1 /* of the time, repetitions and what lies between them */
 #define KEY_BYTES       64
 
 /* Adding */
@@ -152,8 +153,8 @@ static size_t ratios_of(const json_t *worse, const json_t *than, bool rate,
     if (count == 0 || read_values(than, base) != count) {
         return 0;
     }
-    return rate ? bench_ratios_of(base, values, count, ratios)
-                : bench_ratios_of(values, base, count, ratios);
+    bench_ratios_of(rate ? base : values, rate ? values : base, count, ratios);
+    return count;
 }
 
 static void set_ratio(json_t *result, bool rate)
@@ -208,9 +209,14 @@ static void set_disturbance(json_t *result)
     const double repeated = json_number_value(json_object_get(result, "repeated"));
     const double all = json_number_value(json_object_get(result, "repetitions")) + repeated;
     const double disturbed = json_number_value(json_object_get(seen, "repetitions"));
+    const double whole = json_number_value(json_object_get(seen, "whole_ms"));
+    const double waited = json_number_value(json_object_get(seen, "whole_waited_ms"));
     char text[160] = "";
 
-    if (disturbed * DISTURBED_SHARE >= all) {
+    if (waited > WAITED_SHARE * whole) {
+        snprintf(text, sizeof(text), "this thread had to wait for %.0f %% of the time",
+                 100 * waited / whole);
+    } else if (disturbed * DISTURBED_SHARE >= all) {
         snprintf(text, sizeof(text),
                  "%.0f of %.0f repetitions: steal %.0f ms, waited %.1f ms, %.0f switches",
                  disturbed, all, json_number_value(json_object_get(seen, "steal_ms")),

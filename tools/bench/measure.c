@@ -33,6 +33,8 @@ static struct measurement {
     size_t count;               /* of repetitions that count */
     size_t repeated, disturbed; /* disturbed ones: done again, and counted all the same */
     struct noise seen;          /* in all disturbed ones */
+    struct noise whole;         /* from the first repetition to the last, and between them */
+    double whole_ns;
     struct repetition sides[SIDES][REPETITIONS_MAX];
     size_t peer_count;
     uint64_t peer_units[PEERS_MAX];
@@ -99,7 +101,10 @@ static bool calibrate(void)
         if (took >= target / 2) { /* once more: it may have been interrupted */
             const double again = slowest_ns();
 
-            took = again < took ? again : took;
+            if (again < 0) {
+                return false;
+            }
+            took = fmin(again, took);
         }
         if (took >= target / 2 || now.units == most) {
             now.units = (uint64_t)fmin((double)most,
@@ -185,6 +190,10 @@ static size_t repetitions_max(void)
  * end: a machine that is always disturbed is measured all the same, and it is said. */
 static bool repeat_all(void)
 {
+    struct noise_mark mark;
+    const rt_time begun = rt_now();
+
+    noise_begin(&mark, now.cpus);
     while (now.count < REPETITIONS_MIN || now.count % 2 != 0 ||
            (now.count < repetitions_max() && rt_now() < now.deadline)) {
         if (!repeat_sides(now.count)) {
@@ -199,6 +208,8 @@ static bool repeat_all(void)
             now.count++;
         }
     }
+    noise_end(&now.whole, &mark, now.cpus);
+    now.whole_ns = (double)(rt_now() - begun);
     return true;
 }
 
@@ -335,11 +346,13 @@ static void set_repetitions(json_t *result)
     json_object_set_new(result, "counts", members_of(counts, sizeof(counts) / sizeof(counts[0])));
     json_object_set_new(result, "units", json_integer((json_int_t)now.sides[main_side()][0].units));
     json_object_set_new(result, "repeated", json_integer((json_int_t)now.repeated));
-    json_object_set_new(
-        result, "disturbances",
-        json_pack("{s:f, s:f, s:f, s:f}", "repetitions", (double)(now.repeated + now.disturbed),
-                  "steal_ms", fmax(now.seen.steal_ms, 0), "waited_us", fmax(now.seen.waited_us, 0),
-                  "switches", fmax(now.seen.switches, 0)));
+    json_object_set_new(result, "disturbances",
+                        json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "repetitions",
+                                  (double)(now.repeated + now.disturbed), "steal_ms",
+                                  fmax(now.seen.steal_ms, 0), "waited_us",
+                                  fmax(now.seen.waited_us, 0), "switches",
+                                  fmax(now.seen.switches, 0), "whole_ms", now.whole_ns / 1e6,
+                                  "whole_waited_ms", fmax(now.whole.waited_us / 1000, 0)));
     json_object_set_new(result, "peers", peers_of());
     json_object_set_new(result, "latency", latency(SIDE_RUN));
     json_object_set_new(result, "limit_latency", latency(SIDE_LIMIT));

@@ -102,7 +102,7 @@ static int await_child(void)
         fprintf(stderr, "rt-bench: %s has ended the program; there are no results\n", doing);
         return 1;
     }
-    if (WTERMSIG(status) != SIGINT && WTERMSIG(status) != SIGTERM) {
+    if (WTERMSIG(status) != SIGINT && WTERMSIG(status) != SIGTERM && WTERMSIG(status) != SIGPIPE) {
         fprintf(stderr, "rt-bench: %s has ended by signal %d (%s); there are no results\n", doing,
                 WTERMSIG(status), strsignal(WTERMSIG(status)));
     }

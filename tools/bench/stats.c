@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Repetitions from which on the order of the sides is looked at: 4 of each. */
+#define ORDER_MIN 8
+
 /* The rule of bench_outlier_of(). */
 #define OUTLIER_SHARE     0.10
 #define OUTLIER_SPREADS   3.0
@@ -296,15 +299,30 @@ double bench_outlier_of(const struct bench_summary *cores, size_t count, size_t 
     return distance / center;
 }
 
-size_t bench_ratios_of(const double *values, const double *base, size_t count, double *out)
+/* Of every second value, from `first` on. */
+static double median_of_order(const double *values, size_t count, size_t first)
 {
-    size_t ratios = 0;
+    double chosen[BENCH_VALUES_MAX];
+    size_t n = 0;
 
-    for (size_t i = 0; i + 1 < count; i += 2) {
-        out[ratios++] = sqrt(values[i] / base[i] * (values[i + 1] / base[i + 1]));
+    for (size_t i = first; i < count; i += 2) {
+        chosen[n++] = values[i];
     }
-    if (count % 2 != 0) {
-        out[ratios++] = values[count - 1] / base[count - 1];
+    return bench_median(chosen, n);
+}
+
+void bench_ratios_of(const double *values, const double *base, size_t count, double *out)
+{
+    double half;
+
+    for (size_t i = 0; i < count; i++) {
+        out[i] = log(values[i] / base[i]);
     }
-    return ratios;
+    /* With fewer, the medians of both orders differ by chance more than by the order. */
+    half = count < ORDER_MIN
+               ? 0
+               : (median_of_order(out, count, 0) - median_of_order(out, count, 1)) / 2;
+    for (size_t i = 0; i < count; i++) {
+        out[i] = exp(out[i] + (i % 2 == 0 ? -half : half));
+    }
 }

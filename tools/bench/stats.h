@@ -50,11 +50,12 @@ struct bench_summary bench_summary_of(const double *values, size_t count);
 
 /*
  * How many times more each of `values` is than its neighbour in `base`, both in
- * the order in which they were taken. Repetitions 0 and 1, 2 and 3 ... had their
- * sides in opposite orders: each such pair gives one ratio, the geometric mean, in
- * which an advantage of being second is gone. Returns how many there are in `out`.
+ * the order in which they were taken. The sides of repetitions 0, 2, 4 ... ran in
+ * one order, those of 1, 3, 5 ... in the other. Being second may be an advantage
+ * (a cache is warm), so the ratios of both orders are moved to the middle of their
+ * medians: half of them up, half down.
  */
-size_t bench_ratios_of(const double *values, const double *base, size_t count, double *out);
+void bench_ratios_of(const double *values, const double *base, size_t count, double *out);
 
 /* The interval that holds the true median in a share `level` (0..1) of all cases; stats.c says how
  * well. */

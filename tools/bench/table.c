@@ -88,7 +88,11 @@ static void print_counts(const json_t *result)
     const double allocations = number_of(result, "allocations");
     const double enters = number_of(result, "enters");
 
-    printf(" %6.4g", allocations < 0.0005 ? 0 : allocations);
+    if (isfinite(allocations)) {
+        printf(" %6.4g", allocations < 0.0005 ? 0 : allocations);
+    } else {
+        printf(" %6s", "-");
+    }
     if (isfinite(enters)) {
         printf(" %6.2g", enters);
     } else {

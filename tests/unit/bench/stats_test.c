@@ -57,18 +57,24 @@ static void the_median_is_the_middle_one_or_the_mean_of_the_middle_two(void **st
     assert_near(odd[0], 3); /* the order stays */
 }
 
-static void two_neighbours_of_opposite_orders_make_one_ratio(void **state)
+static void being_second_is_no_advantage_in_a_ratio(void **state)
 {
-    const double values[] = { 2, 8, 6 };
-    const double base[] = { 1, 2, 2 };
-    double ratios[3];
+    double values[COUNT];
+    double base[COUNT];
+    double ratios[COUNT];
 
     (void)state;
-    assert_int_equal(bench_ratios_of(values, base, 2, ratios), 1);
-    assert_near(ratios[0], sqrt(2 * 4));
-    assert_int_equal(bench_ratios_of(values, base, 3, ratios), 2); /* the last one is alone */
-    assert_near(ratios[1], 3);
-    assert_int_equal(bench_ratios_of(values, base, 0, ratios), 0);
+    for (size_t i = 0; i < COUNT; i++) { /* 1.2 times, and 10 % more or less by who is first */
+        base[i] = 100 + (double)i;
+        values[i] = 1.2 * base[i] * (i % 2 == 0 ? 1.1 : 1 / 1.1);
+    }
+    bench_ratios_of(values, base, COUNT, ratios);
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_near(ratios[i], 1.2);
+    }
+    bench_ratios_of(values, base, 3, ratios); /* too few to tell */
+    assert_near(ratios[0], 1.2 * 1.1);
+    assert_near(ratios[1], 1.2 / 1.1);
 }
 
 static void half_of_the_values_are_below_a_median(void **state)
@@ -388,7 +394,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_median_is_the_middle_one_or_the_mean_of_the_middle_two),
-        cmocka_unit_test(two_neighbours_of_opposite_orders_make_one_ratio),
+        cmocka_unit_test(being_second_is_no_advantage_in_a_ratio),
         cmocka_unit_test(half_of_the_values_are_below_a_median),
         cmocka_unit_test(the_mad_is_the_median_distance_and_is_not_scaled),
         cmocka_unit_test(one_wild_value_moves_neither_median_nor_interval_far),
