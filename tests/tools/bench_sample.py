@@ -49,7 +49,7 @@ ROWS = [
     Row("yield2", "two tasks yield to each other: one switch", 4.19, 1.38, 2_000_000, bare=2.1),
     Row("yield1k", "1000 tasks yield in a circle: one switch", 6.02, 1.43, 2_000_000),
     Row("spawn_join", "make a task, wait for its end, take its result", 13.92, 1.94, 800_000),
-    Row("spawn_batch", "100,000 tasks that each suspend once: one task", 61.0, 1.41, 100_000,
+    Row("spawn_batch", "20,000 tasks that each suspend once: one task", 61.0, 1.41, 20_000,
         allocations=0.0002),
     Row("timer_arm", "wait with a deadline far ahead, be woken, disarm", 34.11, 1.29, 400_000),
     Row("uring_nop", "an operation that does nothing, 32 per enter", 71.5, 1.22, 200_000,

@@ -24,7 +24,7 @@ extern "C" {
 #define PEER_OTHERS      10000              /* timers armed beside row timer_arm */
 #define PEER_FAR_NS      INT64_C(10000000000) /* the deadline of row timer_arm, from now */
 #define PEER_OTHERS_NS   INT64_C(60000000000) /* the first deadline of the others; 1 ms between */
-#define PEER_BATCH       100000             /* tasks of row spawn_batch: always all of them */
+#define PEER_BATCH       20000              /* tasks of row spawn_batch: always all of them */
 #define PEER_STACK_BYTES 16384              /* of a task of spawn_batch: the smallest of shardrt */
 #define PEER_IN_FLIGHT   64                 /* calls of row xcore_call64 */
 #define PEER_CAPACITY    1024               /* items in a queue of row xcore_stream */

@@ -17,7 +17,7 @@ import (
 
 const (
 	cpuMax = 1023   // of the kernel's set of CPUs
-	batch  = 100000 // tasks of row spawn_batch: always all of them
+	batch  = 20000 // tasks of row spawn_batch: always all of them
 )
 
 // run is one repetition.
