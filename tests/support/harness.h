@@ -20,6 +20,7 @@
 
 #include <cmocka.h>
 #include <dirent.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -75,6 +76,21 @@ static inline unsigned t_mappings(void)
         fclose(file);
     }
     return count;
+}
+
+/* The first two CPUs that this process may use, or what of them there is: the others stay. */
+static inline void t_first_cpus(int32_t cpus[2])
+{
+    cpu_set_t allowed;
+    unsigned found = 0;
+
+    CPU_ZERO(&allowed);
+    (void)sched_getaffinity(0, sizeof(allowed), &allowed);
+    for (int32_t cpu = 0; cpu < CPU_SETSIZE && found < 2; cpu++) {
+        if (CPU_ISSET((size_t)cpu, &allowed)) {
+            cpus[found++] = cpu;
+        }
+    }
 }
 
 #endif /* RT_TEST_HARNESS_H */

@@ -2,7 +2,7 @@
 /* Campaign: see campaign.h. */
 #include "campaign.h"
 
-#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <rt/rt.h>
 #include <signal.h>
@@ -210,7 +210,8 @@ static bool start_worker(const struct campaign *campaign, size_t core, struct wo
     int results[2];
     pid_t parent;
 
-    if (pipe(go) < 0 || pipe(results) < 0) {
+    *worker = (struct worker){ .pid = -1 };
+    if (pipe2(go, O_CLOEXEC) < 0 || pipe2(results, O_CLOEXEC) < 0) { /* peers get no copies */
         perror("rt-bench: pipe");
         return false;
     }
@@ -288,11 +289,16 @@ static bool measure_at_once(const struct campaign *campaign, size_t row, struct 
 static void stop_workers(struct worker *workers, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        fclose(workers[i].go);
-        fclose(workers[i].results);
+        if (workers[i].go != NULL &&
+            workers[i].results != NULL) { /* else it could not be replaced */
+            fclose(workers[i].go);
+            fclose(workers[i].results);
+        }
     }
     for (size_t i = 0; i < count; i++) {
-        (void)waitpid(workers[i].pid, NULL, 0);
+        if (workers[i].pid > 0) {
+            (void)waitpid(workers[i].pid, NULL, 0);
+        }
     }
 }
 
@@ -410,8 +416,7 @@ static size_t find_alike(json_t *results, const json_t *like, json_t **alike)
     size_t i;
     json_t *one;
 
-    json_array_foreach(results, i, one)
-    {
+    json_array_foreach (results, i, one) {
         if (json_is_real(json_object_get(one, "value")) &&
             json_is_null(json_object_get(one, "core2")) &&
             json_equal(json_object_get(one, "name"), json_object_get(like, "name"))) {
@@ -451,12 +456,10 @@ void campaign_find_outliers(json_t *results)
     size_t i;
     json_t *one;
 
-    json_array_foreach(results, i, one)
-    {
+    json_array_foreach (results, i, one) {
         json_object_set_new(one, "outlier", json_null());
     }
-    json_array_foreach(results, i, one)
-    {
+    json_array_foreach (results, i, one) {
         const size_t count = alike == NULL || cores == NULL ? 0 : find_alike(results, one, alike);
 
         if (count > 0 && alike[0] == one) { /* once for each row */

@@ -53,8 +53,7 @@ void csv_write(const json_t *document)
     for (size_t k = 0; k < KEYS; k++) {
         printf("%s%c", keys[k], k + 1 < KEYS ? ',' : '\n');
     }
-    json_array_foreach(json_object_get(document, "results"), i, one)
-    {
+    json_array_foreach (json_object_get(document, "results"), i, one) {
         for (size_t k = 0; k < KEYS; k++) {
             write_value(json_object_get(one, keys[k]));
             putchar(k + 1 < KEYS ? ',' : '\n');

@@ -27,13 +27,11 @@ static void add_peers(json_t *peers, const json_t *more)
     size_t i;
     json_t *one;
 
-    json_array_foreach(peers, i, one)
-    {
+    json_array_foreach (peers, i, one) {
         size_t k;
         const json_t *other;
 
-        json_array_foreach(more, k, other)
-        {
+        json_array_foreach (more, k, other) {
             if (json_equal(json_object_get(one, "name"), json_object_get(other, "name"))) {
                 extend(json_object_get(one, "values"), json_object_get(other, "values"));
             }
@@ -53,8 +51,7 @@ static void add_member(json_t *object, const char *key, json_t *value)
     } else if (json_is_array(value)) {
         extend(old, value);
     } else if (json_is_object(value) && json_is_object(old) && strstr(key, "latency") == NULL) {
-        json_object_foreach(value, inner, member)
-        {
+        json_object_foreach (value, inner, member) {
             add_member(old, inner, member);
         }
     } else if (json_is_real(value)) {
@@ -90,8 +87,7 @@ static size_t read_values(const json_t *array, double values[BENCH_VALUES_MAX])
     size_t i;
     const json_t *value;
 
-    json_array_foreach(array, i, value)
-    {
+    json_array_foreach (array, i, value) {
         if (!json_is_number(value) || i == BENCH_VALUES_MAX) {
             return 0;
         }
@@ -176,8 +172,7 @@ static void set_peers(json_t *result, bool rate)
     size_t i;
     json_t *peer;
 
-    json_array_foreach(json_object_get(result, "peers"), i, peer)
-    {
+    json_array_foreach (json_object_get(result, "peers"), i, peer) {
         const json_t *array = json_object_get(peer, "values");
         size_t count = read_values(array, values);
 
@@ -194,8 +189,7 @@ static void set_counts(json_t *result)
     const char *name;
     json_t *array;
 
-    json_object_foreach(json_object_get(result, "counts"), name, array)
-    {
+    json_object_foreach (json_object_get(result, "counts"), name, array) {
         const size_t count = read_values(array, values);
 
         set_number(result, name, count > 0 ? bench_median(values, count) : NAN);

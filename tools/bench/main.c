@@ -100,8 +100,7 @@ static bool has_failed(const json_t *results)
     size_t i;
     const json_t *one;
 
-    json_array_foreach(results, i, one)
-    {
+    json_array_foreach (results, i, one) {
         if (json_is_string(json_object_get(one, "error"))) {
             return true;
         }
@@ -252,8 +251,7 @@ static int report_command(const struct options *options)
     }
     if (!options->json && !options->csv) {
         table_begin(json_object_get(document.root, "machine"));
-        json_array_foreach(json_object_get(document.root, "results"), i, one)
-        {
+        json_array_foreach (json_object_get(document.root, "results"), i, one) {
             table_result(one, NULL);
         }
     }

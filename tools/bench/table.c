@@ -105,8 +105,7 @@ static void print_peers(const json_t *result)
     size_t i;
     const json_t *peer;
 
-    json_array_foreach(json_object_get(result, "peers"), i, peer)
-    {
+    json_array_foreach (json_object_get(result, "peers"), i, peer) {
         char value[TEXT_BYTES];
 
         format_figure(value, number_of(peer, "value"), is_rate(result));
@@ -170,8 +169,7 @@ static const json_t *find(const json_t *results, const char *name, double first,
     size_t i;
     const json_t *one;
 
-    json_array_foreach(results, i, one)
-    {
+    json_array_foreach (results, i, one) {
         const double core2 = number_of(one, "core2");
 
         if (strcmp(text_of(one, "name"), name) == 0 && number_of(one, "core") == first &&
@@ -190,14 +188,12 @@ static size_t find_cpus(const json_t *document, bool of_pairs, double *cpus)
     size_t i;
     const json_t *cpu;
 
-    json_array_foreach(json_object_get(json_object_get(document, "machine"), "cpus"), i, cpu)
-    {
+    json_array_foreach (json_object_get(json_object_get(document, "machine"), "cpus"), i, cpu) {
         const double number = number_of(cpu, "number");
         size_t k;
         const json_t *one;
 
-        json_array_foreach(results, k, one)
-        {
+        json_array_foreach (results, k, one) {
             if (number_of(one, "core") == number && of_pairs == isfinite(number_of(one, "core2"))) {
                 cpus[count++] = number;
                 break;
@@ -244,8 +240,7 @@ static void print_core_table(const json_t *results, const double *cpus, size_t c
         printf(" %*.0f", CELL_WIDTH + 2, cpus[k]);
     }
     putchar('\n');
-    json_array_foreach(results, i, one)
-    {
+    json_array_foreach (results, i, one) {
         if (is_first(results, i, false)) {
             printf("%-*s", NAME_WIDTH, text_of(one, "name"));
             for (size_t k = 0; k < count; k++) {
@@ -261,8 +256,7 @@ static void print_outliers(const json_t *results)
     size_t i;
     const json_t *one;
 
-    json_array_foreach(results, i, one)
-    {
+    json_array_foreach (results, i, one) {
         if (text_of(one, "outlier")[0] != '\0') {
             printf("* CPU %.0f stands out in %s: %s\n", number_of(one, "core"),
                    text_of(one, "name"), text_of(one, "outlier"));
@@ -275,8 +269,7 @@ static const json_t *find_cpu(const json_t *machine, double number)
     size_t i;
     const json_t *cpu;
 
-    json_array_foreach(json_object_get(machine, "cpus"), i, cpu)
-    {
+    json_array_foreach (json_object_get(machine, "cpus"), i, cpu) {
         if (number_of(cpu, "number") == number) {
             return cpu;
         }
@@ -321,8 +314,7 @@ static void print_group(const json_t *document, const char *name, const char *gr
     size_t i;
     const json_t *one;
 
-    json_array_foreach(results, i, one)
-    {
+    json_array_foreach (results, i, one) {
         if (values != NULL && strcmp(text_of(one, "name"), name) == 0 &&
             isfinite(number_of(one, "value")) &&
             strcmp(between(json_object_get(document, "machine"), number_of(one, "core"),
@@ -378,8 +370,7 @@ static size_t count_pairs(const json_t *results, const char *name)
     size_t i;
     const json_t *one;
 
-    json_array_foreach(results, i, one)
-    {
+    json_array_foreach (results, i, one) {
         count += strcmp(text_of(one, "name"), name) == 0;
     }
     return count;
@@ -394,8 +385,7 @@ static void print_matrices(const json_t *document)
     size_t i;
     const json_t *one;
 
-    json_array_foreach(results, i, one)
-    {
+    json_array_foreach (results, i, one) {
         if (is_first(results, i, true) && count_pairs(results, text_of(one, "name")) > 1) {
             print_matrix(document, text_of(one, "name"), cpus, count);
         }
@@ -428,8 +418,7 @@ void table_end(const json_t *document)
     if (json_is_string(json_object_get(machine, "hardware_counters"))) {
         printf("\nno instructions and cycles: %s\n", text_of(machine, "hardware_counters"));
     }
-    json_array_foreach(json_object_get(machine, "warnings"), i, one)
-    {
+    json_array_foreach (json_object_get(machine, "warnings"), i, one) {
         printf("warning: %s\n", json_string_value(one));
     }
     fflush(stdout);

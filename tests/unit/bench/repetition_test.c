@@ -397,21 +397,6 @@ static void a_result_takes_the_place_of_what_was_measured(void **state)
     assert_true(out.ns == 12.5);
 }
 
-/* The first CPUs that the process may use. */
-static void find_cpus(void)
-{
-    cpu_set_t allowed;
-    unsigned found = 0;
-
-    CPU_ZERO(&allowed);
-    (void)sched_getaffinity(0, sizeof(allowed), &allowed);
-    for (int32_t cpu = 0; cpu < CPU_SETSIZE && found < 2; cpu++) {
-        if (CPU_ISSET((size_t)cpu, &allowed)) {
-            cpus[found++] = cpu;
-        }
-    }
-}
-
 static int nothing(void *arg)
 {
     (void)arg;
@@ -437,6 +422,6 @@ int main(void)
         fprintf(stderr, "skipped: no io_uring here: %s\n", rt_strerror(r));
         return T_EXIT_SKIPPED;
     }
-    find_cpus();
+    t_first_cpus(cpus);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -237,21 +237,6 @@ static void start_and_stop_is_a_row(void **state)
     check_rows(bench_rows_start, bench_rows_start_count);
 }
 
-/* The first CPUs that the process may use. */
-static void find_cpus(void)
-{
-    cpu_set_t allowed;
-    unsigned found = 0;
-
-    CPU_ZERO(&allowed);
-    (void)sched_getaffinity(0, sizeof(allowed), &allowed);
-    for (int32_t cpu = 0; cpu < CPU_SETSIZE && found < 2; cpu++) {
-        if (CPU_ISSET((size_t)cpu, &allowed)) {
-            cpus[found++] = cpu;
-        }
-    }
-}
-
 static int nothing(void *arg)
 {
     (void)arg;
@@ -275,6 +260,6 @@ int main(void)
         fprintf(stderr, "skipped: no io_uring here: %s\n", rt_strerror(r));
         return T_EXIT_SKIPPED;
     }
-    find_cpus();
+    t_first_cpus(cpus);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
