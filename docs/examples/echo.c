@@ -67,7 +67,7 @@ static int serve(void *address)
         return r; /* stops the other shards too */
     }
     while ((r = rt_tcp_accept(listener, &peer, RT_NEVER)) == 0) {
-        if (rt_group_spawn_with(&sessions, session, peer, &options) < 0) {
+        if (rt_group_spawn_with(&sessions, session, peer, &options, 0) < 0) {
             rt_tcp_close(peer); /* at the limit of tasks: shed this one */
         }
     }

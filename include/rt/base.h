@@ -51,6 +51,14 @@ extern "C" {
 /** Nanoseconds: a moment on CLOCK_MONOTONIC, or a length of time. */
 typedef int64_t rt_time;
 
+/** A line of tasks that wait, first come, first served; part of objects that are waited for.
+ * All zero is an empty one. */
+struct rt_waiters {
+    /* private */
+    void *first;
+    void *last;
+};
+
 /** The deadline that never comes. */
 #define RT_NEVER INT64_MAX
 

@@ -24,6 +24,7 @@
 #define RT_FILE_H
 
 #include "rt/base.h"
+#include "rt/future.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -82,6 +83,26 @@ ssize_t rt_file_write_at(struct rt_file *file, const void *buf, size_t bytes, ui
                          rt_time deadline);
 
 /**
+ * As rt_file_read_at(), from a poll function. The buffer must live as long as the future.
+ *
+ * @return RT_PENDING; as rt_file_read_at().
+ * \context{In a poll function. Does not suspend.}
+ */
+RT_API RT_MUST_CHECK RT_ON_SHARD
+int rt_poll_file_read_at(struct rt_future *future, struct rt_file *file, void *buf, size_t bytes,
+                         uint64_t offset, rt_time deadline);
+
+/**
+ * As rt_file_write_at(), from a poll function.
+ *
+ * @return RT_PENDING; as rt_file_write_at().
+ * \context{In a poll function. Does not suspend.}
+ */
+RT_API RT_MUST_CHECK RT_ON_SHARD
+int rt_poll_file_write_at(struct rt_future *future, struct rt_file *file, const void *buf,
+                          size_t bytes, uint64_t offset, rt_time deadline);
+
+/**
  * Ask for the file's size, mode and times.
  *
  * @param out  filled on success only.
@@ -120,6 +141,17 @@ int rt_file_datasync(struct rt_file *file, rt_time deadline);
  */
 RT_API RT_SUSPENDS
 int rt_file_close(struct rt_file *file);
+
+/**
+ * Close the file and free it without waiting for the ring, by close(2): for the drop function of
+ * a future that owns it. Where a close may take long (a network file system), so does this.
+ *
+ * @param file  NULL does nothing. No task may be using it.
+ * @return 0 or an error of close(2); the file is gone in every case.
+ * \context{In a task of the file's shard. Does not suspend.}
+ */
+RT_API RT_ON_SHARD
+int rt_file_drop(struct rt_file *file);
 
 /**
  * The file's descriptor, for calls that this library does not wrap. Stays the file's.

@@ -196,6 +196,32 @@ RT_API RT_SUSPENDS
 int rt_park(rt_time deadline);
 
 /**
+ * The running task: to be compared with others, and asked for its name. No handle:
+ * what needs one aborts. Valid while the task lives.
+ *
+ * \context{In a task. Does not suspend.}
+ */
+RT_API RT_ON_SHARD
+const struct rt_task *rt_self(void);
+
+/**
+ * A task's number in its shard's task table, as traces and dumps show it.
+ *
+ * \context{On the task's shard. Does not suspend.}
+ */
+RT_API RT_ON_SHARD
+uint32_t rt_task_id(const struct rt_task *task);
+
+/**
+ * A task's name.
+ *
+ * @return "" when it has none.
+ * \context{On the task's shard. Does not suspend.}
+ */
+RT_API RT_ON_SHARD
+const char *rt_task_name(const struct rt_task *task);
+
+/**
  * The running task's number in its shard's task table, as traces and dumps show it.
  *
  * \context{In a task. Does not suspend.}

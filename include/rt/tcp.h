@@ -21,6 +21,7 @@
 #define RT_TCP_H
 
 #include "rt/base.h"
+#include "rt/future.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -166,6 +167,27 @@ ssize_t rt_tcp_send_all(struct rt_tcp_stream *stream, const void *buf, size_t by
                         rt_time deadline);
 
 /**
+ * As rt_tcp_recv(), from a poll function. The buffer must lie in memory that lives as long
+ * as the future does.
+ *
+ * @return RT_PENDING; as rt_tcp_recv().
+ * \context{In a poll function. Does not suspend.}
+ */
+RT_API RT_MUST_CHECK RT_ON_SHARD
+int rt_poll_tcp_recv(struct rt_future *future, struct rt_tcp_stream *stream, void *buf,
+                     size_t bytes, rt_time deadline);
+
+/**
+ * As rt_tcp_send(), from a poll function.
+ *
+ * @return RT_PENDING; as rt_tcp_send().
+ * \context{In a poll function. Does not suspend.}
+ */
+RT_API RT_MUST_CHECK RT_ON_SHARD
+int rt_poll_tcp_send(struct rt_future *future, struct rt_tcp_stream *stream, const void *buf,
+                     size_t bytes, rt_time deadline);
+
+/**
  * Finish sending: the peer's receive ends with 0 after what was sent. Works in a
  * cancelled task too.
  *
@@ -197,6 +219,16 @@ int rt_tcp_peer_address(const struct rt_tcp_stream *stream, char *text, size_t b
  */
 RT_API RT_SUSPENDS
 void rt_tcp_close(struct rt_tcp_stream *stream);
+
+/**
+ * Close the connection and free the stream without waiting, by close(2): for the drop function
+ * of a future that owns it. About a microsecond.
+ *
+ * @param stream  NULL does nothing. No task may be using it.
+ * \context{In a task of the stream's shard. Does not suspend.}
+ */
+RT_API RT_ON_SHARD
+void rt_tcp_drop(struct rt_tcp_stream *stream);
 
 #ifdef __cplusplus
 }

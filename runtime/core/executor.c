@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/config.h"
+#include "core/locals.h"
 #include "core/trace.h"
 #include "os/cycles.h"
 #include "os/explain.h"
@@ -47,6 +48,39 @@ static void expire_timers(struct rti_executor *executor, rt_time now)
 
     while ((timer = rti_wheel_expire(&executor->wheel, now)) != NULL) {
         rti_waiter_expire(RTI_CONTAINER_OF(timer, struct rti_waiter, timer));
+    }
+}
+
+/* Every wait is a loop over its own condition, and so must every park of a user's be. In debug
+ * builds some task is woken for nothing in one turn of eight; RT_SPURIOUS=0 in the environment, or
+ * another share in 1000 turns, changes that. */
+#define SPURIOUS_PER_MILLE 125
+
+static uint32_t read_spurious(void)
+{
+    const char *text = getenv("RT_SPURIOUS");
+
+    return text == NULL ? SPURIOUS_PER_MILLE : (uint32_t)strtoul(text, NULL, 10);
+}
+
+static uint32_t some_number(struct rti_executor *executor, uint32_t below)
+{
+    uint64_t *random = &executor
+                            ->spurious_random; /* Knuth's MMIX generator; its high half is good */
+
+    *random = *random * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)((*random >> 32) * below >> 32);
+}
+
+static void wake_for_nothing(struct rti_executor *executor)
+{
+    struct rt_task *task;
+
+    if (some_number(executor, 1000) < executor->spurious_per_mille) {
+        task = rti_task_at(&executor->tasks, some_number(executor, executor->tasks.used + 1));
+        if (task != NULL && (task->state & RTI_TASK_CLOSED) == 0) {
+            rti_task_wake_by_waker(task);
+        }
     }
 }
 
@@ -196,6 +230,9 @@ void rti_executor_turn(struct rti_executor *executor, rt_time now)
     }
     take_completions(executor);
     expire_timers(executor, now);
+    if (RTI_DEBUG) {
+        wake_for_nothing(executor);
+    }
     rti_executor_run_tasks(executor);
     if (executor->draining && executor->tasks.active == 0) {
         close_if_drained(executor);
@@ -425,9 +462,12 @@ int rti_executor_init(struct rti_executor *executor, const struct rt_config *con
     executor->trace = executor->config.trace;
     executor->stop_deadline = RT_NEVER;
     executor->start_time = rti_sys_now();
+    executor->spurious_per_mille = read_spurious();
+    executor->spurious_random = (uint64_t)executor->start_time;
     rti_ticks_init(&executor->ticks);
     rti_wheel_init(&executor->wheel, executor->start_time);
     rti_pool_init(&executor->handles, RTI_HANDLE_BYTES);
+    rti_pool_init(&executor->locals, sizeof(struct rti_locals));
     r = rti_thread_begin(&executor->thread, cpu, &executor->log);
     if (r < 0) {
         return r;
@@ -481,6 +521,7 @@ void rti_executor_close(struct rti_executor *executor)
     end_overflow(executor);
     rti_stack_pool_destroy(executor->stacks);
     rti_pool_fini(&executor->handles);
+    rti_pool_fini(&executor->locals);
     rti_taskq_fini(&executor->queue);
     rti_thread_end(&executor->thread);
 }

@@ -1,9 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* Group: a list through the slots of its tasks, and at most one who waits for it to be empty. */
+/*
+ * Group: a list through the slots of its tasks, a line of those who wait for room
+ * to spawn, and at most one who waits for it to be empty.
+ *
+ * G1 live + granted is at most tasks_max, where there is a limit; with somebody in
+ *    the line it is equal to it. So a place that comes free goes to the oldest, and
+ *    nobody else can take it before that task has run.
+ * G2 Empty means that neither a task nor a promise is left: whoever was promised a
+ *    place will come back to the group, so its memory must be there.
+ */
 #include "rt/group.h"
 
 #include "core/executor.h"
+#include "core/future.h"
 #include "core/trace.h"
+#include "core/waiters.h"
 
 struct group_waiter {
     struct rti_waiter waiter;
@@ -28,22 +39,145 @@ static void must_own(const struct rt_group *group, const char *call)
     }
 }
 
-int rt_group_spawn_with(struct rt_group *group, rt_task_fn fn, void *arg,
-                        const struct rt_spawn_options *options)
-{
-    struct rti_executor *executor = rti_executor_here("rt_group_spawn");
+/* Room */
 
-    must_own(group, "rt_group_spawn");
-    if (group->leaving != 0) {
+static bool has_room(const struct rt_group *group)
+{
+    return group->tasks_max == 0 || group->live + group->granted < group->tasks_max;
+}
+
+static bool is_empty(const struct rt_group *group)
+{
+    return group->live + group->granted == 0; /* G2 */
+}
+
+/* A place has come free, or a promise was kept: who waits for it? (G1, G2) */
+static void place_came_free(struct rt_group *group)
+{
+    struct rti_queued *oldest;
+
+    while (has_room(group) && (oldest = rti_waiters_pop(&group->room)) != NULL) {
+        group->granted++;
+        rti_waiter_finish(&oldest->waiter, 0);
+    }
+    if (is_empty(group) && group->waiter != NULL) {
+        struct rti_waiter *waiter = group->waiter;
+
+        group->waiter = NULL;
+        rti_waiter_finish(waiter, 0);
+    }
+}
+
+/* Nobody may spawn any more. */
+static void turn_away(struct rt_group *group, int reason)
+{
+    struct rti_queued *oldest;
+
+    while ((oldest = rti_waiters_pop(&group->room)) != NULL) {
+        rti_waiter_finish(&oldest->waiter, reason);
+    }
+}
+
+static void room_abort(struct rti_waiter *waiter, int reason)
+{
+    rti_waiters_remove(&((struct rt_group *)waiter->object)->room, rti_queued_of(waiter));
+    rti_waiter_finish(waiter, reason);
+}
+
+static const struct rti_wait_kind room_kind = { .name = "group room", .abort = room_abort };
+
+static RTI_NOINLINE int await_room(struct rt_group *group, rt_time deadline)
+{
+    struct rti_queued self;
+    int r = rti_wait_allowed();
+
+    if (r < 0) {
+        return r;
+    }
+    rti_waiter_init(&self.waiter, &room_kind);
+    self.waiter.object = group;
+    rti_waiters_push(&group->room, &self);
+    return rti_wait(&self.waiter, deadline);
+}
+
+/* Spawning */
+
+/* Whether the group takes members: 0, or why not. */
+static inline int is_open(const struct rt_group *group)
+{
+    if (RTI_UNLIKELY(group->leaving != 0)) {
         return -ESHUTDOWN;
     }
-    return rti_task_spawn(executor, NULL, fn, arg, options, group);
+    return group->policy == RT_GROUP_CANCEL_ON_FAILURE && group->failures > 0 ? -ECANCELED : 0;
+}
+
+/* Get a place, and know whether it was a promise. */
+static inline int enter(struct rt_group *group, rt_time deadline, bool *promised)
+{
+    int r = is_open(group);
+
+    *promised = false;
+    if (RTI_LIKELY(r < 0 || has_room(group))) {
+        return r;
+    }
+    if (deadline == 0) {
+        return -EAGAIN;
+    }
+    r = await_room(group, deadline);
+    *promised = r == 0;
+    return r < 0 ? r : is_open(group);
+}
+
+/* The task was spawned, or was not. */
+static inline int entered(struct rt_group *group, bool promised, int r)
+{
+    if (RTI_UNLIKELY(promised)) {
+        group->granted--;
+        place_came_free(group);
+    }
+    return r;
+}
+
+RTI_RETURNS_AFTER_SWITCH
+int rt_group_spawn_with(struct rt_group *group, rt_task_fn fn, void *arg,
+                        const struct rt_spawn_options *options, rt_time deadline)
+{
+    struct rti_executor *executor = rti_executor_here("rt_group_spawn_with");
+    bool promised;
+    int r;
+
+    must_own(group, "rt_group_spawn_with");
+    r = enter(group, deadline, &promised);
+    if (r == 0) {
+        r = rti_task_spawn(executor, NULL, fn, arg, options, group);
+    }
+    return entered(group, promised, r);
 }
 
 int rt_group_spawn(struct rt_group *group, rt_task_fn fn, void *arg)
 {
-    return rt_group_spawn_with(group, fn, arg, NULL);
+    struct rti_executor *executor = rti_executor_here("rt_group_spawn");
+    bool promised;
+    int r;
+
+    must_own(group, "rt_group_spawn");
+    r = enter(group, 0, &promised);
+    return r < 0 ? r : rti_task_spawn(executor, NULL, fn, arg, NULL, group);
 }
+
+int rt_group_spawn_future(struct rt_group *group, struct rt_future *future)
+{
+    struct rti_executor *executor = rti_executor_here("rt_group_spawn_future");
+    bool promised;
+    int r;
+
+    must_own(group, "rt_group_spawn_future");
+    rti_future_check(future, "rt_group_spawn_future");
+    r = enter(group, 0, &promised);
+    return r < 0 ? r : rti_task_spawn_future(executor, NULL, future, NULL, group);
+}
+
+/* Waiting */
 
 static int await_empty(struct rt_group *group, const struct rti_wait_kind *kind, bool exempt,
                        rt_time deadline)
@@ -57,7 +191,7 @@ static int await_empty(struct rt_group *group, const struct rti_wait_kind *kind,
         rti_misuse("task %u waits for its own group to be empty", rti_current->running->index);
     }
     rti_waiter_init(&self.waiter, kind);
-    self.waiter.exempt = exempt;
+    self.waiter.mode = exempt ? RTI_WAIT_EXEMPT : RTI_WAIT_PLAIN;
     group->waiter = &self.waiter;
     return rti_wait(&self.waiter, deadline);
 }
@@ -68,7 +202,7 @@ int rt_group_wait(struct rt_group *group, rt_time deadline)
 
     (void)rti_executor_here("rt_group_wait");
     must_own(group, "rt_group_wait");
-    if (group->live == 0) {
+    if (is_empty(group)) {
         return 0;
     }
     r = rti_wait_allowed();
@@ -89,9 +223,10 @@ int rt_group_leave(struct rt_group *group, rt_time drain_deadline)
     (void)rti_executor_here("rt_group_leave");
     must_own(group, "rt_group_leave");
     group->leaving = 1;
-    if (group->live > 0 && await_empty(group, &leave_kind, true, drain_deadline) < 0) {
+    turn_away(group, -ESHUTDOWN);
+    if (!is_empty(group) && await_empty(group, &leave_kind, true, drain_deadline) < 0) {
         rt_group_cancel(group);
-        if (group->live > 0) {
+        if (!is_empty(group)) {
             (void)await_empty(group, &leave_kind, true, RT_NEVER);
         }
     }
@@ -103,17 +238,82 @@ uint32_t rt_group_live(const struct rt_group *group)
     return group->live;
 }
 
-void rti_group_task_ended(struct rt_group *group, const struct rt_task *task, int result)
+uint32_t rt_group_failures(const struct rt_group *group)
+{
+    return group->failures;
+}
+
+/* Members: called when a task is made and when it has ended. */
+
+void rti_group_join(struct rt_group *group, struct rt_task *task)
+{
+    struct rti_executor *executor = task->executor;
+
+    task->next = group->first;
+    task->link = &group->first;
+    if (task->next != NULL) {
+        task->next->link = &task->next;
+    }
+    group->first = task;
+    if (group->live++ == 0) {
+        group->next = executor->groups;
+        group->link = &executor->groups;
+        if (group->next != NULL) {
+            group->next->link = &group->next;
+        }
+        executor->groups = group;
+    }
+}
+
+static void unlink_member(struct rt_group *group, struct rt_task *task)
+{
+    *task->link = task->next;
+    if (task->next != NULL) {
+        task->next->link = task->link;
+    }
+    if (--group->live == 0) {
+        *group->link = group->next;
+        if (group->next != NULL) {
+            group->next->link = group->link;
+        }
+    }
+}
+
+static RTI_COLD void member_failed(struct rt_group *group, int result)
+{
+    group->failures++;
+    if (group->first_error == 0) {
+        group->first_error = result;
+    }
+    if (group->policy == RT_GROUP_CANCEL_ON_FAILURE && group->failures == 1) {
+        turn_away(group, -ECANCELED);
+        rt_group_cancel(group);
+    }
+}
+
+void rti_group_task_ended(struct rt_group *group, struct rt_task *task, int result)
 {
     const bool gave_way = result == -ECANCELED && (task->state & RTI_TASK_CANCEL) != 0;
 
-    if (result < 0 && !gave_way && group->first_error == 0) {
-        group->first_error = result;
+    unlink_member(group, task);
+    if (RTI_UNLIKELY(result < 0 && !gave_way)) {
+        member_failed(group, result);
     }
-    if (--group->live == 0 && group->waiter != NULL) {
-        struct rti_waiter *waiter = group->waiter;
+    place_came_free(group);
+}
 
-        group->waiter = NULL;
-        rti_waiter_finish(waiter, 0);
+/* The frame is gone, and what lay in it may be overwritten: no look into the group. */
+void rti_group_check_left(const struct rt_task *task)
+{
+    const uintptr_t low = (uintptr_t)rti_stack_low(task->stack);
+    const uintptr_t top = (uintptr_t)rti_stack_top(task->stack);
+
+    for (const struct rt_group *group = task->executor->groups; group != NULL;
+         group = group->next) {
+        if ((uintptr_t)group >= low && (uintptr_t)group < top) {
+            rti_misuse("task %u '%s' returns, and tasks live in a group of its frame that it has "
+                       "not left (rt_group_leave())",
+                       task->index, task->name != NULL ? task->name : "");
+        }
     }
 }

@@ -3,6 +3,7 @@
 #include "core/op.h"
 
 #include "core/executor.h"
+#include "core/future.h"
 #include "core/trace.h"
 
 /* A cancel that seems to have missed is sent again after so long, then twice as long, and so on up
@@ -25,17 +26,11 @@ struct rti_op *rti_op_of_user_data(uint64_t user_data)
     return op->state != RTI_OP_FREE && op->generation == generation ? op : NULL;
 }
 
-/* Waiting for room in the submission queue: a wait of its own, before the operation's. */
-struct room_waiter {
-    struct rti_waiter waiter;
-    struct rti_list link; /* in reactor->room_waiters */
-};
-
+/* Waiting for room in the submission queue: a wait of its own, before the operation's. Where the
+ * kind has a function for it, the operation itself waits. */
 static void room_abort(struct rti_waiter *waiter, int reason)
 {
-    struct room_waiter *room = RTI_CONTAINER_OF(waiter, struct room_waiter, waiter);
-
-    rti_list_remove(&room->link);
+    rti_list_remove(&RTI_CONTAINER_OF(waiter, struct rti_op, waiter)->link);
     rti_waiter_finish(waiter, reason);
 }
 
@@ -43,22 +38,27 @@ static const struct rti_wait_kind room_kind = { .name = "room in the ring", .abo
 
 void rti_op_room_came(struct rti_list *node)
 {
-    struct room_waiter *room = RTI_CONTAINER_OF(node, struct room_waiter, link);
+    struct rti_op *op = RTI_CONTAINER_OF(node, struct rti_op, link);
 
     rti_list_remove(node);
-    rti_waiter_finish(&room->waiter, 0);
+    if (op->waiter.kind->room != NULL) {
+        op->state = RTI_OP_FREE;
+        op->waiter.kind->room(&op->waiter);
+    } else {
+        rti_waiter_finish(&op->waiter, 0);
+    }
 }
 
 static int await_room(struct rti_reactor *reactor, bool exempt, rt_time deadline)
 {
-    struct room_waiter room;
+    struct rti_op room;
 
     /* To try is to try once there is room; that comes with the next enter. */
     if (deadline <= rti_current->turn_time) {
         deadline = RT_NEVER;
     }
     rti_waiter_init(&room.waiter, &room_kind);
-    room.waiter.exempt = exempt;
+    room.waiter.mode = exempt ? RTI_WAIT_EXEMPT : RTI_WAIT_PLAIN;
     rti_list_push_back(&reactor->room_waiters, &room.link);
     return rti_wait(&room.waiter, deadline);
 }
@@ -67,6 +67,13 @@ void rti_op_drop(struct io_uring_sqe *sqe)
 {
     io_uring_prep_nop(sqe);
     io_uring_sqe_set_data64(sqe, RTI_OP_IGNORED);
+}
+
+static inline void init(struct rti_op *op, const struct rti_wait_kind *kind)
+{
+    rti_waiter_init(&op->waiter, kind);
+    op->state = RTI_OP_FREE;
+    op->asked = 0;
 }
 
 static int begin(struct rti_op *op, const struct rti_wait_kind *kind, bool exempt, rt_time deadline,
@@ -81,16 +88,14 @@ static int begin(struct rti_op *op, const struct rti_wait_kind *kind, bool exemp
         if (r < 0) {
             return r;
         }
-        if (!exempt && (rti_current->running->state & RTI_TASK_CANCEL) != 0) {
+        if (!exempt && rti_task_must_end(rti_current->running)) {
             rti_reactor_decline(reactor); /* cancelled since room was granted */
             return -ECANCELED;
         }
         *sqe = rti_reactor_granted_sqe(reactor);
     }
-    rti_waiter_init(&op->waiter, kind);
-    op->waiter.exempt = exempt;
-    op->state = RTI_OP_FREE;
-    op->asked = 0;
+    init(op, kind);
+    op->waiter.mode = exempt ? RTI_WAIT_EXEMPT : RTI_WAIT_PLAIN;
     return 0;
 }
 
@@ -108,8 +113,7 @@ void rti_op_begin_exempt(struct rti_op *op, const struct rti_wait_kind *kind,
     (void)begin(op, kind, true, RT_NEVER, sqe); /* nothing ends this wait but room */
 }
 
-RTI_RETURNS_AFTER_SWITCH
-int rti_op_await(struct rti_op *op, struct io_uring_sqe *sqe, rt_time deadline)
+static inline void start(struct rti_op *op, struct io_uring_sqe *sqe)
 {
     struct rti_executor *executor = rti_current;
     struct rti_reactor *reactor = &executor->reactor;
@@ -123,7 +127,59 @@ int rti_op_await(struct rti_op *op, struct io_uring_sqe *sqe, rt_time deadline)
     reactor->in_flight++;
     io_uring_sqe_set_data64(sqe, rti_op_user_data(op));
     rti_trace(executor, RT_TRACE_SUBMIT, op->waiter.task, NULL, op->waiter.kind->name, 0);
+}
+
+void rti_op_start(struct rti_op *op, struct io_uring_sqe *sqe)
+{
+    start(op, sqe);
+}
+
+RTI_RETURNS_AFTER_SWITCH
+int rti_op_await(struct rti_op *op, struct io_uring_sqe *sqe, rt_time deadline)
+{
+    start(op, sqe);
     return rti_wait(&op->waiter, deadline);
+}
+
+/* Legs and futures: they do not wait for room. */
+
+struct io_uring_sqe *rti_op_begin_leg(struct rti_op *op)
+{
+    struct rti_reactor *reactor = &rti_current->reactor;
+    struct io_uring_sqe *sqe = rti_reactor_sqe(reactor);
+
+    op->state = RTI_OP_FREE;
+    op->asked = 0;
+    if (sqe == NULL) {
+        op->state = RTI_OP_ROOM;
+        rti_list_push_back(&reactor->room_waiters, &op->link);
+    }
+    return sqe;
+}
+
+/* Where there is no room the future is polled again soon: whoever holds it up runs before that. */
+bool rti_op_look(struct rt_future *future, const struct rti_wait_kind *kind, const char *call,
+                 struct io_uring_sqe **sqe, int *result)
+{
+    struct rti_executor *executor = rti_current;
+
+    if (rti_future_look(future, kind, call, result)) {
+        return true;
+    }
+    *sqe = rti_reactor_sqe(&executor->reactor);
+    if (RTI_UNLIKELY(*sqe == NULL)) {
+        rti_task_wake(executor->running);
+        *result = RT_PENDING;
+        return true;
+    }
+    init(rti_future_memory(future), kind);
+    return false;
+}
+
+int rti_op_wait(struct rt_future *future, struct io_uring_sqe *sqe, rt_time deadline)
+{
+    start(rti_future_memory(future), sqe);
+    return rti_future_wait(future, deadline);
 }
 
 void rti_op_abort(struct rti_waiter *waiter, int reason)
@@ -133,13 +189,18 @@ void rti_op_abort(struct rti_waiter *waiter, int reason)
     struct rti_executor *executor = waiter->task->executor;
     const unsigned shift = op->asked < ASK_SHIFT_MAX ? op->asked : ASK_SHIFT_MAX;
 
-    (void)reason; /* stays in the waiter until the completion (O1) */
+    if (op->state == RTI_OP_ROOM) {
+        op->state = RTI_OP_FREE;
+        rti_list_remove(&op->link);
+        rti_waiter_finish(waiter, reason);
+        return;
+    }
     if (op->state == RTI_OP_IN_FLIGHT) {
         op->state = RTI_OP_CANCELLING;
-        rti_list_init(&op->cancel_link);
+        rti_list_init(&op->link);
     }
     op->asked = (uint8_t)(shift + 1);
-    if (rti_list_is_empty(&op->cancel_link)) {
+    if (rti_list_is_empty(&op->link)) {
         rti_reactor_cancel(&executor->reactor, op);
     }
     rti_timer_disarm(&executor->wheel, &waiter->timer); /* O3 */
@@ -151,7 +212,7 @@ void rti_op_complete(struct rti_op *op, int32_t result, uint32_t cqe_flags)
     struct rti_waiter *waiter = &op->waiter;
 
     if (RTI_UNLIKELY(op->state == RTI_OP_CANCELLING)) {
-        rti_list_remove(&op->cancel_link); /* a cancel that was not sent yet has become needless */
+        rti_list_remove(&op->link); /* a cancel that was not sent yet has become needless */
     }
     op->state = RTI_OP_FREE;
     op->cqe_flags = cqe_flags;

@@ -33,19 +33,23 @@
 #include "core/wait.h"
 #include "os/uring.h"
 
+struct rt_future;
+
 enum rti_op_state {
     RTI_OP_FREE,       /* not known to the kernel */
+    RTI_OP_ROOM,       /* waits for an entry; its kind says who fills it */
     RTI_OP_IN_FLIGHT,  /* its entry is in the queue, or the kernel works on it */
     RTI_OP_CANCELLING, /* the same, and the kernel was or will be asked to cancel it */
 };
 
 struct rti_op {
     struct rti_waiter waiter;
-    struct rti_list cancel_link; /* CANCELLING: in reactor->cancels until the cancel has an entry */
-    uint32_t cqe_flags;          /* valid when done */
-    uint16_t generation;         /* R3 */
-    uint8_t state;               /* enum rti_op_state */
-    uint8_t asked;               /* times the kernel was asked to cancel it */
+    struct rti_list link; /* CANCELLING: in reactor->cancels until the cancel has an entry; ROOM: in
+                           * reactor->room_waiters */
+    uint32_t cqe_flags;   /* valid when done */
+    uint16_t generation;  /* R3 */
+    uint8_t state;        /* enum rti_op_state */
+    uint8_t asked;        /* times the kernel was asked to cancel it */
 };
 
 /* All operations share one abort; a kind differs by its name only. */
@@ -66,6 +70,19 @@ void rti_op_begin_exempt(struct rti_op *op, const struct rti_wait_kind *kind,
 /* Hand the operation to the kernel and wait for its result: what the completion says, or -ETIME
  * or -ECANCELED when it was cancelled for that reason. */
 int rti_op_await(struct rti_op *op, struct io_uring_sqe *sqe, rt_time deadline);
+
+/* The half of rti_op_await() that does not wait: from here on O1. */
+void rti_op_start(struct rti_op *op, struct io_uring_sqe *sqe);
+
+/* The operation of a leg (core/select.h), whose kind has a function `room`: an entry for it, or
+ * NULL, and then that function is called when there is room. */
+struct io_uring_sqe *rti_op_begin_leg(struct rti_op *op);
+
+/* The operation of a future's wait: as rti_future_look(), but that there is an entry to be filled
+ * when it returns false, to be given to rti_op_wait(). */
+bool rti_op_look(struct rt_future *future, const struct rti_wait_kind *kind, const char *call,
+                 struct io_uring_sqe **sqe, int *result);
+int rti_op_wait(struct rt_future *future, struct io_uring_sqe *sqe, rt_time deadline);
 
 /* Instead of rti_op_await(): the entry, which cannot be given back, does nothing. */
 void rti_op_drop(struct io_uring_sqe *sqe);

@@ -60,7 +60,7 @@ static void use_room(struct rti_reactor *reactor)
 
     while (room(reactor) > 0 && (node = rti_list_first(&reactor->cancels)) != NULL) {
         struct io_uring_sqe *sqe = rti_uring_sqe(&reactor->ring);
-        struct rti_op *op = RTI_CONTAINER_OF(node, struct rti_op, cancel_link);
+        struct rti_op *op = RTI_CONTAINER_OF(node, struct rti_op, link);
 
         rti_list_remove(node);
         io_uring_prep_cancel64(sqe, rti_op_user_data(op), 0);
@@ -83,7 +83,7 @@ void rti_reactor_decline(struct rti_reactor *reactor)
 void rti_reactor_cancel(struct rti_reactor *reactor, struct rti_op *op)
 {
     reactor->cancels_sent++;
-    rti_list_push_back(&reactor->cancels, &op->cancel_link);
+    rti_list_push_back(&reactor->cancels, &op->link);
     if (rti_uring_pending(&reactor->ring) == reactor->ring.sq_entries) {
         (void)rti_uring_submit(&reactor->ring);
     }

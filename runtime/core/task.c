@@ -7,6 +7,8 @@
 
 #include "base/sized.h"
 #include "core/executor.h"
+#include "core/locals.h"
+#include "core/scope.h"
 #include "core/trace.h"
 #include "os/sys.h"
 
@@ -112,25 +114,49 @@ static void first_returned(struct rti_executor *executor, int result)
     }
 }
 
-static void complete(struct rt_task *task, int result)
+static RTI_COLD void end_with_scope(const struct rt_task *task)
+{
+    rti_misuse("task %u '%s' returns from within a scope that it has not left", task->index,
+               task->name != NULL ? task->name : "");
+}
+
+static RTI_COLD void put_locals(struct rt_task *task)
+{
+    rti_locals_put(task->executor, task->locals);
+    task->locals = NULL;
+}
+
+/* What a task has of its executor; of a future `stack` is NULL. */
+static inline __attribute__((always_inline)) void give_back(struct rt_task *task,
+                                                            struct rti_stack *stack)
+{
+    if (stack != NULL) {
+        rti_stack_put(task->executor->stacks, stack); /* nobody gets one before rti_task_exit() */
+        task->stack = NULL;
+    }
+    if (RTI_UNLIKELY(task->locals != NULL)) {
+        put_locals(task);
+    }
+}
+
+static inline __attribute__((always_inline)) void complete(struct rt_task *task,
+                                                           struct rti_stack *stack, int result)
 {
     struct rti_executor *executor = task->executor;
 
+    if (RTI_UNLIKELY((task->state & RTI_TASK_SCOPED) != 0)) {
+        end_with_scope(task);
+    }
     rti_trace(executor, RT_TRACE_RETURN, task, NULL, NULL, result);
     task->state &= ~(uint32_t)(RTI_TASK_RUNNING | RTI_TASK_SCHEDULED); /* T1, T2 */
     task->state |= RTI_TASK_COMPLETED;
     task->result = result;
-    rti_stack_put(executor->stacks, task->stack); /* nobody gets one before rti_task_exit() */
-    task->stack = NULL;
+    give_back(task, stack);
     executor->tasks.active--;
     if (task->awaiter != NULL) {
         rti_waiter_finish(task->awaiter, 0);
     }
     if (task->group != NULL) {
-        *task->link = task->next;
-        if (task->next != NULL) {
-            task->next->link = task->link;
-        }
         rti_group_task_ended(task->group, task, result);
     }
     if (RTI_UNLIKELY(task == executor->first)) {
@@ -145,18 +171,27 @@ void rti_task_discard(struct rt_task *task)
 {
     struct rti_executor *executor = task->executor;
 
-    rti_stack_put(executor->stacks, task->stack);
-    task->stack = NULL;
+    give_back(task, task->stack);
     task->state = RTI_TASK_COMPLETED | RTI_TASK_HANDLE;
     executor->tasks.active--;
     rt_detach(task);
+}
+
+void rti_task_complete_future(struct rt_task *task, int result)
+{
+    complete(task, NULL, result);
 }
 
 static void task_main(void *arg)
 {
     struct rt_task *task = arg;
 
-    complete(task, task->fn(task->arg));
+    const int result = task->start.fn(task->start.arg);
+
+    if (RTI_DEBUG) {
+        rti_group_check_left(task);
+    }
+    complete(task, task->stack, result);
     rti_task_exit(task);
 }
 
@@ -179,35 +214,39 @@ static int choose_stack(const struct rti_executor *executor, uint32_t bytes,
 }
 
 /* Everything that can fail in making a task. Inlined, as start(): a spawn is a fifth faster. */
+static inline __attribute__((always_inline)) int reserve_slot(struct rti_executor *executor,
+                                                              struct rt_task **out)
+{
+    int r = take_slot(executor, out);
+
+    if (r < 0) {
+        return r;
+    }
+    r = rti_taskq_join(&executor->queue);
+    if (RTI_UNLIKELY(r < 0)) {
+        give_slot(*out);
+    }
+    return r;
+}
+
 static inline __attribute__((always_inline)) int reserve(struct rti_executor *executor,
                                                          uint32_t stack_bytes, struct rt_task **out)
 {
     enum rti_stack_class stack_class;
-    struct rt_task *task;
     int r = choose_stack(executor, stack_bytes, &stack_class);
 
     if (r < 0) {
         return r;
     }
-    r = take_slot(executor, &task);
+    r = reserve_slot(executor, out);
     if (r < 0) {
         return r;
     }
-    r = rti_taskq_join(&executor->queue);
-    if (r < 0) {
-        goto fail_slot;
+    r = rti_stack_get(executor->stacks, stack_class, &(*out)->stack);
+    if (RTI_UNLIKELY(r < 0)) {
+        rti_taskq_leave(&executor->queue);
+        give_slot(*out);
     }
-    r = rti_stack_get(executor->stacks, stack_class, &task->stack);
-    if (r < 0) {
-        goto fail_queue;
-    }
-    *out = task;
-    return 0;
-
-fail_queue:
-    rti_taskq_leave(&executor->queue);
-fail_slot:
-    give_slot(task);
     return r;
 }
 
@@ -216,31 +255,23 @@ static void join_group(struct rt_task *task, struct rt_group *group)
     task->group = group;
     task->next = NULL;
     if (group != NULL) {
-        task->next = group->first;
-        task->link = &group->first;
-        if (task->next != NULL) {
-            task->next->link = &task->next;
-        }
-        group->first = task;
-        group->live++;
+        rti_group_join(group, task);
     }
 }
 
 /* From a reserved slot to a task that stands in its queue. */
-static inline __attribute__((always_inline)) void start(struct rt_task *task, rt_task_fn fn,
-                                                        void *arg, const char *name, uint32_t state)
+static inline __attribute__((always_inline)) void start(struct rt_task *task, const char *name,
+                                                        uint32_t state)
 {
     struct rti_executor *executor = task->executor;
 
-    task->fn = fn;
-    task->arg = arg;
     task->name = name;
     task->queue = &executor->queue;
     task->waiter = NULL;
     task->awaiter = NULL;
     task->call = NULL;
     task->state = RTI_TASK_SCHEDULED | state;
-    rti_fiber_init(&task->fiber, task->stack, task_main, task);
+    task->locals = executor->running == NULL ? NULL : rti_locals_get(executor->running->locals);
     executor->tasks.active++;
     executor->spawns++;
     if (RTI_UNLIKELY(executor->trace != NULL)) {
@@ -248,6 +279,15 @@ static inline __attribute__((always_inline)) void start(struct rt_task *task, rt
         rti_trace_emit(executor, RT_TRACE_SCHEDULE, task, NULL, NULL, 0);
     }
     rti_taskq_push(task->queue, task);
+}
+
+static inline __attribute__((always_inline)) void
+start_fiber(struct rt_task *task, rt_task_fn fn, void *arg, const char *name, uint32_t state)
+{
+    task->start.fn = fn;
+    task->start.arg = arg;
+    rti_fiber_init(&task->fiber, task->stack, task_main, task);
+    start(task, name, state);
 }
 
 static int may_spawn(const struct rti_executor *executor)
@@ -286,7 +326,36 @@ int rti_task_spawn(struct rti_executor *executor, struct rt_task **out, rt_task_
         return r;
     }
     join_group(task, group);
-    start(task, fn, arg, name, out != NULL ? RTI_TASK_HANDLE : 0);
+    start_fiber(task, fn, arg, name, out != NULL ? RTI_TASK_HANDLE : 0);
+    if (out != NULL) {
+        *out = task;
+    }
+    return 0;
+}
+
+int rti_task_spawn_future(struct rti_executor *executor, struct rt_task **out,
+                          struct rt_future *future, const struct rt_spawn_options *options,
+                          struct rt_group *group)
+{
+    struct rt_spawn_options read = { .name = NULL };
+    struct rt_task *task;
+    int r = options == NULL ? 0 : rti_sized_copy(&read, sizeof(read), options);
+
+    if (r == 0) {
+        r = may_spawn(executor);
+    }
+    if (r == 0) {
+        r = reserve_slot(executor, &task);
+    }
+    if (RTI_UNLIKELY(r != 0)) {
+        executor->spawns_refused += r == -EAGAIN || r == -ENOMEM;
+        return r;
+    }
+    task->stack = NULL;
+    task->poll.future = future;
+    task->poll.begun = NULL;
+    join_group(task, group);
+    start(task, read.name, RTI_TASK_FUTURE | (out != NULL ? RTI_TASK_HANDLE : 0));
     if (out != NULL) {
         *out = task;
     }
@@ -304,7 +373,7 @@ int rti_task_spawn_extra(struct rti_executor *executor, struct rt_task **out, rt
     }
     executor->tasks.extra++;
     join_group(task, NULL);
-    start(task, fn, arg, name, 0);
+    start_fiber(task, fn, arg, name, 0);
     *out = task;
     return 0;
 }
@@ -344,7 +413,13 @@ void rti_task_cancel(struct rt_task *task)
     }
     rti_trace(task->executor, RT_TRACE_CANCEL, task, task->executor->running, NULL, 0);
     task->state |= RTI_TASK_CANCEL;
-    if (task->waiter != NULL && !task->waiter->exempt) {
+    if (RTI_UNLIKELY((task->state & (RTI_TASK_FUTURE | RTI_TASK_SCOPED)) != 0)) {
+        if ((task->state & RTI_TASK_FUTURE) != 0) {
+            rti_task_wake(task); /* its next run ends it */
+        } else {
+            rti_scope_review(task);
+        }
+    } else if (task->waiter != NULL && task->waiter->mode == RTI_WAIT_PLAIN) {
         rti_waiter_abort(task->waiter, -ECANCELED);
     }
 }
@@ -395,7 +470,7 @@ void rt_cancel_self(void)
 
 bool rt_cancelled(void)
 {
-    return (rti_executor_here("rt_cancelled")->running->state & RTI_TASK_CANCEL) != 0;
+    return rti_task_must_end(rti_executor_here("rt_cancelled")->running);
 }
 
 struct rt_waker rt_waker_self(void)
@@ -403,6 +478,21 @@ struct rt_waker rt_waker_self(void)
     struct rt_task *task = rti_executor_here("rt_waker_self")->running;
 
     return (struct rt_waker){ .task = task, .generation = task->generation };
+}
+
+const struct rt_task *rt_self(void)
+{
+    return rti_executor_here("rt_self")->running;
+}
+
+uint32_t rt_task_id(const struct rt_task *task)
+{
+    return task->index;
+}
+
+const char *rt_task_name(const struct rt_task *task)
+{
+    return task->name != NULL ? task->name : "";
 }
 
 uint32_t rt_self_id(void)
@@ -440,8 +530,9 @@ void rti_task_describe(const struct rt_task *task, char *text, size_t bytes)
 
     if (waiter != NULL && n > 0 && (size_t)n < bytes) {
         n += snprintf(text + n, bytes - (size_t)n, ", in %s", waiter->kind->name);
-        if (waiter->target != NULL && (size_t)n < bytes) {
-            snprintf(text + n, bytes - (size_t)n, " of task %u", waiter->target->index);
+        if (waiter->kind == &rti_join_kind && (size_t)n < bytes) {
+            snprintf(text + n, bytes - (size_t)n, " of task %u",
+                     ((const struct rt_task *)waiter->object)->index);
         }
     }
 }

@@ -22,6 +22,11 @@
  * T5 HANDLE: a join handle exists. The slot is free when COMPLETED and not HANDLE.
  * T7 INLINE: it runs a call of another shard and has not suspended in it; when it
  *    does, the inbox is told and the bit goes. Only together with RUNNING.
+ * T8 FUTURE: it is polled and has no stack. ENDING: polling is over, `result` is what it will
+ *    complete with, and waits that it has begun may go on (core/future.h).
+ * T9 POLLING: a poll function runs, of this task if it is a future, or of one that
+ *    it awaits: nothing may suspend. Only together with RUNNING.
+ * T10 SCOPED: it is in a cancel scope or a shield (core/scope.h). Of fibers.
  * T6 CLOSED: the slot is free; set in the same step that frees it, so that a
  *    stale pointer is recognised as long as the slot is not used again.
  *
@@ -48,9 +53,14 @@ enum rti_task_state {
     RTI_TASK_CLOSED = 1u << 4,
     RTI_TASK_HANDLE = 1u << 5,
     RTI_TASK_INLINE = 1u << 6,
+    RTI_TASK_FUTURE = 1u << 7,
+    RTI_TASK_POLLING = 1u << 8,
+    RTI_TASK_SCOPED = 1u << 9,
+    RTI_TASK_ENDING = 1u << 10,
 };
 
 struct rti_executor;
+struct rti_locals; /* core/locals.h */
 
 struct rt_task {
     uint32_t state;      /* enum rti_task_state */
@@ -64,13 +74,23 @@ struct rt_task {
     uint32_t index;          /* in the table; never changes */
     int32_t result;          /* valid when COMPLETED */
 
-    rt_task_fn fn;
-    void *arg;
-    const char *name;       /* NULL = none */
-    struct rt_group *group; /* NULL = none */
-    struct rt_task *next;   /* in the group, or in the list of free slots */
-    struct rt_task **link;  /* what points here in the group's list */
-    struct rt_call *call;   /* of another shard, that the task runs and will answer, or NULL */
+    union {
+        struct { /* of a fiber, until its first run */
+            rt_task_fn fn;
+            void *arg;
+        } start;
+        struct rt_scope *scope; /* of a fiber that has run: the innermost; valid when SCOPED */
+        struct {                /* FUTURE */
+            struct rt_future *future;
+            struct rt_future *begun; /* those whose waits it has begun and not taken */
+        } poll;
+    };
+    const char *name;          /* NULL = none */
+    struct rt_group *group;    /* NULL = none */
+    struct rt_task *next;      /* in the group, or in the list of free slots */
+    struct rt_task **link;     /* what points here in the group's list */
+    struct rt_call *call;      /* of another shard, that the task runs and will answer, or NULL */
+    struct rti_locals *locals; /* NULL: all are */
 } RTI_ALIGNED(RTI_CACHE_LINE);
 
 #define RTI_TASKS_PER_BLOCK 256
@@ -113,6 +133,14 @@ struct rt_task *rti_task_at(const struct rti_task_table *table, uint32_t index);
 int rti_task_spawn(struct rti_executor *executor, struct rt_task **out, rt_task_fn fn, void *arg,
                    const struct rt_spawn_options *options, struct rt_group *group);
 
+/* As above, for a future. */
+int rti_task_spawn_future(struct rti_executor *executor, struct rt_task **out,
+                          struct rt_future *future, const struct rt_spawn_options *options,
+                          struct rt_group *group);
+
+/* The task, a future that runs, ends with `result`. */
+void rti_task_complete_future(struct rt_task *task, int result);
+
 /* As above, for a task of the runtime itself: works at the limit and while draining. -EAGAIN when
  * the extra slot is taken too. */
 int rti_task_spawn_extra(struct rti_executor *executor, struct rt_task **out, rt_task_fn fn,
@@ -136,6 +164,14 @@ void rti_task_discard(struct rt_task *task);
 /* Ask the task to end. */
 void rti_task_cancel(struct rt_task *task);
 
+/* Whether the task was asked to end, and no shield holds that off; core/scope.c. */
+bool rti_scope_must_end(const struct rt_task *task);
+static inline bool rti_task_must_end(const struct rt_task *task)
+{
+    return RTI_UNLIKELY((task->state & (RTI_TASK_CANCEL | RTI_TASK_SCOPED)) != 0) &&
+           rti_scope_must_end(task);
+}
+
 /* `task` must be a join handle of this shard that has not ended; aborts, naming the call. */
 void rti_task_must_be_handle(const struct rt_task *task, const char *call);
 
@@ -148,7 +184,10 @@ const char *rti_task_state_name(const struct rt_task *task); /* "running", "runn
 /* One task, as a dump shows it: number, name, state, what it waits for. */
 void rti_task_describe(const struct rt_task *task, char *text, size_t bytes);
 
-/* A task of the group has ended with `result`; in core/group.c. */
-void rti_group_task_ended(struct rt_group *group, const struct rt_task *task, int result);
+/* In core/group.c. A task becomes a member; it has ended with `result`; a fiber ends: abort when a
+ * group with live tasks lies in its stack. */
+void rti_group_join(struct rt_group *group, struct rt_task *task);
+void rti_group_task_ended(struct rt_group *group, struct rt_task *task, int result);
+void rti_group_check_left(const struct rt_task *task);
 
 #endif /* RTI_CORE_TASK_H */

@@ -8,6 +8,9 @@
 #include "core/wait.h"
 
 #include "core/executor.h"
+#include "core/future.h"
+#include "core/scope.h"
+#include "core/select.h"
 #include "core/trace.h"
 #include "rt/timer.h"
 
@@ -23,7 +26,8 @@ static inline struct rt_task *next_task(struct rti_executor *executor)
     return may_run(executor) ? rti_taskq_pop(&executor->queue) : NULL;
 }
 
-/* Mark `task` as the one that runs (T1, T2), or none; the fiber to switch to. */
+/* Mark `task` as the one that runs (T1, T2), or none; the fiber to switch to. A future has none: it
+ * is polled on the loop's. */
 static inline struct rti_fiber *begin_run(struct rti_executor *executor, struct rt_task *task)
 {
     executor->running = task;
@@ -32,7 +36,7 @@ static inline struct rti_fiber *begin_run(struct rti_executor *executor, struct 
     }
     task->state = (task->state & ~(uint32_t)RTI_TASK_SCHEDULED) | RTI_TASK_RUNNING;
     rti_trace(executor, RT_TRACE_RUN, task, NULL, NULL, 0);
-    return &task->fiber;
+    return RTI_UNLIKELY((task->state & RTI_TASK_FUTURE) != 0) ? &executor->loop : &task->fiber;
 }
 
 /* A call that runs inline suspends for the first time (T7). Being asked to end already, it may find
@@ -43,12 +47,23 @@ static RTI_NOINLINE bool detach(struct rti_executor *executor, struct rt_task *t
     return task->waiter != NULL && task->waiter->done;
 }
 
+/* The first suspension of a call that runs inline, or one where none may be. */
+static RTI_NOINLINE bool before_suspending(struct rti_executor *executor, struct rt_task *task)
+{
+    if ((task->state & RTI_TASK_POLLING) != 0) {
+        rti_misuse("task %u '%s' suspends in the poll function of a future", task->index,
+                   task->name != NULL ? task->name : "");
+    }
+    return detach(executor, task);
+}
+
 static inline void suspend(struct rti_executor *executor, struct rt_task *task)
 {
     struct rt_task *next;
     struct rti_fiber *to;
 
-    if (RTI_UNLIKELY((task->state & RTI_TASK_INLINE) != 0) && detach(executor, task)) {
+    if (RTI_UNLIKELY((task->state & (RTI_TASK_INLINE | RTI_TASK_POLLING)) != 0) &&
+        before_suspending(executor, task)) {
         return;
     }
     next = next_task(executor);
@@ -66,7 +81,25 @@ void rti_executor_run_tasks(struct rti_executor *executor)
     struct rt_task *task;
 
     while ((task = next_task(executor)) != NULL) {
-        rti_fiber_switch(&executor->loop, begin_run(executor, task));
+        struct rti_fiber *to = begin_run(executor, task);
+
+        if (to != &executor->loop) {
+            rti_fiber_switch(&executor->loop, to);
+        }
+        if (executor->running != NULL) { /* and if a fiber came here, then to have this polled */
+            rti_future_run(executor->running);
+            executor->running = NULL;
+        }
+    }
+}
+
+/* A future's run ends without a suspension. */
+void rti_future_run_ended(struct rt_task *task)
+{
+    task->state &= ~(uint32_t)RTI_TASK_RUNNING;
+    if ((task->state & RTI_TASK_SCHEDULED) != 0) { /* T1 */
+        rti_trace(task->executor, RT_TRACE_SCHEDULE, task, NULL, NULL, 0);
+        rti_taskq_push(task->queue, task);
     }
 }
 
@@ -92,7 +125,8 @@ void rti_yield_if_due(void)
 {
     struct rti_executor *executor = rti_current;
 
-    if (--executor->run_credit < 0 && !rti_executor_renew_credit(executor)) {
+    if (--executor->run_credit < 0 && !rti_executor_renew_credit(executor) &&
+        (executor->running->state & RTI_TASK_POLLING) == 0) {
         rt_yield();
     }
 }
@@ -101,40 +135,64 @@ void rti_waiter_init(struct rti_waiter *waiter, const struct rti_wait_kind *kind
 {
     waiter->task = rti_current->running;
     waiter->kind = kind;
-    waiter->target = NULL;
+    waiter->object = NULL;
     rti_timer_init(&waiter->timer);
     waiter->result = 0;
     waiter->reason = 0;
     waiter->done = false;
-    waiter->exempt = false;
+    waiter->mode = RTI_WAIT_PLAIN;
+    waiter->since = rti_current->turn_time;
 }
 
 int rti_wait_allowed(void)
 {
-    if (RTI_LIKELY((rti_current->running->state & RTI_TASK_CANCEL) == 0)) {
+    if (RTI_LIKELY(!rti_task_must_end(rti_current->running))) {
         return 0;
     }
     rti_yield_if_due();
     return -ECANCELED;
 }
 
-/* A deadline that has passed asks for the end at once; any other is left to the wheel. */
-static void start_deadline(struct rti_executor *executor, struct rti_waiter *waiter,
-                           rt_time deadline)
+static inline void check_deadline(const struct rti_executor *executor, rt_time deadline)
 {
     if (RTI_DEBUG && deadline != 0 && deadline < executor->start_time / 2) {
         rti_misuse("a deadline of %lld ns lies long before the start of the executor: it is a "
                    "length of time; say rt_in(length)",
                    (long long)deadline);
     }
+}
+
+/* A deadline that has passed asks for the end at once; any other is left to the wheel. */
+void rti_waiter_arm(struct rti_waiter *waiter, rt_time deadline)
+{
+    struct rti_executor *executor = rti_current;
+
+    check_deadline(executor, deadline);
     if (deadline > executor->turn_time) {
         rti_timer_arm(&executor->wheel, &waiter->timer, deadline);
-        return;
+    } else {
+        rti_waiter_expire(waiter);
     }
-    rti_waiter_expire(waiter);
+}
+
+/* The deadline has passed, or scopes have a word in it. */
+static RTI_NOINLINE void arm_wait(struct rti_waiter *waiter, rt_time deadline)
+{
+    if ((waiter->task->state & RTI_TASK_SCOPED) != 0 && waiter->mode == RTI_WAIT_PLAIN) {
+        deadline = rti_scope_begin_wait(waiter->task, deadline);
+    }
+    if (deadline != RT_NEVER) {
+        rti_waiter_arm(waiter, deadline);
+    }
     if (waiter->done) {
         rti_yield_if_due();
     }
+}
+
+/* As traces show it: the task that is waited for. */
+static inline const struct rt_task *other_task(const struct rti_waiter *waiter)
+{
+    return waiter->kind == &rti_join_kind ? waiter->object : NULL;
 }
 
 static inline __attribute__((always_inline)) int wait_inline(struct rti_waiter *waiter,
@@ -144,9 +202,11 @@ static inline __attribute__((always_inline)) int wait_inline(struct rti_waiter *
     struct rt_task *task = waiter->task;
 
     task->waiter = waiter;
-    rti_trace(executor, RT_TRACE_WAIT, task, waiter->target, waiter->kind->name, 0);
-    if (deadline != RT_NEVER) {
-        start_deadline(executor, waiter, deadline);
+    rti_trace(executor, RT_TRACE_WAIT, task, other_task(waiter), waiter->kind->name, 0);
+    if (RTI_UNLIKELY(deadline <= executor->turn_time || (task->state & RTI_TASK_SCOPED) != 0)) {
+        arm_wait(waiter, deadline);
+    } else if (deadline != RT_NEVER) {
+        rti_timer_arm(&executor->wheel, &waiter->timer, deadline);
     }
     while (!waiter->done) { /* Q2 */
         suspend(executor, task);
@@ -167,7 +227,14 @@ void rti_waiter_finish(struct rti_waiter *waiter, int32_t result)
     RTI_DASSERT(!waiter->done); /* Q1 */
     waiter->result = result;
     waiter->done = true;
-    if ((waiter->task->state & RTI_TASK_RUNNING) == 0) {
+    if (RTI_UNLIKELY(waiter->mode >= RTI_WAIT_LEG)) {
+        rti_timer_disarm(&waiter->task->executor->wheel, &waiter->timer);
+        if (waiter->mode == RTI_WAIT_LEG) {
+            rti_select_leg_done(waiter);
+        } else {
+            rti_future_wait_done(waiter);
+        }
+    } else if ((waiter->task->state & RTI_TASK_RUNNING) == 0) {
         rti_task_wake(waiter->task);
     }
 }
@@ -189,17 +256,28 @@ void rti_waiter_expire(struct rti_waiter *waiter)
         waiter->kind->abort(waiter, waiter->reason);
         return;
     }
+    if ((waiter->task->state & RTI_TASK_SCOPED) != 0 && waiter->mode == RTI_WAIT_PLAIN &&
+        !rti_scope_own_deadline(waiter)) {
+        return;
+    }
     rti_trace(waiter->task->executor, RT_TRACE_TIMEOUT, waiter->task, NULL, waiter->kind->name, 0);
-    rti_waiter_abort(waiter, -ETIME);
+    if (waiter->kind->deadline_is_event) {
+        rti_waiter_finish(waiter, 0);
+    } else {
+        rti_waiter_abort(waiter, -ETIME);
+    }
+}
+
+/* Nothing has to be unlinked. */
+static void just_finish(struct rti_waiter *waiter, int reason)
+{
+    rti_waiter_finish(waiter, reason);
 }
 
 /* Sleep: nothing but a deadline, which is its event. */
-static void sleep_abort(struct rti_waiter *waiter, int reason)
-{
-    rti_waiter_finish(waiter, reason == -ETIME ? 0 : reason);
-}
-
-static const struct rti_wait_kind sleep_kind = { .name = "sleep", .abort = sleep_abort };
+const struct rti_wait_kind rti_sleep_kind = { .name = "sleep",
+                                              .abort = just_finish,
+                                              .deadline_is_event = true };
 
 RTI_RETURNS_AFTER_SWITCH
 int rt_sleep_until(rt_time deadline)
@@ -212,22 +290,19 @@ int rt_sleep_until(rt_time deadline)
     if (r < 0) {
         return r;
     }
-    rti_waiter_init(&waiter, &sleep_kind);
+    rti_waiter_init(&waiter, &rti_sleep_kind);
     return rti_wait(&waiter, deadline);
 }
 
 /* Park: the wait that a bare wake ends. */
-static void park_abort(struct rti_waiter *waiter, int reason)
-{
-    rti_waiter_finish(waiter, reason);
-}
+static const struct rti_wait_kind park_kind = { .name = "park",
+                                                .abort = just_finish,
+                                                .any_wake_is_event = true };
 
-static const struct rti_wait_kind park_kind = { .name = "park", .abort = park_abort };
-
-RTI_RETURNS_AFTER_SWITCH
-int rt_park(rt_time deadline)
+static inline __attribute__((always_inline)) int park(struct rti_executor *executor,
+                                                      const struct rti_wait_kind *kind,
+                                                      const void *object, rt_time deadline)
 {
-    struct rti_executor *executor = rti_executor_here("rt_park");
     struct rt_task *task = executor->running;
     struct rti_waiter waiter;
     int r = rti_wait_allowed();
@@ -235,17 +310,46 @@ int rt_park(rt_time deadline)
     if (r < 0) {
         return r;
     }
-    rti_waiter_init(&waiter, &park_kind);
+    rti_waiter_init(&waiter, kind);
+    waiter.object = object;
     if ((task->state & RTI_TASK_SCHEDULED) != 0) { /* woken since it last went on: consume it */
         suspend(executor, task);
         return 0;
     }
-    return rti_wait(&waiter, deadline);
+    return wait_inline(&waiter, deadline);
+}
+
+RTI_RETURNS_AFTER_SWITCH
+int rt_park(rt_time deadline)
+{
+    return park(rti_executor_here("rt_park"), &park_kind, NULL, deadline);
+}
+
+/* Await: a park between two polls of a future. */
+static const struct rti_wait_kind await_kind = { .name = "await",
+                                                 .abort = just_finish,
+                                                 .any_wake_is_event = true };
+
+RTI_RETURNS_AFTER_SWITCH
+int rti_future_park(const struct rt_future *future, rt_time deadline)
+{
+    return park(rti_current, &await_kind, future, deadline);
+}
+
+RTI_RETURNS_AFTER_SWITCH
+void rti_future_park_exempt(const struct rt_future *future)
+{
+    struct rti_waiter waiter;
+
+    rti_waiter_init(&waiter, &await_kind);
+    waiter.object = future;
+    waiter.mode = RTI_WAIT_EXEMPT;
+    (void)rti_wait(&waiter, RT_NEVER);
 }
 
 void rti_task_wake_by_waker(struct rt_task *task)
 {
-    if (task->waiter != NULL && task->waiter->kind == &park_kind && !task->waiter->done) {
+    if (task->waiter != NULL && task->waiter->kind->any_wake_is_event && !task->waiter->done) {
         rti_waiter_finish(task->waiter, 0);
         return;
     }
@@ -255,11 +359,19 @@ void rti_task_wake_by_waker(struct rt_task *task)
 /* Join: waits here, as each `ret` after a switch is mispredicted, and a join is mostly waits. */
 static void join_abort(struct rti_waiter *waiter, int reason)
 {
-    ((struct rt_task *)waiter->target)->awaiter = NULL;
+    ((struct rt_task *)waiter->object)->awaiter = NULL;
     rti_waiter_finish(waiter, reason);
 }
 
-static const struct rti_wait_kind join_kind = { .name = "join", .abort = join_abort };
+/* Of a future or a select, which may not come to take the result: the handle is free again. */
+static void join_ended(struct rti_waiter *waiter)
+{
+    ((struct rt_task *)waiter->object)->awaiter = NULL;
+}
+
+const struct rti_wait_kind rti_join_kind = { .name = "join",
+                                             .abort = join_abort,
+                                             .ended = join_ended };
 
 static inline __attribute__((always_inline)) int await_end(struct rt_task *task, rt_time deadline)
 {
@@ -269,10 +381,43 @@ static inline __attribute__((always_inline)) int await_end(struct rt_task *task,
     if (r < 0) {
         return r;
     }
-    rti_waiter_init(&waiter, &join_kind);
-    waiter.target = task;
+    rti_waiter_init(&waiter, &rti_join_kind);
+    waiter.object = task;
     task->awaiter = &waiter;
     return wait_inline(&waiter, deadline);
+}
+
+static inline __attribute__((always_inline)) void
+check(const struct rti_executor *executor, const struct rt_task *task, const char *call)
+{
+    rti_task_must_be_handle(task, call);
+    if (RTI_UNLIKELY(task == executor->running)) {
+        rti_misuse("%s(): a task cannot join itself", call);
+    }
+    if (RTI_UNLIKELY(task->awaiter != NULL)) {
+        rti_misuse("%s(): task %u is being joined by another task", call, task->index);
+    }
+}
+
+void rti_join_check(const struct rt_task *task, const char *call)
+{
+    check(rti_executor_here(call), task, call);
+}
+
+static inline __attribute__((always_inline)) void take(struct rti_executor *executor,
+                                                       struct rt_task *task, int *result)
+{
+    rti_trace(executor, RT_TRACE_JOINED, task, executor->running, NULL, task->result);
+    if (result != NULL) {
+        *result = task->result;
+    }
+    task->state &= ~(uint32_t)RTI_TASK_HANDLE;
+    rti_task_free(task);
+}
+
+void rti_join_take(struct rt_task *task, int *result)
+{
+    take(rti_current, task, result);
 }
 
 RTI_RETURNS_AFTER_SWITCH
@@ -280,13 +425,7 @@ int rt_join(struct rt_task *task, int *result, rt_time deadline)
 {
     struct rti_executor *executor = rti_executor_here("rt_join");
 
-    rti_task_must_be_handle(task, "rt_join");
-    if (RTI_UNLIKELY(task == executor->running)) {
-        rti_misuse("rt_join(): a task cannot join itself");
-    }
-    if (RTI_UNLIKELY(task->awaiter != NULL)) {
-        rti_misuse("rt_join(): task %u is being joined by another task", task->index);
-    }
+    check(executor, task, "rt_join");
     if ((task->state & RTI_TASK_COMPLETED) == 0) {
         const int r = await_end(task, deadline);
 
@@ -295,11 +434,6 @@ int rt_join(struct rt_task *task, int *result, rt_time deadline)
         }
         task->awaiter = NULL; /* not before: until now the handle was ours alone */
     }
-    rti_trace(executor, RT_TRACE_JOINED, task, executor->running, NULL, task->result);
-    if (result != NULL) {
-        *result = task->result;
-    }
-    task->state &= ~(uint32_t)RTI_TASK_HANDLE;
-    rti_task_free(task);
+    take(executor, task, result);
     return 0;
 }

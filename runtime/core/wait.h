@@ -44,31 +44,53 @@ struct rti_wait_kind {
      * see to it that it is finished. Never called when it is done; called once, and again with the
      * same reason each time the waiter's timer fires, if abort has armed it. */
     void (*abort)(struct rti_waiter *waiter, int reason);
+
+    /* A wait of a future or a leg of a select is done, and its task may never come to look: let go
+     * of what it waited for. NULL: there is nothing. */
+    void (*ended)(struct rti_waiter *waiter);
+
+    /* There is room in the ring for an operation that is a leg; NULL in all other kinds. */
+    void (*room)(struct rti_waiter *waiter);
+
+    bool deadline_is_event; /* a sleep: its deadline is no failure */
+    bool any_wake_is_event; /* a park: a bare wake ends it */
+};
+
+enum rti_wait_mode {
+    RTI_WAIT_PLAIN,
+    RTI_WAIT_EXEMPT, /* from cancel: this call only gives something back, or takes what has come */
+    RTI_WAIT_LEG,    /* one of several things that a select waits for (core/select.h) */
+    RTI_WAIT_FUTURE, /* begun by a future: the task is not suspended in it (core/future.h) */
 };
 
 struct rti_waiter {
     struct rt_task *task; /* who waits */
     const struct rti_wait_kind *kind;
-    const struct rt_task *target; /* the task that is joined, or NULL; for traces and dumps */
-    struct rti_timer timer;       /* armed while the task waits, if there is a deadline */
-    int32_t result;               /* valid when done */
-    int16_t reason;               /* 0, or why the wait was aborted */
+    const void *object;     /* what is waited for: the task that is joined, a mutex ...; or NULL */
+    struct rti_timer timer; /* armed while the task waits, if there is a deadline */
+    rt_time since;          /* the turn in which the wait began; for dumps */
+    int32_t result;         /* valid when done */
+    int16_t reason;         /* 0, or why the wait was aborted */
     bool done;
-    bool exempt; /* from cancel: this call only gives something back, or takes what has come */
+    uint8_t mode; /* enum rti_wait_mode */
 };
 
 /* Make a waiter of the running task. */
 void rti_waiter_init(struct rti_waiter *waiter, const struct rti_wait_kind *kind);
 
 /*
- * What to do before a wait is begun: 0, or -ECANCELED when the task was asked
- * to end, after letting others run if the slice is over. Not for exempt waits.
+ * What to do before a wait is begun: 0, or -ECANCELED when the task was asked to end and no shield
+ * holds that off, after letting others run if the slice is over. Not for exempt waits.
  */
 int rti_wait_allowed(void);
 
 /* Suspend the running task until the waiter is done; its result. A deadline that has passed asks
  * for the end at once. */
 int rti_wait(struct rti_waiter *waiter, rt_time deadline);
+
+/* The half of a wait that does not suspend: arm the timer, or ask for the end at once when the
+ * deadline has passed. For waits of futures and legs. */
+void rti_waiter_arm(struct rti_waiter *waiter, rt_time deadline);
 
 /* The event has happened: the task goes on with `result`. */
 void rti_waiter_finish(struct rti_waiter *waiter, int32_t result);
@@ -84,6 +106,16 @@ void rti_yield_if_due(void);
 
 /* Run tasks until none is runnable or the quota is used; called by the loop. */
 void rti_executor_run_tasks(struct rti_executor *executor);
+
+/* The kinds of a sleep and of a join, for those who wait for one of several things. */
+extern const struct rti_wait_kind rti_sleep_kind;
+extern const struct rti_wait_kind rti_join_kind;
+
+/* The task, which has COMPLETED, is joined: its result, and the handle ends. */
+void rti_join_take(struct rt_task *task, int *result);
+
+/* `task` can be joined by the running task: aborts when not, naming the call. */
+void rti_join_check(const struct rt_task *task, const char *call);
 
 /* Leave the running task, which has completed, for good. */
 RTI_NORETURN void rti_task_exit(struct rt_task *task);

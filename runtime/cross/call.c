@@ -139,7 +139,7 @@ static inline struct rti_port *open_port(const struct rti_mesh_shard *shard, uin
     struct rti_port *port = shard->out[to];
 
     if (RTI_UNLIKELY(port == NULL || to == shard->index || executor->draining ||
-                     (executor->running->state & RTI_TASK_CANCEL) != 0 || !has_room(port))) {
+                     rti_task_must_end(executor->running) || !has_room(port))) {
         return NULL;
     }
     return port;
@@ -215,7 +215,7 @@ static void run_here(struct rt_call *call, rt_task_fn fn, void *arg)
 {
     call->error = 0;
     call->result = fn(arg);
-    if (call->result == -ECANCELED && (rti_current->running->state & RTI_TASK_CANCEL) != 0) {
+    if (call->result == -ECANCELED && rti_task_must_end(rti_current->running)) {
         call->error = -ECANCELED;
     }
     call->state = CALL_DONE;
@@ -284,7 +284,7 @@ static int await_reply(struct rti_executor *executor, struct rt_call *call, rt_t
 
     rti_waiter_init(&self.waiter, &call_kind);
     call->waiter = &self.waiter;
-    if ((executor->running->state & RTI_TASK_CANCEL) != 0) {
+    if (rti_task_must_end(executor->running)) {
         rti_waiter_abort(&self.waiter, -ECANCELED);
     }
     (void)rti_wait(&self.waiter, deadline);

@@ -6,7 +6,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "core/future.h"
 #include "io/handle.h"
+#include "os/sys.h"
 
 struct rt_file {
     struct rti_handle handle;
@@ -16,8 +18,14 @@ struct rt_file {
 #define TRANSFER_MAX (1u << 30)
 
 static const struct rti_wait_kind open_kind = RTI_OP_KIND("open");
-static const struct rti_wait_kind read_kind = RTI_OP_KIND("read");
-static const struct rti_wait_kind write_kind = RTI_OP_KIND("write");
+static void transfer_ended(struct rti_waiter *waiter);
+
+static const struct rti_wait_kind read_kind = { .name = "read",
+                                                .abort = rti_op_abort,
+                                                .ended = transfer_ended };
+static const struct rti_wait_kind write_kind = { .name = "write",
+                                                 .abort = rti_op_abort,
+                                                 .ended = transfer_ended };
 static const struct rti_wait_kind stat_kind = RTI_OP_KIND("stat");
 static const struct rti_wait_kind sync_kind = RTI_OP_KIND("sync");
 static const struct rti_wait_kind datasync_kind = RTI_OP_KIND("datasync");
@@ -124,6 +132,59 @@ ssize_t rt_file_write_at(struct rt_file *file, const void *buf, size_t bytes, ui
     return end(file, &op, sqe, deadline);
 }
 
+/* Of futures */
+
+static void transfer_ended(struct rti_waiter *waiter)
+{
+    ((struct rt_file *)waiter->object)->handle.users--;
+}
+
+static bool look(struct rt_future *future, struct rt_file *file, const struct rti_wait_kind *kind,
+                 const char *call, struct io_uring_sqe **sqe, int *result)
+{
+    if (future->begun == 0) { /* later the file may be gone, in a drop */
+        (void)rti_handle_must_own(file, call);
+        if (file->handle.closing) {
+            rti_misuse("%s(): another task is closing the file", call);
+        }
+    }
+    return rti_op_look(future, kind, call, sqe, result);
+}
+
+static int wait_for(struct rt_future *future, struct rt_file *file, struct io_uring_sqe *sqe,
+                    rt_time deadline)
+{
+    rti_future_waiter(future)->object = file;
+    file->handle.users++;
+    return rti_op_wait(future, sqe, deadline);
+}
+
+int rt_poll_file_read_at(struct rt_future *future, struct rt_file *file, void *buf, size_t bytes,
+                         uint64_t offset, rt_time deadline)
+{
+    struct io_uring_sqe *sqe;
+    int r = -EINVAL; /* all ones would be "the current position" to the kernel */
+
+    if (offset > INT64_MAX || look(future, file, &read_kind, "rt_poll_file_read_at", &sqe, &r)) {
+        return r;
+    }
+    io_uring_prep_read(sqe, file->handle.fd, buf, transfer_bytes(bytes), offset);
+    return wait_for(future, file, sqe, deadline);
+}
+
+int rt_poll_file_write_at(struct rt_future *future, struct rt_file *file, const void *buf,
+                          size_t bytes, uint64_t offset, rt_time deadline)
+{
+    struct io_uring_sqe *sqe;
+    int r = -EINVAL;
+
+    if (offset > INT64_MAX || look(future, file, &write_kind, "rt_poll_file_write_at", &sqe, &r)) {
+        return r;
+    }
+    io_uring_prep_write(sqe, file->handle.fd, buf, transfer_bytes(bytes), offset);
+    return wait_for(future, file, sqe, deadline);
+}
+
 int rt_file_stat(struct rt_file *file, struct rt_file_stat *out, rt_time deadline)
 {
     struct statx answer;
@@ -192,6 +253,22 @@ int rt_file_close(struct rt_file *file)
     }
     file->handle.closing = true;
     r = rti_handle_close_fd(file->handle.fd);
+    rti_handle_put(file);
+    return r;
+}
+
+int rt_file_drop(struct rt_file *file)
+{
+    int r;
+
+    if (file == NULL) {
+        return 0;
+    }
+    (void)rti_handle_must_own(file, "rt_file_drop");
+    if (file->handle.users != 0 || file->handle.closing) {
+        rti_misuse("rt_file_drop(): a task is using the file");
+    }
+    r = rti_sys_close(file->handle.fd);
     rti_handle_put(file);
     return r;
 }

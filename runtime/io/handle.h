@@ -9,7 +9,7 @@
 struct rti_handle {
     struct rti_executor *executor; /* that owns it */
     int fd;
-    uint32_t users; /* calls on a file that go on: it must not be closed while there are any */
+    uint32_t users; /* what goes on with it and forbids a close: calls on a file, selects */
     bool closing;   /* a task is closing it */
 };
 

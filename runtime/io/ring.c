@@ -3,6 +3,7 @@
 #include "rt/ring.h"
 
 #include "core/executor.h"
+#include "core/future.h"
 #include "core/op.h"
 
 static const struct rti_wait_kind nop_kind = RTI_OP_KIND("nop");
@@ -21,4 +22,16 @@ int rt_nop(rt_time deadline)
     }
     io_uring_prep_nop(sqe);
     return rti_op_await(&op, sqe, deadline);
+}
+
+int rt_poll_nop(struct rt_future *future, rt_time deadline)
+{
+    struct io_uring_sqe *sqe;
+    int r;
+
+    if (rti_op_look(future, &nop_kind, "rt_poll_nop", &sqe, &r)) {
+        return r;
+    }
+    io_uring_prep_nop(sqe);
+    return rti_op_wait(future, sqe, deadline);
 }

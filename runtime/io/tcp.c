@@ -21,6 +21,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
+#include "core/future.h"
 #include "core/trace.h"
 #include "cross/claims.h"
 #include "io/address.h"
@@ -59,8 +60,15 @@ struct rt_tcp_stream {
 
 static const struct rti_wait_kind accept_kind = RTI_OP_KIND("accept");
 static const struct rti_wait_kind connect_kind = RTI_OP_KIND("connect");
-static const struct rti_wait_kind recv_kind = RTI_OP_KIND("recv");
-static const struct rti_wait_kind send_kind = RTI_OP_KIND("send");
+static void recv_ended(struct rti_waiter *waiter);
+static void send_ended(struct rti_waiter *waiter);
+
+static const struct rti_wait_kind recv_kind = { .name = "recv",
+                                                .abort = rti_op_abort,
+                                                .ended = recv_ended };
+static const struct rti_wait_kind send_kind = { .name = "send",
+                                                .abort = rti_op_abort,
+                                                .ended = send_ended };
 static const struct rti_wait_kind shutdown_kind = RTI_OP_KIND("shutdown");
 
 /* Listeners */
@@ -297,7 +305,7 @@ void rt_tcp_listener_close(struct rt_tcp_listener *listener)
         return;
     }
     (void)rti_handle_must_own(listener, "rt_tcp_listener_close");
-    if (listener->accepting || listener->handle.closing) {
+    if (listener->accepting || listener->handle.closing || listener->handle.users > 0) {
         rti_misuse("rt_tcp_listener_close(): another task is using this listener");
     }
     listener->handle.closing = true;
@@ -463,6 +471,82 @@ ssize_t rt_tcp_send_all(struct rt_tcp_stream *stream, const void *buf, size_t by
     return r < 0 ? r : (ssize_t)sent;
 }
 
+/* Of futures: such an operation is known to the stream only while it is the kernel's, for a poll
+ * function does not wait for room in between. */
+
+static void recv_ended(struct rti_waiter *waiter)
+{
+    struct rt_tcp_stream *stream = (struct rt_tcp_stream *)waiter->object;
+
+    stream->drained = (stream->reader->cqe_flags & IORING_CQE_F_SOCK_NONEMPTY) == 0;
+    leave(stream, &stream->reader);
+}
+
+static void send_ended(struct rti_waiter *waiter)
+{
+    struct rt_tcp_stream *stream = (struct rt_tcp_stream *)waiter->object;
+
+    leave(stream, &stream->writer);
+}
+
+/* As enter(). True: *result is what the call returns. */
+static bool look(struct rt_future *future, struct rt_tcp_stream *stream, struct rti_op **which,
+                 const struct rti_wait_kind *kind, struct io_uring_sqe **sqe, int *result)
+{
+    const char *call = kind == &recv_kind ? "rt_poll_tcp_recv" : "rt_poll_tcp_send";
+
+    if (future->begun == 0) { /* later the stream may be gone */
+        (void)rti_handle_must_own(stream, call);
+        if (stream->handle.closing) {
+            *result = -EPIPE;
+            return true;
+        }
+        if (RTI_UNLIKELY(*which != NULL)) {
+            rti_misuse("%s(): another task is in it, on the same stream", call);
+        }
+    }
+    return rti_op_look(future, kind, call, sqe, result);
+}
+
+static int wait_for(struct rt_future *future, struct rt_tcp_stream *stream, struct rti_op **which,
+                    struct io_uring_sqe *sqe, rt_time deadline)
+{
+    struct rti_op *op = rti_future_memory(future);
+
+    op->waiter.object = stream;
+    *which = op;
+    return rti_op_wait(future, sqe, deadline);
+}
+
+int rt_poll_tcp_recv(struct rt_future *future, struct rt_tcp_stream *stream, void *buf,
+                     size_t bytes, rt_time deadline)
+{
+    struct io_uring_sqe *sqe;
+    int r = 0;
+
+    if (bytes == 0 || look(future, stream, &stream->reader, &recv_kind, &sqe, &r)) {
+        return r;
+    }
+    io_uring_prep_recv(sqe, stream->handle.fd, buf, transfer_bytes(bytes), 0);
+    if (stream->drained) {
+        sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
+    }
+    return wait_for(future, stream, &stream->reader, sqe, deadline);
+}
+
+int rt_poll_tcp_send(struct rt_future *future, struct rt_tcp_stream *stream, const void *buf,
+                     size_t bytes, rt_time deadline)
+{
+    struct io_uring_sqe *sqe;
+    int r = 0;
+
+    if (bytes == 0 || look(future, stream, &stream->writer, &send_kind, &sqe, &r)) {
+        return r;
+    }
+    io_uring_prep_send(sqe, stream->handle.fd, buf, transfer_bytes(bytes), MSG_NOSIGNAL);
+    return wait_for(future, stream, &stream->writer, sqe, deadline);
+}
+
 int rt_tcp_shutdown_send(struct rt_tcp_stream *stream)
 {
     struct rti_op op;
@@ -477,7 +561,7 @@ int rt_tcp_shutdown_send(struct rt_tcp_stream *stream)
         rti_misuse("rt_tcp_shutdown_send(): another task is sending on the stream");
     }
     op.waiter.done = true; /* not yet to be looked at by a close */
-    op.waiter.exempt = true;
+    op.waiter.mode = RTI_WAIT_EXEMPT;
     stream->writer = &op;
     rti_op_begin_exempt(&op, &shutdown_kind, &sqe);
     io_uring_prep_shutdown(sqe, stream->handle.fd, SHUT_WR);
@@ -514,14 +598,15 @@ static void await_users(struct rt_tcp_stream *stream)
     if (stream->reader != NULL) {
         rti_waiter_abort(&stream->reader->waiter, -EPIPE);
     }
-    if (stream->writer != NULL && !stream->writer->waiter.exempt) { /* a shutdown ends by itself */
+    if (stream->writer != NULL &&
+        stream->writer->waiter.mode != RTI_WAIT_EXEMPT) { /* a shutdown ends by itself */
         rti_waiter_abort(&stream->writer->waiter, -EPIPE);
     }
     if (stream->reader == NULL && stream->writer == NULL) {
         return;
     }
     rti_waiter_init(&closer, &closer_kind);
-    closer.exempt = true;
+    closer.mode = RTI_WAIT_EXEMPT;
     stream->closer = &closer;
     (void)rti_wait(&closer, RT_NEVER);
 }
@@ -535,8 +620,25 @@ void rt_tcp_close(struct rt_tcp_stream *stream)
     if (stream->handle.closing) {
         rti_misuse("rt_tcp_close(): the stream is being closed by another task");
     }
+    if (stream->handle.users > 0) {
+        rti_misuse("rt_tcp_close(): another task selects over the stream");
+    }
     stream->handle.closing = true;
     await_users(stream);
     (void)rti_handle_close_fd(stream->handle.fd);
+    rti_handle_put(stream);
+}
+
+void rt_tcp_drop(struct rt_tcp_stream *stream)
+{
+    if (stream == NULL) {
+        return;
+    }
+    (void)rti_handle_must_own(stream, "rt_tcp_drop");
+    if (stream->reader != NULL || stream->writer != NULL || stream->handle.users > 0 ||
+        stream->handle.closing) {
+        rti_misuse("rt_tcp_drop(): a task is using the stream");
+    }
+    (void)rti_sys_close(stream->handle.fd);
     rti_handle_put(stream);
 }

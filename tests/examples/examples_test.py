@@ -4,8 +4,8 @@
 
     examples_test.py --bin DIR [unittest options]
 
-DIR holds hello, life_of_a_task, echo and copy. Nothing is waited for by sleeping: a server is
-ready when it has said where it listens. Exit status 77 when the kernel has no io_uring.
+DIR holds hello, life_of_a_task, echo, copy, pipeline and session_future. Nothing is waited for by sleeping: a
+server is ready when it has said where it listens. Exit status 77 when the kernel has no io_uring.
 """
 import argparse
 import errno
@@ -65,7 +65,9 @@ class Usage(ExampleTest):
     def test_wrong_options_print_the_usage_and_exit_with_2(self) -> None:
         for command in (["life_of_a_task", "--fourth"], ["echo", "--port", "1"], ["echo"],
                         ["echo", "127.0.0.1:0", "more"], ["copy", "--quick", "a", "b"], ["copy"],
-                        ["copy", "a"], ["copy", "a", "b", "c"]):
+                        ["copy", "a"], ["copy", "a", "b", "c"], ["pipeline"],
+                        ["pipeline", "--lines", "a"],
+                        ["session_future", "0"], ["session_future", "1", "2"]):
             with self.subTest(command=command):
                 result = run(*command)
                 self.assert_ends(result, 2)
@@ -73,7 +75,7 @@ class Usage(ExampleTest):
                 self.assertEqual(result.stdout, "")
 
     def test_help_is_printed_to_standard_output(self) -> None:
-        for name in ("life_of_a_task", "echo", "copy"):
+        for name in ("life_of_a_task", "echo", "copy", "pipeline", "session_future"):
             with self.subTest(name=name):
                 result = run(name, "--help")
                 self.assert_ends(result, 0)
@@ -474,6 +476,41 @@ class Copy(ExampleTest):
         self.assert_ends(result, 1)
         self.assertEqual(result.stderr,
                          f"copy: cannot create {target}: No such file or directory\n")
+
+
+class Pipeline(ExampleTest):
+    def test_lines_and_bytes_are_counted_and_printed_in_order(self) -> None:
+        rand = random.Random(1)
+        contents = [b"", b"\n", b"no line", b"a\nb\n", rand.randbytes(65536),
+                    rand.randbytes(65537), rand.randbytes(3 << 20), b"\n" * 200000]
+        contents += [rand.randbytes(rand.randrange(200000)) for _ in range(20)]
+        paths = [self.write(f"file-{i}", content) for i, content in enumerate(contents)]
+        result = run("pipeline", *paths)
+        self.assert_ends(result, 0)
+        self.assertEqual(result.stderr, "")
+        lines = [f"{content.count(10)} {len(content)} {path}"
+                 for content, path in zip(contents, paths)]
+        self.assertEqual(result.stdout.splitlines(), lines)
+
+    def test_a_file_that_cannot_be_read_is_named_and_the_others_are_counted(self) -> None:
+        path = self.write("file", b"line\n")
+        result = run("pipeline", self.path("missing"), path, self.folder.name, path)
+        self.assert_ends(result, 1)
+        self.assertEqual(result.stdout, f"1 5 {path}\n1 5 {path}\n")
+        self.assertEqual(result.stderr.splitlines(), [
+            f"pipeline: cannot read {self.path('missing')}: No such file or directory",
+            f"pipeline: cannot read {self.folder.name}: Is a directory"])
+
+
+class SessionFuture(ExampleTest):
+    def test_sessions_answer_as_fibers_and_as_futures_which_are_smaller(self) -> None:
+        result = run("session_future", "200")
+        self.assert_ends(result, 0)
+        self.assertEqual(result.stderr, "")
+        lines = re.findall(r"^(\w+) *: (\d+) bytes for each of 200 idle connections, "
+                           r"(\d+) requests a second$", result.stdout, re.MULTILINE)
+        self.assertEqual([line[0] for line in lines], ["fibers", "futures"], result.stdout)
+        self.assertLess(int(lines[1][1]), int(lines[0][1]))
 
 
 def have_io_uring() -> bool:

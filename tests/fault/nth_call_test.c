@@ -117,7 +117,7 @@ static int use_tasks(void)
 
     for (unsigned i = 0; r == 0 && i < 300; i++) {
         options.stack_bytes = 16384u << (2 * (i % 3));
-        r = rt_group_spawn_with(&group, nap, NULL, &options);
+        r = rt_group_spawn_with(&group, nap, NULL, &options, 0);
     }
     (void)rt_group_leave(&group, RT_NEVER);
     T_CHECK(rt_group_live(&group) == 0);

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+/* Future: see future.h for the life of its waits, and rt/future.h for the contract. */
+#include "core/future.h"
+
+#include "core/select.h"
+#include "core/trace.h"
+#include "core/waiters.h"
+
+_Static_assert(RTI_ASAN || RTI_TSAN || sizeof(struct rt_future) == 128, "two cache lines a future");
+_Static_assert(sizeof(((struct rt_future *)NULL)->wait) == RTI_FUTURE_WAIT_BYTES, "room of a wait");
+
+/* The waits of poll functions */
+
+static void forget(struct rt_future **list, struct rt_future *future)
+{
+    struct rt_future **link = list;
+
+    while (*link != future) {
+        link = &(*link)->next;
+    }
+    *link = future->next;
+    future->begun = 0;
+}
+
+static struct rti_executor *polling_here(const char *call)
+{
+    struct rti_executor *executor = rti_executor_here(call);
+
+    if (RTI_UNLIKELY(executor->polling == NULL)) {
+        rti_misuse("%s() was called outside of a poll function", call);
+    }
+    return executor;
+}
+
+bool rti_future_look(struct rt_future *future, const struct rti_wait_kind *kind, const char *call,
+                     int *result)
+{
+    struct rti_executor *executor = polling_here(call);
+    struct rti_waiter *waiter = rti_future_waiter(future);
+
+    if (future->begun == 0) {
+        *result = -ECANCELED;
+        return executor->dropping; /* in a drop nothing begins */
+    }
+    if (RTI_UNLIKELY(waiter->kind != kind)) {
+        rti_misuse("%s(): the future waits for something else already (%s)", call,
+                   waiter->kind->name);
+    }
+    if (!waiter->done) {
+        *result = RT_PENDING;
+        return true;
+    }
+    forget(executor->polling, future);
+    *result = waiter->result;
+    return true;
+}
+
+int rti_future_wait(struct rt_future *future, rt_time deadline)
+{
+    struct rti_executor *executor = rti_current;
+    struct rti_waiter *waiter = rti_future_waiter(future);
+
+    waiter->mode = RTI_WAIT_FUTURE;
+    future->begun = 1;
+    future->next = *executor->polling;
+    *executor->polling = future;
+    rti_trace(executor, RT_TRACE_WAIT, waiter->task, NULL, waiter->kind->name, 0);
+    if (deadline != RT_NEVER && !waiter->done) {
+        rti_waiter_arm(waiter, deadline);
+    }
+    if (!waiter->done) {
+        return RT_PENDING;
+    }
+    forget(executor->polling, future);
+    return waiter->result;
+}
+
+void rti_future_wait_done(struct rti_waiter *waiter)
+{
+    if (waiter->kind->ended != NULL) {
+        waiter->kind->ended(waiter);
+    }
+    rti_task_wake_by_waker(waiter->task);
+}
+
+/* The end of polling (F1, F2) */
+
+/* Ask all waits to end: whether all have. */
+static bool end_waits(struct rt_future *begun)
+{
+    bool all = true;
+
+    for (; begun != NULL; begun = begun->next) {
+        rti_waiter_abort(rti_future_waiter(begun), -ECANCELED);
+        all = all && rti_future_waiter(begun)->done;
+    }
+    return all;
+}
+
+static void begin_polling(struct rti_executor *executor, struct rt_future **begun)
+{
+    executor->polling = begun;
+    executor->running->state |= RTI_TASK_POLLING;
+}
+
+static void end_polling(struct rti_executor *executor)
+{
+    executor->polling = NULL;
+    executor->running->state &= ~(uint32_t)RTI_TASK_POLLING;
+}
+
+static void drop(struct rti_executor *executor, struct rt_future *future, struct rt_future **begun)
+{
+    if (future->drop != NULL) {
+        begin_polling(executor, begun);
+        executor->dropping = true;
+        future->drop(future);
+        executor->dropping = false;
+        end_polling(executor);
+    }
+    while (*begun != NULL) {
+        forget(begun, *begun);
+    }
+}
+
+static int poll_once(struct rti_executor *executor, struct rt_future *future,
+                     struct rt_future **begun)
+{
+    int r;
+
+    begin_polling(executor, begun);
+    r = future->poll(future);
+    end_polling(executor);
+    return r;
+}
+
+/* A future as a task */
+
+static void end(struct rt_task *task)
+{
+    if (!end_waits(task->poll.begun)) {
+        task->waiter = rti_future_waiter(task->poll.begun);
+        rti_future_run_ended(task); /* the last of them wakes it */
+        return;
+    }
+    task->waiter = NULL;
+    drop(task->executor, task->poll.future, &task->poll.begun);
+    rti_task_complete_future(task, task->result);
+}
+
+void rti_future_run(struct rt_task *task)
+{
+    if ((task->state & RTI_TASK_ENDING) == 0) {
+        int r = -ECANCELED;
+
+        if (RTI_LIKELY((task->state & RTI_TASK_CANCEL) == 0)) {
+            r = poll_once(task->executor, task->poll.future, &task->poll.begun);
+        }
+        if (r == RT_PENDING) {
+            task->waiter = task->poll.begun == NULL ? NULL : rti_future_waiter(task->poll.begun);
+            rti_future_run_ended(task);
+            return;
+        }
+        task->state |= RTI_TASK_ENDING;
+        task->result = r;
+    }
+    end(task);
+}
+
+void rti_future_check(const struct rt_future *future, const char *call)
+{
+    if (RTI_UNLIKELY(future->poll == NULL || future->begun != 0)) {
+        rti_misuse("%s(): not a future, or it is being polled already", call);
+    }
+}
+
+int rt_spawn_future_with(struct rt_task **out, struct rt_future *future,
+                         const struct rt_spawn_options *options)
+{
+    struct rti_executor *executor = rti_executor_here("rt_spawn_future");
+
+    rti_future_check(future, "rt_spawn_future");
+    return rti_task_spawn_future(executor, out, future, options, NULL);
+}
+
+int rt_spawn_future(struct rt_task **out, struct rt_future *future)
+{
+    return rt_spawn_future_with(out, future, NULL);
+}
+
+/* A future that a fiber awaits */
+
+static void end_awaited(struct rti_executor *executor, struct rt_future *future,
+                        struct rt_future **begun)
+{
+    while (!end_waits(*begun)) {
+        rti_future_park_exempt(future);
+    }
+    drop(executor, future, begun);
+}
+
+RTI_RETURNS_AFTER_SWITCH
+int rt_await(struct rt_future *future, rt_time deadline)
+{
+    struct rti_executor *executor = rti_executor_here("rt_await");
+    struct rt_future *begun = NULL;
+    int r = rti_wait_allowed();
+
+    if (RTI_UNLIKELY(executor->polling != NULL)) {
+        rti_misuse("rt_await() was called in a poll function: poll the other future there");
+    }
+    while (r == 0) {
+        const int result = poll_once(executor, future, &begun);
+
+        if (result != RT_PENDING) {
+            r = result;
+            break;
+        }
+        r = rti_future_park(future, deadline);
+    }
+    end_awaited(executor, future, &begun);
+    return r;
+}
+
+/* Sleep, join */
+
+int rt_poll_sleep(struct rt_future *future, rt_time deadline)
+{
+    int r;
+
+    if (rti_future_look(future, &rti_sleep_kind, "rt_poll_sleep", &r)) {
+        return r;
+    }
+    rti_waiter_init(rti_future_waiter(future), &rti_sleep_kind);
+    return rti_future_wait(future, deadline);
+}
+
+int rt_poll_join(struct rt_future *future, struct rt_task *task, int *result, rt_time deadline)
+{
+    struct rti_waiter *waiter = rti_future_waiter(future);
+    int r;
+
+    if (!rti_future_look(future, &rti_join_kind, "rt_poll_join", &r)) {
+        rti_join_check(task, "rt_poll_join");
+        r = 0;
+        if ((task->state & RTI_TASK_COMPLETED) == 0) {
+            rti_waiter_init(waiter, &rti_join_kind);
+            waiter->object = task;
+            task->awaiter = waiter;
+            r = rti_future_wait(future, deadline);
+        }
+    }
+    if (r == 0) {
+        rti_join_take(task, result);
+    }
+    return r;
+}

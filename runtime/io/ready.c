@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Readiness as cases of a select: one poll request each. See rt/ready.h.
+ *
+ * A case never happens at once: to know, the kernel is asked, and the answer is
+ * there when the ring is next looked at. The file that the request names is
+ * counted as in use until its leg is done.
+ */
+#include "rt/ready.h"
+
+#include <poll.h>
+
+#include "core/select.h"
+#include "io/handle.h"
+
+static void start(struct rt_case *self, struct io_uring_sqe *sqe)
+{
+    const uint64_t both = (uint64_t)(uintptr_t)self->argument;
+
+    io_uring_prep_poll_add(sqe, (int)(uint32_t)both, (unsigned)(both >> 32));
+    rti_op_start(rti_case_memory(self), sqe);
+}
+
+static void room(struct rti_waiter *leg)
+{
+    start(rti_case_of(leg), rti_reactor_granted_sqe(&rti_current->reactor));
+}
+
+static void ended(struct rti_waiter *leg)
+{
+    struct rti_handle *handle = rti_case_of(leg)->object;
+
+    if (handle != NULL) {
+        handle->users--;
+    }
+}
+
+static const struct rti_wait_kind ready_kind = {
+    .name = "readiness", .abort = rti_op_abort, .ended = ended, .room = room
+};
+
+static bool take_now(struct rt_case *self)
+{
+    (void)self;
+    return false;
+}
+
+static void link_leg(struct rt_case *self)
+{
+    struct rti_handle *handle = self->object;
+    struct io_uring_sqe *sqe;
+
+    (void)rti_case_leg(self, &ready_kind, handle);
+    if (handle != NULL) {
+        handle->users++;
+    }
+    sqe = rti_op_begin_leg(rti_case_memory(self));
+    if (sqe != NULL) {
+        start(self, sqe);
+    }
+}
+
+static const struct rti_case_ops ready_ops = { .take_now = take_now, .link = link_leg };
+
+static struct rt_case make(struct rti_handle *handle, int fd, unsigned events)
+{
+    return (struct rt_case){
+        .ops = &ready_ops,
+        .object = handle,
+        .argument = (void *)(uintptr_t)((uint64_t)events << 32 | (uint32_t)fd),
+    };
+}
+
+static struct rt_case make_of(void *object, unsigned events, const char *call)
+{
+    struct rti_handle *handle = object;
+
+    (void)rti_handle_must_own(object, call);
+    return make(handle, handle->fd, events);
+}
+
+struct rt_case rt_case_readable(struct rt_tcp_stream *stream)
+{
+    return make_of(stream, POLLIN | POLLRDHUP, "rt_case_readable");
+}
+
+struct rt_case rt_case_writable(struct rt_tcp_stream *stream)
+{
+    return make_of(stream, POLLOUT, "rt_case_writable");
+}
+
+struct rt_case rt_case_acceptable(struct rt_tcp_listener *listener)
+{
+    return make_of(listener, POLLIN, "rt_case_acceptable");
+}
+
+struct rt_case rt_case_fd(int fd, unsigned events)
+{
+    (void)rti_executor_here("rt_case_fd");
+    return make(NULL, fd, events);
+}
