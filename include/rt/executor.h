@@ -85,19 +85,23 @@ struct rt_config {
                               default 64 */
     uint32_t flags;        /* * enum rt_config_flag, or'ed */
     rt_time spin;          /* look for messages and I/O so long before sleeping; RT_SPIN_OFF */
+    uint32_t dump_signal;  /* dump all tasks when this signal comes (rt/dump.h); default: none */
+    uint32_t dump_flags;   /* enum rt_dump_flag, or'ed, for that */
+    const char *dump_path; /* a file to add such dumps to; default: standard error */
 };
 
 #define RT_CONFIG_INIT \
     { (uint32_t)sizeof(struct rt_config), 0, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, \
-      NULL, NULL, NULL, 0, 0, 0, 0, 0 }
+      NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, NULL }
 
 /**
  * Run first(arg) as the first task of a new executor on this thread.
  *
  * While it runs, the thread is pinned if config.cpus says so, has an alternate
  * signal stack and a timer slack of 1 ns, and the process has handlers of SIGSEGV
- * and SIGBUS that name a task whose stack overflowed and pass everything else on;
- * all is as before afterwards. What tasks opened and did not close stays open.
+ * and SIGBUS that name a task whose stack overflowed and pass everything else on,
+ * and one of config.dump_signal; all is as before afterwards. What tasks opened and
+ * did not close stays open.
  *
  * The ring takes locked memory of the user (84 KiB as it comes) if the process
  * has no CAP_IPC_LOCK, so RLIMIT_MEMLOCK bounds how many a user can have.

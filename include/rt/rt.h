@@ -12,6 +12,7 @@
 
 #include "rt/call.h"
 #include "rt/channel.h"
+#include "rt/dump.h"
 #include "rt/executor.h"
 #include "rt/file.h"
 #include "rt/future.h"

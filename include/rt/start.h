@@ -51,9 +51,9 @@ struct rt_runtime;
  *
  * The calling thread is no shard: it waits. Meanwhile the process has handlers of
  * SIGINT and SIGTERM (RT_CONFIG_NO_SIGNALS: none): the first such signal stops the
- * runtime as rt_stop() does, the second one ends the process. The old actions are
- * back when the call returns. Threads of shards block all signals but those of
- * faults, and processes that tasks start inherit that.
+ * runtime as rt_stop() does, the second one ends the process. config.dump_signal has one
+ * too, if it is chosen. The old actions are back when the call returns. Threads of shards
+ * block all signals but those of faults, and processes that tasks start inherit that.
  *
  * All or nothing: `first` runs on no shard before every shard is ready.
  *
@@ -69,7 +69,8 @@ RT_API RT_ANY_THREAD
 int rt_start(const struct rt_config *config, rt_task_fn first, void *arg);
 
 /**
- * As rt_start(), but return as soon as all shards run; installs no signal handler.
+ * As rt_start(), but return as soon as all shards run; installs no signal handler but that of
+ * config.dump_signal.
  *
  * @param out  gets the runtime, on success only; ends with rt_wait().
  * @return 0, or an error as of rt_start() before `first` ran.

@@ -154,6 +154,7 @@ static void look_at_word(struct rti_mesh_shard *shard, uint32_t word)
         rti_wake_map_take(&shard->wake_map, shard->executor);
         rti_submissions_take(&shard->submissions, shard->executor);
         rti_closing_look(shard);
+        rti_dumps_look(shard);
     }
     while (bits != 0) {
         look(shard, word * RTI_SENDERS_PER_WORD + (uint32_t)__builtin_ctzll(bits));
@@ -201,6 +202,9 @@ static void mesh_take(struct rti_inbox *inbox)
     if (RTI_UNLIKELY(!shard->armed)) {
         arm_counter(shard);
     }
+    if (RTI_UNLIKELY(shard->dump_owed)) {
+        rti_dumps_look(shard);
+    }
 }
 
 static bool mesh_is_rung(const struct rti_inbox *inbox)
@@ -214,7 +218,7 @@ static bool mesh_try_sleep(struct rti_inbox *inbox)
 
     rti_call_need_pump(shard); /* a task has ended: posts may start */
     if (rti_taskq_length(&shard->executor->queue) > 0 || shard->inbox.unsent || !shard->armed ||
-        shard->closing.again) {
+        shard->closing.again || shard->dump_owed) {
         return false;
     }
     return rti_doorbell_try_sleep(&shard->doorbell);
@@ -369,6 +373,8 @@ int rti_mesh_attach(struct rti_mesh *mesh, uint32_t index, struct rti_executor *
 void rti_mesh_detach(struct rti_mesh_shard *shard)
 {
     struct rti_reactor *reactor = &shard->executor->reactor;
+
+    rti_dumps_leave(shard);
     while (shard->armed) {
         struct io_uring_sqe *sqe = rti_reactor_sqe(reactor);
 

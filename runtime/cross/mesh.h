@@ -25,6 +25,7 @@
 #include "cross/claims.h"
 #include "cross/closing.h"
 #include "cross/doorbell.h"
+#include "cross/dumps.h"
 #include "cross/port.h"
 #include "cross/submit.h"
 #include "cross/wake_map.h"
@@ -44,9 +45,10 @@ struct rti_mesh_shard {
     struct rti_mesh *mesh;
     struct rti_executor *executor;
     uint32_t index;
-    int node;     /* its memory node; below 0: there is one only, or it is not known */
-    bool gathers; /* wakes are gathered in the submission queue, to be delivered together */
-    bool armed;   /* the event counter is polled */
+    int node;       /* its memory node; below 0: there is one only, or it is not known */
+    bool gathers;   /* wakes are gathered in the submission queue, to be delivered together */
+    bool armed;     /* the event counter is polled */
+    bool dump_owed; /* a dump was asked for within a task; the next turn answers */
 
     struct rti_port **out; /* to each shard; NULL: nothing was sent yet */
     struct rti_port **in;  /* from each shard; atomic, stored by the sender */
@@ -67,6 +69,7 @@ struct rti_mesh_shard {
     struct rti_doorbell doorbell;
     struct rti_wake_map wake_map;
     struct rti_submissions submissions;
+    struct rti_dump_slot dump;
 };
 
 struct rti_mesh {
@@ -76,6 +79,7 @@ struct rti_mesh {
     struct rti_mesh_shard **shards; /* each stored by its own thread before any runs */
     struct rti_claims *claims;
     struct rti_closing closing;
+    struct rti_dumps dumps;
 };
 
 /* `config` is complete. 0 or -errno. */

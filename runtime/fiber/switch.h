@@ -38,6 +38,11 @@ __attribute__((visibility("hidden"))) void rti_switch(void **save, void *load);
  * call a sanitizer there, after the sanitizer was told that the stack has changed. */
 __attribute__((visibility("hidden"))) void rti_switch_last(void *load);
 
+/* Call fn(arg) on the stack that `load` is the saved pointer of, as if the fiber there had called
+ * it, and come back. There must be room for it below `load`. */
+__attribute__((visibility("hidden"))) void rti_call_on(void *load, void (*fn)(void *arg),
+                                                       void *arg);
+
 /* First instruction of a new fiber. No function that C code could call. */
 extern __attribute__((visibility("hidden"))) const char rti_fiber_start[];
 

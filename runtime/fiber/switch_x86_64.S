@@ -134,6 +134,52 @@ rti_fiber_start:
     .cfi_endproc
     .size rti_fiber_trampoline, . - rti_fiber_trampoline
 
+/*
+ * void rti_call_on(void *load, void (*fn)(void *arg), void *arg)
+ *
+ * Calls fn(arg) below the frame of the suspended fiber that `load` is the saved
+ * pointer of, then comes back to this stack. Unwinders that start in fn see it
+ * as called by the fiber: while rsp is on its stack, the frame is the fiber's.
+ */
+    .globl rti_call_on
+    .hidden rti_call_on
+    .type rti_call_on, @function
+    .p2align 6
+rti_call_on:
+    .cfi_startproc
+    endbr64
+    pushq %rbx
+    .cfi_def_cfa_offset 16
+    .cfi_offset %rbx, -16
+    pushq %r12
+    .cfi_def_cfa_offset 24
+    .cfi_offset %r12, -24
+    movq %rdi, %rbx                 /* kept by fn: what unwinders find the fiber by */
+    movq %rsp, %r12                 /* and what this stack is found by */
+    movq %rdi, %rsp
+    .cfi_remember_state
+    .cfi_def_cfa %rbx, 56
+    .cfi_offset %rbp, -16
+    .cfi_offset %rbx, -24
+    .cfi_offset %r12, -32
+    .cfi_offset %r13, -40
+    .cfi_offset %r14, -48
+    .cfi_offset %r15, -56
+    andq $-16, %rsp
+    movq %rdx, %rdi
+    callq *%rsi
+    movq %r12, %rsp
+    .cfi_restore_state
+    popq %r12
+    .cfi_def_cfa_offset 16
+    .cfi_restore %r12
+    popq %rbx
+    .cfi_def_cfa_offset 8
+    .cfi_restore %rbx
+    ret
+    .cfi_endproc
+    .size rti_call_on, . - rti_call_on
+
 /* How functions marked RTI_RETURNS_AFTER_SWITCH return; the name is the compiler's. Weak: a program
  * that is compiled with -mfunction-return=thunk brings one of its own, which does as well. */
     .weak __x86_return_thunk

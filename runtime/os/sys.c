@@ -138,6 +138,18 @@ int rti_sys_open_to_read(const char *path)
     return result_of(open(path, O_RDONLY | O_CLOEXEC));
 }
 
+int rti_sys_open_to_append(const char *path)
+{
+    return result_of(open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644));
+}
+
+ssize_t rti_sys_write(int fd, const void *memory, size_t bytes)
+{
+    const ssize_t n = write(fd, memory, bytes);
+
+    return n < 0 ? -errno : n;
+}
+
 ssize_t rti_sys_read(int fd, void *memory, size_t bytes)
 {
     const ssize_t n = read(fd, memory, bytes);
@@ -244,6 +256,16 @@ void rti_sys_mutex_lock(pthread_mutex_t *mutex)
 void rti_sys_mutex_unlock(pthread_mutex_t *mutex)
 {
     (void)pthread_mutex_unlock(mutex);
+}
+
+int rti_sys_thread_id(void)
+{
+    return (int)syscall(SYS_gettid);
+}
+
+int rti_sys_process_id(void)
+{
+    return getpid();
 }
 
 int rti_sys_thread_set_name(const char *name)

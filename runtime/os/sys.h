@@ -61,8 +61,10 @@ void rti_sys_free(void *memory);
 
 /* descriptors and sockets */
 int rti_sys_close(int fd);
-int rti_sys_open_to_read(const char *path); /* the new descriptor; for files of /proc and /sys */
+int rti_sys_open_to_read(const char *path);   /* the new descriptor; for files of /proc and /sys */
+int rti_sys_open_to_append(const char *path); /* the same; makes the file if there is none */
 ssize_t rti_sys_read(int fd, void *memory, size_t bytes);
+ssize_t rti_sys_write(int fd, const void *memory, size_t bytes);
 int rti_sys_socket(int domain, int type, int protocol); /* the new descriptor */
 int rti_sys_bind(int fd, const struct sockaddr *address, socklen_t bytes);
 int rti_sys_listen(int fd, int backlog);
@@ -75,8 +77,9 @@ int rti_sys_getpeername(int fd, struct sockaddr *address, socklen_t *bytes);
 int rti_sys_eventfd(void);          /* the new descriptor, not blocking and closed by exec */
 int rti_sys_eventfd_signal(int fd); /* add 1; async-signal-safe */
 
-/* to this process: any thread that does not block it gets it */
-void rti_sys_kill_self(int number);
+/* this process */
+int rti_sys_process_id(void);
+void rti_sys_kill_self(int number); /* any thread that does not block the signal gets it */
 
 /* threads */
 int rti_sys_futex_wait(uint32_t *word, uint32_t expected, rt_time deadline);
@@ -91,6 +94,7 @@ void rti_sys_mutex_lock(pthread_mutex_t *mutex);
 void rti_sys_mutex_unlock(pthread_mutex_t *mutex);
 
 /* this thread */
+int rti_sys_thread_id(void);                   /* as in /proc/self/task */
 int rti_sys_thread_set_name(const char *name); /* cut to 15 bytes */
 int rti_sys_sigmask(int how, const sigset_t *set, sigset_t *old_set);
 int rti_sys_mempolicy_near(int node); /* take memory from this node while it has some */

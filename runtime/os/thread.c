@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -131,4 +132,24 @@ const cpu_set_t *rti_thread_other_cpus(const struct rti_thread *thread, size_t *
     }
     *bytes = thread->set_bytes;
     return thread->others;
+}
+
+char rti_thread_state(int thread_id)
+{
+    char path[64];
+    char text[256];
+    const char *name_end;
+    ssize_t n;
+    int fd;
+
+    snprintf(path, sizeof(path), "/proc/self/task/%d/stat", thread_id);
+    fd = rti_sys_open_to_read(path);
+    if (fd < 0) {
+        return '?';
+    }
+    n = rti_sys_read(fd, text, sizeof(text) - 1);
+    (void)rti_sys_close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    name_end = strrchr(text, ')'); /* the name may hold anything, ')' too */
+    return name_end != NULL && name_end[1] == ' ' ? name_end[2] : '?';
 }

@@ -38,4 +38,8 @@ void rti_thread_end(struct rti_thread *thread);
  */
 const cpu_set_t *rti_thread_other_cpus(const struct rti_thread *thread, size_t *bytes);
 
+/* What a thread of this process, known by its number in the kernel, does: 'R' it runs, 'S' it
+ * sleeps, and more as in proc_pid_stat(5); '?' when that cannot be read. Any thread. */
+char rti_thread_state(int thread_id);
+
 #endif /* RTI_OS_THREAD_H */

@@ -12,6 +12,7 @@
  */
 #include <ctype.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,7 +23,7 @@
 #include "base/log.h"
 #include "rt/start.h"
 
-enum kind { TEXT, COUNT, SIZE, TIME, SPIN, PLACE, LEVEL };
+enum kind { TEXT, COUNT, SIZE, TIME, SPIN, SIGNAL, PLACE, LEVEL, FORMAT };
 
 /* clang-format off */
 #define OPTIONS(ROW) \
@@ -54,6 +55,13 @@ enum kind { TEXT, COUNT, SIZE, TIME, SPIN, PLACE, LEVEL };
     ROW(LEVEL, log_level, \
         "  --log-level error|warning|info\n" \
         "                       the least important lines to log (warning)\n") \
+    ROW(SIGNAL, dump_signal, \
+        "  --dump-signal NAME   dump all tasks when it comes, such as USR1 (none)\n") \
+    ROW(TEXT, dump_path, \
+        "  --dump-file PATH     the file to add such dumps to (standard error)\n") \
+    ROW(FORMAT, dump_flags, \
+        "  --dump-format text|json\n" \
+        "                       what such dumps are (text)\n") \
     ROW(TEXT, disable, \
         "  --disable LIST       optional features to go without (none)\n")
 /* clang-format on */
@@ -177,6 +185,22 @@ static int read_choice(const struct reading *reading, const struct option *optio
     return refuse(reading, text, words);
 }
 
+/* Its name, with or without SIG. */
+static int read_signal(const struct reading *reading, const char *text, uint64_t *out)
+{
+    const char *name = strncmp(text, "SIG", 3) == 0 ? text + 3 : text;
+
+    for (int number = 1; number < NSIG; number++) {
+        const char *known = sigabbrev_np(number);
+
+        if (known != NULL && strcmp(name, known) == 0) {
+            *out = (uint64_t)number;
+            return 0;
+        }
+    }
+    return refuse(reading, text, "the name of a signal, such as USR1 or QUIT");
+}
+
 static int read_number(const struct reading *reading, const struct option *option, const char *text,
                        uint64_t *out)
 {
@@ -186,7 +210,10 @@ static int read_number(const struct reading *reading, const struct option *optio
         *out = RT_SPIN_OFF;
         return 0;
     }
-    if (option->kind != PLACE && option->kind != LEVEL) {
+    if (option->kind == SIGNAL) {
+        return read_signal(reading, text, out);
+    }
+    if (option->kind <= SPIN) {
         return read_quantity(reading, &quantities[option->kind], text, out);
     }
     r = read_choice(reading, option, text, out);

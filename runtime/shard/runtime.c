@@ -46,6 +46,7 @@ static int begin(struct rti_shard *shard)
     int r;
 
     config.name = shard->name;
+    shard->thread_id = rti_sys_thread_id();
     prefer_node(shard);
     executor = rti_sys_alloc(sizeof(*executor));
     if (executor == NULL) {
@@ -104,6 +105,11 @@ static void say_go(struct rt_runtime *runtime, uint32_t go)
     (void)rti_sys_futex_wake(&runtime->go);
 }
 
+bool rti_runtime_runs(const struct rt_runtime *runtime)
+{
+    return __atomic_load_n(&runtime->go, __ATOMIC_ACQUIRE) == GO_RUN; /* pairs with say_go() */
+}
+
 static void *shard_main(void *arg)
 {
     struct rti_shard *shard = arg;
@@ -150,6 +156,7 @@ static int refuse_second(const struct rt_config *config, const char *call)
 
 static void free_runtime(struct rt_runtime *runtime)
 {
+    rti_watch_stop(runtime);
     for (uint32_t i = 0; i < runtime->mesh.shard_count; i++) {
         if (runtime->shards[i].executor != NULL) {
             rti_executor_free(runtime->shards[i].executor);
@@ -218,6 +225,11 @@ static int create(struct rt_runtime **out, const struct rt_config *config, bool 
     if (r < 0) {
         rti_explain_memory(&runtime->log, "the runtime", r);
         goto fail;
+    }
+    r = rti_watch_start(runtime);
+    if (r < 0) {
+        free_runtime(runtime);
+        return r;
     }
     *out = runtime;
     return 0;
@@ -449,6 +461,7 @@ int rt_run(const struct rt_config *config, rt_task_fn first, void *arg)
         r = begin(shard);
     }
     if (r == 0) {
+        say_go(runtime, GO_RUN); /* nobody waits for it here but the watch */
         turn_until_closed(shard->executor);
         r = shard->executor->first->result;
         end(shard);

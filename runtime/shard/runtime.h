@@ -22,6 +22,7 @@
 #include "cross/mesh.h"
 #include "rt/placement.h"
 #include "rt/start.h"
+#include "shard/watch.h"
 
 struct rti_shard {
     struct rt_runtime *runtime;
@@ -30,6 +31,7 @@ struct rti_shard {
     int cpu;          /* to run on; below 0: any */
     int node;         /* to take memory from; below 0: there is one only */
     int start_result; /* 0: ready; valid once counted in `ready` */
+    int thread_id;    /* the kernel's; valid likewise */
     pthread_t thread;
     char name[64]; /* of the executor */
 };
@@ -45,6 +47,10 @@ struct rt_runtime {
     uint32_t ready; /* threads that are ready or have failed; atomic */
     uint32_t go;    /* what they shall do then (enum rti_go); atomic, a futex */
     uint32_t ended; /* threads that have nothing left to do; atomic */
+    struct rti_watch watch;
 };
+
+/* Whether all shards were ready and have been let go. Any thread. */
+bool rti_runtime_runs(const struct rt_runtime *runtime);
 
 #endif /* RTI_SHARD_RUNTIME_H */

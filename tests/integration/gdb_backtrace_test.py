@@ -80,9 +80,9 @@ def check_live(program: str, script: str) -> None:
     output = run_gdb(
         "-ex", f"source {script}", "-ex", "break stop_here", "-ex", "run",
         *marked("running", "backtrace"),
-        *marked("live", "rt-fiber suspended_stack_pointer"),
+        *marked("live", "rt fiber suspended_stack_pointer"),
         *marked("after", "backtrace"),
-        *marked("nothing", "rt-fiber 16"),
+        *marked("nothing", "rt fiber 16"),
         "-ex", "kill", program)
     if "Python scripting is not supported" in output:
         skip("gdb without Python")
@@ -127,7 +127,7 @@ def check_core(program: str, script: str) -> None:
         check(len(cores) == 1, "the program left a core file", "")
         for core in cores:
             output = run_gdb("-ex", f"source {script}",
-                             *marked("core", "rt-fiber suspended_stack_pointer"), program, core)
+                             *marked("core", "rt fiber suspended_stack_pointer"), program, core)
             check_suspended(output, "core")
 
 

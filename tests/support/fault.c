@@ -108,7 +108,9 @@ WRAP(int, rti_sys_getsockname, (int fd, struct sockaddr *address, socklen_t *byt
 WRAP(int, rti_sys_getpeername, (int fd, struct sockaddr *address, socklen_t *bytes),
      (fd, address, bytes), -ENOTCONN)
 WRAP(int, rti_sys_open_to_read, (const char *path), (path), -EMFILE)
+WRAP(int, rti_sys_open_to_append, (const char *path), (path), -EMFILE)
 WRAP(ssize_t, rti_sys_read, (int fd, void *memory, size_t bytes), (fd, memory, bytes), -EIO)
+WRAP(ssize_t, rti_sys_write, (int fd, const void *memory, size_t bytes), (fd, memory, bytes), -EIO)
 WRAP(int, rti_sys_eventfd, (void), (), -EMFILE)
 WRAP(int, rti_sys_futex_wait, (uint32_t * word, uint32_t expected, rt_time deadline),
      (word, expected, deadline), -EINTR)
@@ -128,7 +130,7 @@ WRAP(int, rti_sys_sigaction,
      (number, action, old_action), -EINVAL)
 
 /* These do not fail when used rightly: a signal of a counter, which only says that it is full, the
- * wake of a futex, the join of a thread, a mask, and a mutex. */
+ * wake of a futex, the join of a thread, a mask, numbers, and a mutex. */
 #define PASS(type, name, parameters, arguments) \
     type __real_##name parameters;              \
     type __wrap_##name parameters;              \
@@ -140,6 +142,8 @@ WRAP(int, rti_sys_sigaction,
 PASS(int, rti_sys_eventfd_signal, (int fd), (fd))
 PASS(int, rti_sys_futex_wake, (uint32_t * word), (word))
 PASS(int, rti_sys_thread_join, (pthread_t thread), (thread))
+PASS(int, rti_sys_thread_id, (void), ())
+PASS(int, rti_sys_process_id, (void), ())
 PASS(int, rti_sys_sigmask, (int how, const sigset_t *set, sigset_t *old_set), (how, set, old_set))
 
 void __real_rti_sys_semaphore_post(sem_t *semaphore);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 
+#include "os/sys.h"
 #include "support/fault.h"
 #include "support/harness.h"
 
@@ -265,6 +266,13 @@ static void a_call_that_fails_is_said_and_changes_nothing(void **state)
     }
 }
 
+static void a_thread_that_asks_about_itself_runs(void **state)
+{
+    (void)state;
+    assert_int_equal(rti_thread_state(rti_sys_thread_id()), 'R');
+    assert_int_equal(rti_thread_state(-1), '?');
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -278,6 +286,7 @@ int main(void)
         cmocka_unit_test(a_cpu_outside_the_affinity_is_refused),
         cmocka_unit_test(a_set_that_is_too_small_for_the_kernel_grows),
         cmocka_unit_test(a_call_that_fails_is_said_and_changes_nothing),
+        cmocka_unit_test(a_thread_that_asks_about_itself_runs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,23 +9,27 @@
  * options, so that no option can be left out of these tests.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "rt/dump.h"
 #include "rt/start.h"
 #include "support/ear.h"
 #include "support/harness.h"
 
-#define ARGUMENTS_MAX 32
+#define ARGUMENTS_MAX 40
 
 /* Of errors. */
 #define NUMBER "it must be a number, such as 1024"
+#define SIGNAL "it must be the name of a signal, such as USR1 or QUIT"
 #define TIME   "it must be a time with its unit (ns, us, ms or s), such as 500us"
 
 static const char *const variables[] = {
-    "RT_CPUS",         "RT_SHARDS",     "RT_PLACE",     "RT_SPIN",       "RT_TASKS_MAX",
-    "RT_PORT_ENTRIES", "RT_POSTS_MAX",  "RT_STACK",     "RT_TASK_QUOTA", "RT_RING_ENTRIES",
-    "RT_STOP_TIMEOUT", "RT_IO_WORKERS", "RT_LOG_LEVEL", "RT_DISABLE",
+    "RT_CPUS",         "RT_SHARDS",     "RT_PLACE",     "RT_SPIN",        "RT_TASKS_MAX",
+    "RT_PORT_ENTRIES", "RT_POSTS_MAX",  "RT_STACK",     "RT_TASK_QUOTA",  "RT_RING_ENTRIES",
+    "RT_STOP_TIMEOUT", "RT_IO_WORKERS", "RT_LOG_LEVEL", "RT_DUMP_SIGNAL", "RT_DUMP_FILE",
+    "RT_DUMP_FORMAT",  "RT_DISABLE",
 };
 
 static int without_variables(void **state)
@@ -49,7 +53,7 @@ static struct rt_config heard_config(void)
 
 /* A command line, cut at single spaces into memory that may be written. */
 struct line {
-    char text[512];
+    char text[1024];
     char *argv[ARGUMENTS_MAX];
     int argc;
 };
@@ -103,6 +107,9 @@ static void assert_all_fields(const struct rt_config *config)
     assert_int_equal(config->stop_timeout, RT_SECONDS(5));
     assert_int_equal(config->io_workers, 2);
     assert_int_equal(config->log_level, RT_LOG_INFO);
+    assert_int_equal(config->dump_signal, SIGUSR1);
+    assert_string_equal(config->dump_path, "dumps");
+    assert_int_equal(config->dump_flags, RT_DUMP_JSON);
 }
 
 static void every_option_sets_its_field_in_either_form(void **state)
@@ -115,7 +122,8 @@ static void every_option_sets_its_field_in_either_form(void **state)
                            "program --cpus 0-3,8 --shards 4 --place spread --spin 50us "
                            "--tasks-max 1000 --port-entries 64 --posts-max 32 --ring-entries 512 "
                            "--stack 16k --task-quota 1ms --stop-timeout 5s --io-workers 2 "
-                           "--log-level info"),
+                           "--log-level info --dump-signal USR1 --dump-file dumps "
+                           "--dump-format json"),
                      0);
     assert_all_fields(&config);
     assert_left(&line, "program");
@@ -126,7 +134,8 @@ static void every_option_sets_its_field_in_either_form(void **state)
                            "program --cpus=0-3,8 --shards=4 --place=spread --spin=50us "
                            "--tasks-max=1000 --port-entries=64 --posts-max=32 --ring-entries=512 "
                            "--stack=16k --task-quota=1ms --stop-timeout=5s --io-workers=2 "
-                           "--log-level=info --disable=no_iowait,iowq"),
+                           "--log-level=info --dump-signal=SIGUSR1 --dump-file=dumps "
+                           "--dump-format=json --disable=no_iowait,iowq"),
                      0);
     assert_all_fields(&config);
     assert_string_equal(config.disable, "no_iowait,iowq");
@@ -153,6 +162,9 @@ static void the_environment_sets_the_same_fields(void **state)
     setenv("RT_STOP_TIMEOUT", "5s", 1);
     setenv("RT_IO_WORKERS", "2", 1);
     setenv("RT_LOG_LEVEL", "info", 1);
+    setenv("RT_DUMP_SIGNAL", "USR1", 1);
+    setenv("RT_DUMP_FILE", "dumps", 1);
+    setenv("RT_DUMP_FORMAT", "json", 1);
     assert_int_equal(parse(&config, &line, "program"), 0);
     assert_all_fields(&config);
     assert_int_equal(heard.lines, 0);
@@ -300,6 +312,10 @@ static void every_place_and_level_has_its_name(void **state)
         assert_int_equal(parse(&config, &line, text), 0);
         assert_int_equal(config.log_level, i);
     }
+    assert_int_equal(parse(&config, &line, "program --dump-format text"), 0);
+    assert_int_equal(config.dump_flags, 0);
+    assert_int_equal(parse(&config, &line, "program --dump-signal QUIT"), 0);
+    assert_int_equal(config.dump_signal, SIGQUIT);
 }
 
 static void a_value_that_cannot_be_read_is_refused_in_words(void **state)
@@ -334,6 +350,10 @@ static void a_value_that_cannot_be_read_is_refused_in_words(void **state)
         { "p --place Core", "--place is \"Core\"; it must be core|pu|spread|pack|unbound" },
         { "p --place core|pu", "--place is \"core|pu\"; it must be core|pu|spread|pack|unbound" },
         { "p --log-level 2", "--log-level is \"2\"; it must be error|warning|info" },
+        { "p --dump-signal SIG", "--dump-signal is \"SIG\"; " SIGNAL },
+        { "p --dump-signal 10", "--dump-signal is \"10\"; " SIGNAL },
+        { "p --dump-signal usr1", "--dump-signal is \"usr1\"; " SIGNAL },
+        { "p --dump-format xml", "--dump-format is \"xml\"; it must be text|json" },
         { "p --shards", "--shards needs a value: N" },
         { "p --shards=", "--shards needs a value: N" },
         { "p --cpus --shards 3", "--cpus needs a value: LIST" },

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Dump: what the tasks of one executor do, written into a text.
+ *
+ * One walk over the task table counts; one walk for each state lists, so that
+ * the most telling ones come first, and up to RTI_DUMP_TASKS_MAX of them. So a
+ * dump of a million tasks takes two looks at each and no memory but its text.
+ *
+ * On the executor's thread, between two task runs or within one.
+ */
+#ifndef RTI_CORE_DUMP_H
+#define RTI_CORE_DUMP_H
+
+#include "core/text.h"
+#include "rt/dump.h"
+
+struct rti_executor;
+
+#define RTI_DUMP_TASKS_MAX  1000 /* that are listed */
+#define RTI_DUMP_FRAMES_MAX 32   /* of a backtrace */
+#define RTI_DUMP_KINDS_MAX  64   /* of waits that are told apart in the counts */
+
+/* The part of a dump that is about one shard. `flags`: enum rt_dump_flag. */
+void rti_dump_shard(struct rti_text *text, const struct rti_executor *executor, uint32_t shard,
+                    uint32_t flags);
+
+#endif /* RTI_CORE_DUMP_H */

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/* Dumps: see dumps.h. */
+#include "cross/dumps.h"
+
+#include <errno.h>
+
+#include "cross/mesh.h"
+#include "os/sys.h"
+
+/* One step of a slot's state; false when it is another by now. */
+static bool step(struct rti_dump_slot *slot, uint32_t from, uint32_t to)
+{
+    /* pairs with itself and state_of(): what lies in the slot goes over with the state (U2) */
+    return __atomic_compare_exchange_n(&slot->state, &from, to, false, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_ACQUIRE);
+}
+
+static uint32_t state_of(const struct rti_dump_slot *slot)
+{
+    return __atomic_load_n(&slot->state, __ATOMIC_ACQUIRE); /* pairs with step() */
+}
+
+/* The asker */
+
+int rti_dumps_begin(struct rti_mesh *mesh)
+{
+    /* pairs with the release in rti_dumps_end() */
+    return __atomic_exchange_n(&mesh->dumps.busy, 1, __ATOMIC_ACQUIRE) == 0 ? 0 : -EBUSY;
+}
+
+void rti_dumps_end(struct rti_mesh *mesh)
+{
+    __atomic_store_n(&mesh->dumps.busy, 0, __ATOMIC_RELEASE); /* pairs with rti_dumps_begin() */
+}
+
+void rti_dumps_ask(struct rti_mesh_shard *here, struct rti_mesh_shard *target,
+                   struct rt_waker asker, uint32_t flags)
+{
+    struct rti_dump_slot *slot = &target->dump;
+
+    if (state_of(slot) != RTI_DUMP_IDLE) {
+        return;
+    }
+    slot->flags = flags;
+    slot->asker = asker;
+    if (step(slot, RTI_DUMP_IDLE, RTI_DUMP_ASKED)) { /* else it has just left */
+        rti_mesh_ring_control(here, target);
+    }
+}
+
+bool rti_dumps_answered(const struct rti_mesh *mesh)
+{
+    for (uint32_t i = 0; i < mesh->shard_count; i++) {
+        const uint32_t state = state_of(&mesh->shards[i]->dump);
+
+        if (state == RTI_DUMP_ASKED || state == RTI_DUMP_WRITING) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void rti_dumps_await(struct rti_mesh *mesh, rt_time deadline)
+{
+    const rt_time until = deadline < 0 ? 0 : deadline; /* the kernel refuses moments below 0 */
+    int r = 0;
+
+    while (r != -ETIMEDOUT) {
+        /* pairs with the release in answer() */
+        const uint32_t answers = __atomic_load_n(&mesh->dumps.answers, __ATOMIC_ACQUIRE);
+
+        if (rti_dumps_answered(mesh)) {
+            return;
+        }
+        r = rti_sys_futex_wait(&mesh->dumps.answers, answers, until);
+    }
+}
+
+enum rti_dump_state rti_dumps_take(struct rti_mesh_shard *target, struct rti_text *out)
+{
+    struct rti_dump_slot *slot = &target->dump;
+
+    for (;;) {
+        switch (state_of(slot)) {
+        case RTI_DUMP_DONE:
+            *out = slot->text;
+            slot->text = (struct rti_text){ .data = NULL };
+            (void)step(slot, RTI_DUMP_DONE, RTI_DUMP_IDLE); /* fails when it has just left */
+            return RTI_DUMP_DONE;
+        case RTI_DUMP_ASKED:
+            if (step(slot, RTI_DUMP_ASKED, RTI_DUMP_IDLE)) {
+                return RTI_DUMP_ASKED;
+            }
+            break;
+        case RTI_DUMP_WRITING:
+            if (step(slot, RTI_DUMP_WRITING, RTI_DUMP_ABANDONED)) {
+                return RTI_DUMP_ASKED;
+            }
+            break;
+        case RTI_DUMP_GONE: /* it may have answered before it left */
+            *out = slot->text;
+            slot->text = (struct rti_text){ .data = NULL };
+            return out->data != NULL ? RTI_DUMP_DONE : RTI_DUMP_GONE;
+        default: /* not asked: it still writes for an earlier asker, or did until now */
+            return RTI_DUMP_ASKED;
+        }
+    }
+}
+
+/* The shard */
+
+static void tell(struct rti_mesh *mesh, struct rt_waker asker)
+{
+    if (asker.task != NULL) {
+        rt_wake(asker);
+        return;
+    }
+    /* pairs with the acquire in rti_dumps_await() */
+    __atomic_add_fetch(&mesh->dumps.answers, 1, __ATOMIC_RELEASE);
+    (void)rti_sys_futex_wake(&mesh->dumps.answers);
+}
+
+void rti_dumps_look(struct rti_mesh_shard *shard)
+{
+    struct rti_dump_slot *slot = &shard->dump;
+    struct rt_waker asker;
+
+    shard->dump_owed = false;
+    if (state_of(slot) != RTI_DUMP_ASKED) {
+        return;
+    }
+    if (shard->executor->running != NULL) { /* on a task's stack, which may be small */
+        shard->dump_owed = true;
+        return;
+    }
+    if (!step(slot, RTI_DUMP_ASKED, RTI_DUMP_WRITING)) {
+        return; /* given up */
+    }
+    asker = slot->asker;
+    rti_dump_shard(&slot->text, shard->executor, shard->index, slot->flags);
+    if (step(slot, RTI_DUMP_WRITING, RTI_DUMP_DONE)) {
+        tell(shard->mesh, asker);
+    } else {
+        rti_text_fini(&slot->text);
+        (void)step(slot, RTI_DUMP_ABANDONED, RTI_DUMP_IDLE);
+    }
+}
+
+/* No task lives on any shard, so who asks is a thread. */
+void rti_dumps_leave(struct rti_mesh_shard *shard)
+{
+    /* pairs with step() and state_of() */
+    const uint32_t left = __atomic_exchange_n(&shard->dump.state, RTI_DUMP_GONE, __ATOMIC_ACQ_REL);
+
+    if (left == RTI_DUMP_ASKED) {
+        tell(shard->mesh, (struct rt_waker){ .task = NULL });
+    }
+}
