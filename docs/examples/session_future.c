@@ -63,7 +63,7 @@ static int session_poll(struct rt_future *future)
         case RECEIVING:
             n = rt_poll_tcp_recv(future, self->peer, self->buf, sizeof(self->buf), RT_NEVER);
             if (n <= 0) {
-                return n; /* RT_PENDING: polled again when there is something; 0: the peer is done */
+                return n; /* RT_PENDING: polled again when something comes; 0: the peer is done */
             }
             self->bytes = n;
             self->sent = 0;

@@ -36,14 +36,15 @@
  * for the same thing, until it returns something else than RT_PENDING; only
  * what it was first called with counts. A future has one such wait at a time. A poll
  * function may poll other futures that lie in its struct, and those have one
- * each. Calls that suspend abort in a poll function.
+ * each. Calls that suspend abort in a poll function as soon as they have to wait.
  *
  * Polling is over when poll has returned a result, or the task was cancelled:
  * then waits that were begun are cancelled, and awaited where the kernel has a
  * hand in the struct's memory; then `drop` is called, once; then the task ends,
  * with the result or -ECANCELED. In `drop` the call rt_poll_* of a wait that
  * had ended before still returns what came of it, so that nothing need be lost.
- * The struct must live until then; after that the library has forgotten it.
+ * The struct must live until then; the library does not look at it any more, so
+ * `drop` may free it.
  */
 #ifndef RT_FUTURE_H
 #define RT_FUTURE_H

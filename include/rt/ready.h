@@ -13,8 +13,9 @@
  * looked: POLLIN, POLLOUT, POLLHUP, POLLERR; or an error below 0. What is ready may
  * be so no more when another task was there first.
  *
- * A case that loses is cancelled in the kernel, and the select returns after that:
- * some hundred nanoseconds. A stream or listener must not be closed while a task
+ * Each look costs a system call, poll(2); a wait costs a request through the ring. A case
+ * that loses is cancelled in the kernel, and the select returns after that: some
+ * hundred nanoseconds. A stream or listener must not be closed while a task
  * selects over it.
  */
 #ifndef RT_READY_H

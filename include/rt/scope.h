@@ -67,8 +67,8 @@ RT_API RT_ON_SHARD
 void rt_shield(struct rt_scope *scope, rt_time deadline);
 
 /**
- * End the waits of a scope: the current one, as rt_cancel() would, and all later ones
- * inside, with -ECANCELED. A shield that was entered within the scope holds it off.
+ * End the waits of a scope, which is no shield: the current one, as rt_cancel() would, and
+ * all later ones inside, with -ECANCELED. A shield that was entered within holds it off.
  *
  * \context{In a task of the same shard, while the scope is entered. Does not suspend.}
  */
@@ -78,8 +78,9 @@ void rt_scope_cancel(struct rt_scope *scope);
 /**
  * Leave the innermost scope, which must be this one.
  *
- * @return 0; -ETIME when a wait inside was ended by the scope's deadline, -ECANCELED when one
- *         was by its cancel: the first counts. Of a shield always 0.
+ * @return 0; -ETIME when a wait inside was asked to end by the scope's deadline, -ECANCELED when
+ *         one was by its cancel: the first counts, also where the event was faster than its
+ *         end. Of a shield always 0.
  * \context{In the task that entered it. Does not suspend.}
  */
 RT_API RT_ON_SHARD

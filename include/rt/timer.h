@@ -52,7 +52,8 @@ rt_time rt_in(rt_time duration);
  * @param deadline  a moment on the monotonic clock; one in the past lets other
  *                  tasks run if the slice is over, and returns. RT_NEVER sleeps
  *                  until the task is cancelled.
- * @return 0 once rt_now() >= deadline; -ECANCELED when the task was cancelled.
+ * @return 0 once rt_now() >= deadline; -ECANCELED when the task was cancelled; -ETIME when the
+ *         deadline of a scope (rt/scope.h) passed before.
  * \context{In a task. Suspends.}
  */
 RT_API RT_SUSPENDS

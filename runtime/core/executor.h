@@ -69,7 +69,7 @@ struct rti_executor {
     struct rti_overflow_thread overflow;
     struct rt_task *first;
     struct rt_group *groups; /* that have live tasks */
-    rt_time stop_deadline; /* when tasks that still live are an error; RT_NEVER: not stopping */
+    rt_time stop_deadline;   /* when tasks that still live are an error; RT_NEVER: not stopping */
     struct rti_ticks ticks;
     uint64_t quota_ticks;        /* config.task_quota */
     uint64_t spin_ticks;         /* config.spin */
@@ -136,6 +136,16 @@ static inline void rti_executor_must_own(const struct rti_executor *owner, const
 {
     if (RTI_UNLIKELY(owner != rti_current)) {
         rti_misuse("%s(): the object belongs to another shard, or was closed", call);
+    }
+}
+
+/* A deadline long before the start is a length of time by mistake. */
+static inline void rti_check_deadline(const struct rti_executor *executor, rt_time at)
+{
+    if (RTI_DEBUG && at != 0 && at < executor->start_time / 2) {
+        rti_misuse("a deadline of %lld ns lies long before the start of the executor: it is a "
+                   "length of time; say rt_in(length)",
+                   (long long)at);
     }
 }
 

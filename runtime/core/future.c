@@ -11,6 +11,12 @@ _Static_assert(sizeof(((struct rt_future *)NULL)->wait) == RTI_FUTURE_WAIT_BYTES
 
 /* The waits of poll functions */
 
+enum begun {
+    NOT_BEGUN,
+    UNDER_WAY, /* in the list of who polls */
+    OVER,      /* polling was over before its result was taken; it can be had in the drop */
+};
+
 static void forget(struct rt_future **list, struct rt_future *future)
 {
     struct rt_future **link = list;
@@ -19,7 +25,7 @@ static void forget(struct rt_future **list, struct rt_future *future)
         link = &(*link)->next;
     }
     *link = future->next;
-    future->begun = 0;
+    future->begun = NOT_BEGUN;
 }
 
 static struct rti_executor *polling_here(const char *call)
@@ -32,15 +38,33 @@ static struct rti_executor *polling_here(const char *call)
     return executor;
 }
 
+/* In a drop nothing begins; a wait that was over by then has its result, once. */
+static int take_over(struct rt_future *future, const struct rti_wait_kind *kind)
+{
+    const struct rti_waiter *waiter = rti_future_waiter(future);
+
+    if (future->begun != OVER || waiter->kind != kind) {
+        return -ECANCELED;
+    }
+    future->begun = NOT_BEGUN;
+    return waiter->result;
+}
+
 bool rti_future_look(struct rt_future *future, const struct rti_wait_kind *kind, const char *call,
                      int *result)
 {
     struct rti_executor *executor = polling_here(call);
     struct rti_waiter *waiter = rti_future_waiter(future);
 
-    if (future->begun == 0) {
-        *result = -ECANCELED;
-        return executor->dropping; /* in a drop nothing begins */
+    if (executor->dropping) {
+        *result = take_over(future, kind);
+        return true;
+    }
+    if (future->begun != UNDER_WAY) {
+        return false;
+    }
+    if (RTI_UNLIKELY(waiter->task != executor->running)) {
+        rti_misuse("%s(): another task polls the future", call);
     }
     if (RTI_UNLIKELY(waiter->kind != kind)) {
         rti_misuse("%s(): the future waits for something else already (%s)", call,
@@ -61,7 +85,7 @@ int rti_future_wait(struct rt_future *future, rt_time deadline)
     struct rti_waiter *waiter = rti_future_waiter(future);
 
     waiter->mode = RTI_WAIT_FUTURE;
-    future->begun = 1;
+    future->begun = UNDER_WAY;
     future->next = *executor->polling;
     *executor->polling = future;
     rti_trace(executor, RT_TRACE_WAIT, waiter->task, NULL, waiter->kind->name, 0);
@@ -100,7 +124,9 @@ static bool end_waits(struct rt_future *begun)
 static void begin_polling(struct rti_executor *executor, struct rt_future **begun)
 {
     executor->polling = begun;
-    executor->running->state |= RTI_TASK_POLLING;
+    if ((executor->running->state & RTI_TASK_FUTURE) == 0) {
+        executor->running->state |= RTI_TASK_POLLING;
+    }
 }
 
 static void end_polling(struct rti_executor *executor)
@@ -109,17 +135,19 @@ static void end_polling(struct rti_executor *executor)
     executor->running->state &= ~(uint32_t)RTI_TASK_POLLING;
 }
 
+/* Nothing is looked at after the user's function: it may give back all memory, its own too. */
 static void drop(struct rti_executor *executor, struct rt_future *future, struct rt_future **begun)
 {
+    while (*begun != NULL) {
+        (*begun)->begun = OVER;
+        *begun = (*begun)->next;
+    }
     if (future->drop != NULL) {
         begin_polling(executor, begun);
         executor->dropping = true;
         future->drop(future);
         executor->dropping = false;
         end_polling(executor);
-    }
-    while (*begun != NULL) {
-        forget(begun, *begun);
     }
 }
 
@@ -153,6 +181,7 @@ void rti_future_run(struct rt_task *task)
     if ((task->state & RTI_TASK_ENDING) == 0) {
         int r = -ECANCELED;
 
+        task->waiter = NULL; /* what it names may go away in this poll */
         if (RTI_LIKELY((task->state & RTI_TASK_CANCEL) == 0)) {
             r = poll_once(task->executor, task->poll.future, &task->poll.begun);
         }
@@ -167,11 +196,12 @@ void rti_future_run(struct rt_task *task)
     end(task);
 }
 
-void rti_future_check(const struct rt_future *future, const char *call)
+void rti_future_prepare(struct rt_future *future, const char *call)
 {
-    if (RTI_UNLIKELY(future->poll == NULL || future->begun != 0)) {
+    if (RTI_UNLIKELY(future->poll == NULL || future->begun == UNDER_WAY)) {
         rti_misuse("%s(): not a future, or it is being polled already", call);
     }
+    future->begun = NOT_BEGUN;
 }
 
 int rt_spawn_future_with(struct rt_task **out, struct rt_future *future,
@@ -179,7 +209,7 @@ int rt_spawn_future_with(struct rt_task **out, struct rt_future *future,
 {
     struct rti_executor *executor = rti_executor_here("rt_spawn_future");
 
-    rti_future_check(future, "rt_spawn_future");
+    rti_future_prepare(future, "rt_spawn_future");
     return rti_task_spawn_future(executor, out, future, options, NULL);
 }
 
@@ -209,6 +239,7 @@ int rt_await(struct rt_future *future, rt_time deadline)
     if (RTI_UNLIKELY(executor->polling != NULL)) {
         rti_misuse("rt_await() was called in a poll function: poll the other future there");
     }
+    rti_future_prepare(future, "rt_await");
     while (r == 0) {
         const int result = poll_once(executor, future, &begun);
 
@@ -217,6 +248,9 @@ int rt_await(struct rt_future *future, rt_time deadline)
             break;
         }
         r = rti_future_park(future, deadline);
+        if (r == 0) {
+            r = rti_wait_allowed(); /* F2 */
+        }
     }
     end_awaited(executor, future, &begun);
     return r;
@@ -242,6 +276,7 @@ int rt_poll_join(struct rt_future *future, struct rt_task *task, int *result, rt
 
     if (!rti_future_look(future, &rti_join_kind, "rt_poll_join", &r)) {
         rti_join_check(task, "rt_poll_join");
+        waiter->object = task;
         r = 0;
         if ((task->state & RTI_TASK_COMPLETED) == 0) {
             rti_waiter_init(waiter, &rti_join_kind);
@@ -251,7 +286,7 @@ int rt_poll_join(struct rt_future *future, struct rt_task *task, int *result, rt
         }
     }
     if (r == 0) {
-        rti_join_take(task, result);
+        rti_join_take((struct rt_task *)waiter->object, result);
     }
     return r;
 }

@@ -25,8 +25,8 @@
 
 #define RTI_FUTURE_WAIT_BYTES 96
 
-/* Abort, naming the call, when it cannot be made a task of. */
-void rti_future_check(const struct rt_future *future, const char *call);
+/* Before its first poll: abort, naming the call, when it is no future or is being polled. */
+void rti_future_prepare(struct rt_future *future, const char *call);
 
 /* The memory of the future's wait: a struct that begins with a struct rti_waiter. */
 static inline void *rti_future_memory(struct rt_future *future)

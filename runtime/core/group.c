@@ -172,7 +172,7 @@ int rt_group_spawn_future(struct rt_group *group, struct rt_future *future)
     int r;
 
     must_own(group, "rt_group_spawn_future");
-    rti_future_check(future, "rt_group_spawn_future");
+    rti_future_prepare(future, "rt_group_spawn_future");
     r = enter(group, 0, &promised);
     return r < 0 ? r : rti_task_spawn_future(executor, NULL, future, NULL, group);
 }

@@ -71,6 +71,9 @@ int rt_local_set(int key, void *value)
     struct rti_locals *locals;
 
     check(key, "rt_local_set");
+    if (value == NULL && executor->running->locals == NULL) {
+        return 0;
+    }
     locals = own(executor, executor->running);
     if (locals == NULL) {
         return -ENOMEM;

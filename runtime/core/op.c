@@ -4,6 +4,7 @@
 
 #include "core/executor.h"
 #include "core/future.h"
+#include "core/scope.h"
 #include "core/trace.h"
 
 /* A cancel that seems to have missed is sent again after so long, then twice as long, and so on up
@@ -88,7 +89,7 @@ static int begin(struct rti_op *op, const struct rti_wait_kind *kind, bool exemp
         if (r < 0) {
             return r;
         }
-        if (!exempt && rti_task_must_end(rti_current->running)) {
+        if (!exempt && rti_scope_ends(rti_current->running)) {
             rti_reactor_decline(reactor); /* cancelled since room was granted */
             return -ECANCELED;
         }
@@ -158,14 +159,11 @@ struct io_uring_sqe *rti_op_begin_leg(struct rti_op *op)
 }
 
 /* Where there is no room the future is polled again soon: whoever holds it up runs before that. */
-bool rti_op_look(struct rt_future *future, const struct rti_wait_kind *kind, const char *call,
-                 struct io_uring_sqe **sqe, int *result)
+bool rti_op_lacks_room(struct rt_future *future, const struct rti_wait_kind *kind,
+                       struct io_uring_sqe **sqe, int *result)
 {
     struct rti_executor *executor = rti_current;
 
-    if (rti_future_look(future, kind, call, result)) {
-        return true;
-    }
     *sqe = rti_reactor_sqe(&executor->reactor);
     if (RTI_UNLIKELY(*sqe == NULL)) {
         rti_task_wake(executor->running);

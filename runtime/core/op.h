@@ -78,10 +78,10 @@ void rti_op_start(struct rti_op *op, struct io_uring_sqe *sqe);
  * NULL, and then that function is called when there is room. */
 struct io_uring_sqe *rti_op_begin_leg(struct rti_op *op);
 
-/* The operation of a future's wait: as rti_future_look(), but that there is an entry to be filled
- * when it returns false, to be given to rti_op_wait(). */
-bool rti_op_look(struct rt_future *future, const struct rti_wait_kind *kind, const char *call,
-                 struct io_uring_sqe **sqe, int *result);
+/* The operation of a future's wait, after rti_future_look(). True: there is no room, and *result is
+ * RT_PENDING; false: there is an entry to be filled, to be given to rti_op_wait(). */
+bool rti_op_lacks_room(struct rt_future *future, const struct rti_wait_kind *kind,
+                       struct io_uring_sqe **sqe, int *result);
 int rti_op_wait(struct rt_future *future, struct io_uring_sqe *sqe, rt_time deadline);
 
 /* Instead of rti_op_await(): the entry, which cannot be given back, does nothing. */

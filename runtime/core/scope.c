@@ -33,7 +33,9 @@ static struct end earliest_end(const struct rt_task *task, rt_time own_deadline)
     if ((task->state & RTI_TASK_SCOPED) != 0) {
         for (struct rt_scope *scope = task->scope; scope != NULL; scope = scope->outer) {
             if (scope->shield) {
-                shielded = later(shielded, scope->deadline);
+                if (scope->deadline > task->executor->turn_time) { /* else it holds nothing */
+                    shielded = later(shielded, scope->deadline);
+                }
                 continue;
             }
             ask(&end, later(scope->deadline, shielded), -ETIME, scope);
@@ -59,8 +61,23 @@ bool rti_scope_must_end(const struct rt_task *task)
 {
     const struct end end = earliest_end(task, RT_NEVER);
 
-    if (end.reason != -ECANCELED || end.at > task->executor->turn_time) {
-        return false; /* a deadline that has passed: what needs no wait may be done */
+    /* after a deadline has passed what needs no wait may be done */
+    return end.reason == -ECANCELED && end.at <= task->executor->turn_time;
+}
+
+void rti_scope_note_end(const struct rt_task *task)
+{
+    const struct end end = earliest_end(task, RT_NEVER);
+
+    note(&end);
+}
+
+bool rti_scope_has_passed(const struct rt_task *task, rt_time deadline)
+{
+    const struct end end = earliest_end(task, deadline);
+
+    if (end.reason != -ETIME || end.at > task->executor->turn_time) {
+        return false;
     }
     note(&end);
     return true;
@@ -74,13 +91,9 @@ rt_time rti_scope_begin_wait(const struct rt_task *task, rt_time deadline)
 
 bool rti_scope_own_deadline(struct rti_waiter *waiter)
 {
-    struct rti_executor *executor = waiter->task->executor;
     const struct end end = earliest_end(waiter->task, waiter->task->scope->wait_deadline);
 
-    if (end.at > executor->turn_time) { /* a shield was all that the timer was armed for */
-        rti_timer_arm(&executor->wheel, &waiter->timer, end.at);
-        return false;
-    }
+    RTI_DASSERT(end.at <= waiter->task->executor->turn_time); /* S1 */
     if (end.scope == NULL && end.reason == -ETIME) {
         return true;
     }
@@ -115,7 +128,7 @@ static void enter(struct rt_scope *scope, rt_time deadline, bool shield, const c
 {
     struct rt_task *task = rti_executor_here(call)->running;
 
-    if (RTI_UNLIKELY((task->state & RTI_TASK_POLLING) != 0)) {
+    if (RTI_UNLIKELY((task->state & RTI_TASK_POLLS) != 0)) {
         rti_misuse("%s() was called in the poll function of a future", call);
     }
     *scope = (struct rt_scope){
@@ -143,6 +156,9 @@ void rt_scope_cancel(struct rt_scope *scope)
     struct rt_task *task = scope->task;
 
     (void)rti_executor_here("rt_scope_cancel");
+    if (RTI_UNLIKELY(scope->shield)) {
+        rti_misuse("rt_scope_cancel(): a shield is no scope that could be cancelled");
+    }
     if (RTI_UNLIKELY(task == NULL)) {
         rti_misuse("rt_scope_cancel(): the scope was left");
     }

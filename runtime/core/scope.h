@@ -24,8 +24,24 @@
 rt_time rti_scope_begin_wait(const struct rt_task *task, rt_time deadline);
 
 /* The timer of the fiber's wait has fired. True when its own deadline has come; else the scopes
- * have ended the wait, or armed the timer again. */
+ * have ended the wait. */
 bool rti_scope_own_deadline(struct rti_waiter *waiter);
+
+/* As rti_task_must_end(), of a wait that therefore is not begun, or ended at once: where it is a
+ * scope that ends it, its end will say so. */
+void rti_scope_note_end(const struct rt_task *task);
+static inline bool rti_scope_ends(const struct rt_task *task)
+{
+    const bool ends = rti_task_must_end(task);
+
+    if (RTI_UNLIKELY(ends)) {
+        rti_scope_note_end(task);
+    }
+    return ends;
+}
+
+/* Whether a deadline has passed, the given one or a scope's. */
+bool rti_scope_has_passed(const struct rt_task *task, rt_time deadline);
 
 /* A cancel came: end the fiber's wait, or arm its timer for when it will count. */
 void rti_scope_review(struct rt_task *task);

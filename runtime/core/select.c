@@ -27,8 +27,9 @@ static const struct rti_case_ops *ops_of(const struct rt_case *self)
 
 static void abort_legs(struct select *select, int reason)
 {
-    for (uint32_t i = 0; i < select->linked; i++) {
-        rti_waiter_abort(rti_case_memory(&select->cases[i]), reason);
+    /* From the last: those that wait for room in the ring leave before others make some. */
+    for (uint32_t i = select->linked; i > 0; i--) {
+        rti_waiter_abort(rti_case_memory(&select->cases[i - 1]), reason);
     }
 }
 
@@ -49,7 +50,8 @@ void rti_select_leg_done(struct rti_waiter *leg)
     if (leg->kind->ended != NULL) {
         leg->kind->ended(leg);
     }
-    if (select->winner < 0 && select->waiter.reason == 0) { /* L1 */
+    /* L1; and what has happened although it was asked to end counts (Q3) */
+    if (select->winner < 0 && (leg->reason == 0 || leg->result != leg->reason)) {
         select->winner = (int32_t)self->index;
         self->result = leg->result;
         abort_legs(select, -ECANCELED);
@@ -61,9 +63,7 @@ static void select_abort(struct rti_waiter *waiter, int reason)
 {
     struct select *select = RTI_CONTAINER_OF(waiter, struct select, waiter);
 
-    select->open++; /* so that it is not finished in the middle of this */
-    abort_legs(select, reason);
-    close_one(select);
+    abort_legs(select, reason); /* the last one finishes the whole */
 }
 
 static const struct rti_wait_kind select_kind = { .name = "select", .abort = select_abort };
@@ -177,7 +177,7 @@ int rt_poll_select(struct rt_future *future, struct rt_case *cases, size_t count
         link_legs(select, cases, n);
         r = rti_future_wait(future, deadline);
     }
-    return r == RT_PENDING ? r : take_winner(cases, r);
+    return r == RT_PENDING ? r : take_winner(select->cases, r);
 }
 
 /* Cases: a join, and a moment. */
@@ -220,6 +220,7 @@ static bool time_now(struct rt_case *self)
 {
     const rt_time time = (rt_time)(intptr_t)self->argument;
 
+    rti_check_deadline(rti_current, time);
     self->result = 0;
     return time <= rti_current->turn_time;
 }

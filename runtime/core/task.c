@@ -114,13 +114,13 @@ static void first_returned(struct rti_executor *executor, int result)
     }
 }
 
-static RTI_COLD void end_with_scope(const struct rt_task *task)
+RTI_COLD void rti_task_has_open_scope(const struct rt_task *task)
 {
     rti_misuse("task %u '%s' returns from within a scope that it has not left", task->index,
                task->name != NULL ? task->name : "");
 }
 
-static RTI_COLD void put_locals(struct rt_task *task)
+RTI_COLD void rti_task_put_locals(struct rt_task *task)
 {
     rti_locals_put(task->executor, task->locals);
     task->locals = NULL;
@@ -135,7 +135,7 @@ static inline __attribute__((always_inline)) void give_back(struct rt_task *task
         task->stack = NULL;
     }
     if (RTI_UNLIKELY(task->locals != NULL)) {
-        put_locals(task);
+        rti_task_put_locals(task);
     }
 }
 
@@ -145,7 +145,7 @@ static inline __attribute__((always_inline)) void complete(struct rt_task *task,
     struct rti_executor *executor = task->executor;
 
     if (RTI_UNLIKELY((task->state & RTI_TASK_SCOPED) != 0)) {
-        end_with_scope(task);
+        rti_task_has_open_scope(task);
     }
     rti_trace(executor, RT_TRACE_RETURN, task, NULL, NULL, result);
     task->state &= ~(uint32_t)(RTI_TASK_RUNNING | RTI_TASK_SCHEDULED); /* T1, T2 */
@@ -374,6 +374,9 @@ int rti_task_spawn_extra(struct rti_executor *executor, struct rt_task **out, rt
     executor->tasks.extra++;
     join_group(task, NULL);
     start_fiber(task, fn, arg, name, 0);
+    if (task->locals != NULL) { /* of whoever runs, but this one serves others */
+        rti_task_put_locals(task);
+    }
     *out = task;
     return 0;
 }

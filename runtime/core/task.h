@@ -24,8 +24,8 @@
  *    does, the inbox is told and the bit goes. Only together with RUNNING.
  * T8 FUTURE: it is polled and has no stack. ENDING: polling is over, `result` is what it will
  *    complete with, and waits that it has begun may go on (core/future.h).
- * T9 POLLING: a poll function runs, of this task if it is a future, or of one that
- *    it awaits: nothing may suspend. Only together with RUNNING.
+ * T9 POLLING: a fiber runs the poll function of a future that it awaits: nothing may
+ *    suspend, as in a future's own run. Only together with RUNNING.
  * T10 SCOPED: it is in a cancel scope or a shield (core/scope.h). Of fibers.
  * T6 CLOSED: the slot is free; set in the same step that frees it, so that a
  *    stale pointer is recognised as long as the slot is not used again.
@@ -58,6 +58,9 @@ enum rti_task_state {
     RTI_TASK_SCOPED = 1u << 9,
     RTI_TASK_ENDING = 1u << 10,
 };
+
+/* Of a task that runs: nothing may suspend (T8, T9). */
+#define RTI_TASK_POLLS (RTI_TASK_FUTURE | RTI_TASK_POLLING)
 
 struct rti_executor;
 struct rti_locals; /* core/locals.h */
@@ -137,6 +140,12 @@ int rti_task_spawn(struct rti_executor *executor, struct rt_task **out, rt_task_
 int rti_task_spawn_future(struct rti_executor *executor, struct rt_task **out,
                           struct rt_future *future, const struct rt_spawn_options *options,
                           struct rt_group *group);
+
+/* A task that returns stands in a scope: aborts. */
+RTI_NORETURN void rti_task_has_open_scope(const struct rt_task *task);
+
+/* A task has locals, and is to have none any more. */
+void rti_task_put_locals(struct rt_task *task);
 
 /* The task, a future that runs, ends with `result`. */
 void rti_task_complete_future(struct rt_task *task, int result);

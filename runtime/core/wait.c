@@ -36,7 +36,12 @@ static inline struct rti_fiber *begin_run(struct rti_executor *executor, struct 
     }
     task->state = (task->state & ~(uint32_t)RTI_TASK_SCHEDULED) | RTI_TASK_RUNNING;
     rti_trace(executor, RT_TRACE_RUN, task, NULL, NULL, 0);
-    return RTI_UNLIKELY((task->state & RTI_TASK_FUTURE) != 0) ? &executor->loop : &task->fiber;
+    if (RTI_UNLIKELY((task->state & RTI_TASK_FUTURE) != 0)) {
+        __asm__ volatile(
+            ""); /* a branch: what a conditional move gives is known too late (measured) */
+        return &executor->loop;
+    }
+    return &task->fiber;
 }
 
 /* A call that runs inline suspends for the first time (T7). Being asked to end already, it may find
@@ -50,30 +55,35 @@ static RTI_NOINLINE bool detach(struct rti_executor *executor, struct rt_task *t
 /* The first suspension of a call that runs inline, or one where none may be. */
 static RTI_NOINLINE bool before_suspending(struct rti_executor *executor, struct rt_task *task)
 {
-    if ((task->state & RTI_TASK_POLLING) != 0) {
+    if ((task->state & RTI_TASK_POLLS) != 0) {
         rti_misuse("task %u '%s' suspends in the poll function of a future", task->index,
                    task->name != NULL ? task->name : "");
     }
     return detach(executor, task);
 }
 
-static inline void suspend(struct rti_executor *executor, struct rt_task *task)
+/* To the next task, or to the loop. Looking for it may publish what others wait for, and so wake
+ * this one (T1). */
+static inline __attribute__((always_inline)) void switch_away(struct rti_executor *executor,
+                                                              struct rt_task *task)
 {
-    struct rt_task *next;
-    struct rti_fiber *to;
+    struct rt_task *next = next_task(executor);
 
-    if (RTI_UNLIKELY((task->state & (RTI_TASK_INLINE | RTI_TASK_POLLING)) != 0) &&
-        before_suspending(executor, task)) {
-        return;
-    }
-    next = next_task(executor);
     task->state &= ~(uint32_t)RTI_TASK_RUNNING;
     if ((task->state & RTI_TASK_SCHEDULED) != 0) { /* woken or yielding: behind all others */
         rti_trace(executor, RT_TRACE_SCHEDULE, task, NULL, NULL, 0);
         rti_taskq_push(task->queue, task);
     }
-    to = begin_run(executor, next);
-    rti_fiber_switch(&task->fiber, to);
+    rti_fiber_switch(&task->fiber, begin_run(executor, next));
+}
+
+static inline void suspend(struct rti_executor *executor, struct rt_task *task)
+{
+    if (RTI_UNLIKELY((task->state & (RTI_TASK_INLINE | RTI_TASK_POLLS)) != 0) &&
+        before_suspending(executor, task)) {
+        return;
+    }
+    switch_away(executor, task);
 }
 
 void rti_executor_run_tasks(struct rti_executor *executor)
@@ -126,7 +136,7 @@ void rti_yield_if_due(void)
     struct rti_executor *executor = rti_current;
 
     if (--executor->run_credit < 0 && !rti_executor_renew_credit(executor) &&
-        (executor->running->state & RTI_TASK_POLLING) == 0) {
+        (executor->running->state & RTI_TASK_POLLS) == 0) {
         rt_yield();
     }
 }
@@ -146,20 +156,11 @@ void rti_waiter_init(struct rti_waiter *waiter, const struct rti_wait_kind *kind
 
 int rti_wait_allowed(void)
 {
-    if (RTI_LIKELY(!rti_task_must_end(rti_current->running))) {
+    if (RTI_LIKELY(!rti_scope_ends(rti_current->running))) {
         return 0;
     }
     rti_yield_if_due();
     return -ECANCELED;
-}
-
-static inline void check_deadline(const struct rti_executor *executor, rt_time deadline)
-{
-    if (RTI_DEBUG && deadline != 0 && deadline < executor->start_time / 2) {
-        rti_misuse("a deadline of %lld ns lies long before the start of the executor: it is a "
-                   "length of time; say rt_in(length)",
-                   (long long)deadline);
-    }
 }
 
 /* A deadline that has passed asks for the end at once; any other is left to the wheel. */
@@ -167,7 +168,7 @@ void rti_waiter_arm(struct rti_waiter *waiter, rt_time deadline)
 {
     struct rti_executor *executor = rti_current;
 
-    check_deadline(executor, deadline);
+    rti_check_deadline(executor, deadline);
     if (deadline > executor->turn_time) {
         rti_timer_arm(&executor->wheel, &waiter->timer, deadline);
     } else {
@@ -195,8 +196,17 @@ static inline const struct rt_task *other_task(const struct rti_waiter *waiter)
     return waiter->kind == &rti_join_kind ? waiter->object : NULL;
 }
 
-static inline __attribute__((always_inline)) int wait_inline(struct rti_waiter *waiter,
-                                                             rt_time deadline)
+RTI_RETURNS_AFTER_SWITCH
+static RTI_NOINLINE void go_on_waiting(struct rti_executor *executor,
+                                       const struct rti_waiter *waiter)
+{
+    while (!waiter->done) { /* Q2 */
+        suspend(executor, waiter->task);
+    }
+}
+
+RTI_RETURNS_AFTER_SWITCH
+static RTI_NOINLINE int wait_with_care(struct rti_waiter *waiter, rt_time deadline)
 {
     struct rti_executor *executor = rti_current;
     struct rt_task *task = waiter->task;
@@ -208,10 +218,38 @@ static inline __attribute__((always_inline)) int wait_inline(struct rti_waiter *
     } else if (deadline != RT_NEVER) {
         rti_timer_arm(&executor->wheel, &waiter->timer, deadline);
     }
-    while (!waiter->done) { /* Q2 */
-        suspend(executor, task);
+    if (!waiter->done) {
+        go_on_waiting(executor, waiter);
     }
     rti_timer_disarm(&executor->wheel, &waiter->timer);
+    task->waiter = NULL;
+    return waiter->result;
+}
+
+/* Most waits end by their event, in no scope and with nobody who traces: these are one suspension
+ * and a few stores. */
+static inline __attribute__((always_inline)) int wait_inline(struct rti_waiter *waiter,
+                                                             rt_time deadline)
+{
+    struct rti_executor *executor = rti_current;
+    struct rt_task *task = waiter->task;
+
+    if (RTI_UNLIKELY(deadline <= executor->turn_time || executor->trace != NULL || waiter->done ||
+                     (task->state & (RTI_TASK_SCOPED | RTI_TASK_SCHEDULED | RTI_TASK_INLINE |
+                                     RTI_TASK_POLLS)) != 0)) {
+        return wait_with_care(waiter, deadline);
+    }
+    task->waiter = waiter;
+    if (deadline != RT_NEVER) {
+        rti_timer_arm(&executor->wheel, &waiter->timer, deadline);
+    }
+    switch_away(executor, task);
+    if (RTI_UNLIKELY(!waiter->done)) { /* Q2 */
+        go_on_waiting(executor, waiter);
+    }
+    if (deadline != RT_NEVER || RTI_UNLIKELY(waiter->reason != 0)) { /* an abort may arm it */
+        rti_timer_disarm(&executor->wheel, &waiter->timer);
+    }
     task->waiter = NULL;
     return waiter->result;
 }
@@ -220,6 +258,17 @@ RTI_RETURNS_AFTER_SWITCH
 int rti_wait(struct rti_waiter *waiter, rt_time deadline)
 {
     return wait_inline(waiter, deadline);
+}
+
+/* As rti_task_wake(), of a task that waits. */
+static inline __attribute__((always_inline)) void wake(struct rt_task *task)
+{
+    if (RTI_UNLIKELY(task->executor->trace != NULL)) {
+        rti_task_wake(task);
+        return;
+    }
+    task->state |= RTI_TASK_SCHEDULED;
+    rti_taskq_push(task->queue, task);
 }
 
 void rti_waiter_finish(struct rti_waiter *waiter, int32_t result)
@@ -234,8 +283,8 @@ void rti_waiter_finish(struct rti_waiter *waiter, int32_t result)
         } else {
             rti_future_wait_done(waiter);
         }
-    } else if ((waiter->task->state & RTI_TASK_RUNNING) == 0) {
-        rti_task_wake(waiter->task);
+    } else if ((waiter->task->state & (RTI_TASK_RUNNING | RTI_TASK_SCHEDULED)) == 0) {
+        wake(waiter->task);
     }
 }
 
@@ -333,7 +382,11 @@ static const struct rti_wait_kind await_kind = { .name = "await",
 RTI_RETURNS_AFTER_SWITCH
 int rti_future_park(const struct rt_future *future, rt_time deadline)
 {
-    return park(rti_current, &await_kind, future, deadline);
+    const struct rt_task *task = rti_current->running;
+    const int r = park(rti_current, &await_kind, future, deadline);
+
+    /* A poll that wakes its own task is polled again at once, but not for ever. */
+    return r == 0 && rti_scope_has_passed(task, deadline) ? -ETIME : r;
 }
 
 RTI_RETURNS_AFTER_SWITCH
@@ -417,6 +470,12 @@ static inline __attribute__((always_inline)) void take(struct rti_executor *exec
 
 void rti_join_take(struct rt_task *task, int *result)
 {
+    const uint32_t joinable = RTI_TASK_COMPLETED | RTI_TASK_HANDLE;
+
+    if (RTI_UNLIKELY((task->state & joinable) != joinable)) {
+        rti_misuse("the handle of task %u has ended while a future or a select joined it",
+                   task->index);
+    }
     take(rti_current, task, result);
 }
 

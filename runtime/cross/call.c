@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "core/scope.h"
 #include "cross/call_word.h"
 #include "cross/look.h"
 #include "cross/mesh.h"
@@ -112,6 +113,28 @@ void rti_call_serve_waiters(struct rti_mesh_shard *shard, struct rti_port *port)
     }
 }
 
+/* The ends of a list's waits: a shield keeps the cancel of a drain from them. */
+static void turn_away(struct rti_list *list)
+{
+    struct send_waiter *self;
+
+    while ((self = first_waiter(list)) != NULL) {
+        rti_waiter_abort(&self->waiter, -ESHUTDOWN);
+    }
+}
+
+void rti_call_turn_away(struct rti_mesh_shard *shard)
+{
+    for (uint32_t i = 0; i < shard->mesh->shard_count; i++) {
+        struct rti_port *port = shard->out[i];
+
+        if (port != NULL) {
+            turn_away(&port->sender.room_waiters);
+            turn_away(&port->sender.credit_waiters);
+        }
+    }
+}
+
 static int await_sent(struct rti_mesh_shard *shard, struct rti_port *port,
                       const struct rti_request *request, bool needs_credit, rt_time deadline)
 {
@@ -215,7 +238,7 @@ static void run_here(struct rt_call *call, rt_task_fn fn, void *arg)
 {
     call->error = 0;
     call->result = fn(arg);
-    if (call->result == -ECANCELED && rti_task_must_end(rti_current->running)) {
+    if (call->result == -ECANCELED && rti_scope_ends(rti_current->running)) {
         call->error = -ECANCELED;
     }
     call->state = CALL_DONE;
@@ -284,7 +307,7 @@ static int await_reply(struct rti_executor *executor, struct rt_call *call, rt_t
 
     rti_waiter_init(&self.waiter, &call_kind);
     call->waiter = &self.waiter;
-    if (rti_task_must_end(executor->running)) {
+    if (rti_scope_ends(executor->running)) {
         rti_waiter_abort(&self.waiter, -ECANCELED);
     }
     (void)rti_wait(&self.waiter, deadline);

@@ -40,6 +40,9 @@ void rti_call_need_pump(struct rti_mesh_shard *shard);
 void rti_call_take_replies(struct rti_mesh_shard *shard, struct rti_port *port);
 void rti_call_serve_waiters(struct rti_mesh_shard *shard, struct rti_port *port);
 
+/* The shard sends no requests any more: tasks that wait to send get -ESHUTDOWN. */
+void rti_call_turn_away(struct rti_mesh_shard *shard);
+
 /* The sender has rung: there may be room for replies that wait (P3). */
 void rti_call_send_late(struct rti_mesh_shard *shard, struct rti_port *port);
 

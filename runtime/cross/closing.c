@@ -103,8 +103,8 @@ static void ack(struct rti_mesh_shard *shard)
     struct rti_mesh *mesh = shard->mesh;
 
     shard->closing.acked = true;
-    rti_executor_drain(shard->executor); /* from here on nothing is sent but replies: waits for
-                                            room and credits have ended too */
+    rti_executor_drain(shard->executor); /* from here on nothing is sent but replies: */
+    rti_call_turn_away(shard);           /* waits for room and credits end too */
     rti_mesh_flush(shard);
     if (count_full(mesh, &mesh->closing.acked)) {
         rti_mesh_ring_all(mesh, shard);

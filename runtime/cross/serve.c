@@ -207,6 +207,12 @@ static bool run_inline(struct rti_mesh_shard *shard, struct rt_task *self, struc
     suspended = (self->state & RTI_TASK_INLINE) == 0;
     self->call = NULL;
     if (!suspended) { /* the next one gets a clean identity */
+        if (RTI_UNLIKELY((self->state & RTI_TASK_SCOPED) != 0)) {
+            rti_task_has_open_scope(self);
+        }
+        if (RTI_UNLIKELY(self->locals != NULL)) {
+            rti_task_put_locals(self);
+        }
         self->state &= ~(uint32_t)(RTI_TASK_INLINE | RTI_TASK_CANCEL | RTI_TASK_SCHEDULED);
         self->generation++;
         self->name = "calls";

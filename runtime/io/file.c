@@ -140,15 +140,20 @@ static void transfer_ended(struct rti_waiter *waiter)
 }
 
 static bool look(struct rt_future *future, struct rt_file *file, const struct rti_wait_kind *kind,
-                 const char *call, struct io_uring_sqe **sqe, int *result)
+                 const char *call, uint64_t offset, struct io_uring_sqe **sqe, int *result)
 {
-    if (future->begun == 0) { /* later the file may be gone, in a drop */
-        (void)rti_handle_must_own(file, call);
-        if (file->handle.closing) {
-            rti_misuse("%s(): another task is closing the file", call);
-        }
+    if (rti_future_look(future, kind, call, result)) {
+        return true;
     }
-    return rti_op_look(future, kind, call, sqe, result);
+    (void)rti_handle_must_own(file, call);
+    if (file->handle.closing) {
+        rti_misuse("%s(): another task is closing the file", call);
+    }
+    if (offset > INT64_MAX) {
+        *result = -EINVAL; /* all ones would be "the current position" to the kernel */
+        return true;
+    }
+    return rti_op_lacks_room(future, kind, sqe, result);
 }
 
 static int wait_for(struct rt_future *future, struct rt_file *file, struct io_uring_sqe *sqe,
@@ -163,9 +168,9 @@ int rt_poll_file_read_at(struct rt_future *future, struct rt_file *file, void *b
                          uint64_t offset, rt_time deadline)
 {
     struct io_uring_sqe *sqe;
-    int r = -EINVAL; /* all ones would be "the current position" to the kernel */
+    int r;
 
-    if (offset > INT64_MAX || look(future, file, &read_kind, "rt_poll_file_read_at", &sqe, &r)) {
+    if (look(future, file, &read_kind, "rt_poll_file_read_at", offset, &sqe, &r)) {
         return r;
     }
     io_uring_prep_read(sqe, file->handle.fd, buf, transfer_bytes(bytes), offset);
@@ -176,9 +181,9 @@ int rt_poll_file_write_at(struct rt_future *future, struct rt_file *file, const 
                           size_t bytes, uint64_t offset, rt_time deadline)
 {
     struct io_uring_sqe *sqe;
-    int r = -EINVAL;
+    int r;
 
-    if (offset > INT64_MAX || look(future, file, &write_kind, "rt_poll_file_write_at", &sqe, &r)) {
+    if (look(future, file, &write_kind, "rt_poll_file_write_at", offset, &sqe, &r)) {
         return r;
     }
     io_uring_prep_write(sqe, file->handle.fd, buf, transfer_bytes(bytes), offset);

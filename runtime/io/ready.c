@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Readiness as cases of a select: one poll request each. See rt/ready.h.
+ * Readiness as cases of a select. See rt/ready.h.
  *
- * A case never happens at once: to know, the kernel is asked, and the answer is
- * there when the ring is next looked at. The file that the request names is
- * counted as in use until its leg is done.
+ * Whether it is so now, poll(2) says: else a case that can always happen at once
+ * would keep these from being heard. A wait for it is a poll request each. The
+ * file that the request names is counted as in use until its leg is done.
  */
 #include "rt/ready.h"
 
@@ -12,12 +12,21 @@
 
 #include "core/select.h"
 #include "io/handle.h"
+#include "os/sys.h"
+
+static int fd_of(const struct rt_case *self)
+{
+    return (int)(uint32_t)(uint64_t)(uintptr_t)self->argument;
+}
+
+static unsigned events_of(const struct rt_case *self)
+{
+    return (unsigned)((uint64_t)(uintptr_t)self->argument >> 32);
+}
 
 static void start(struct rt_case *self, struct io_uring_sqe *sqe)
 {
-    const uint64_t both = (uint64_t)(uintptr_t)self->argument;
-
-    io_uring_prep_poll_add(sqe, (int)(uint32_t)both, (unsigned)(both >> 32));
+    io_uring_prep_poll_add(sqe, fd_of(self), events_of(self));
     rti_op_start(rti_case_memory(self), sqe);
 }
 
@@ -41,8 +50,17 @@ static const struct rti_wait_kind ready_kind = {
 
 static bool take_now(struct rt_case *self)
 {
-    (void)self;
-    return false;
+    const struct rti_handle *handle = self->object;
+
+    if (handle != NULL) {
+        (void)rti_handle_must_own(handle, "rt_select");
+        if (handle->closing) {
+            self->result = -EPIPE;
+            return true;
+        }
+    }
+    self->result = rti_sys_poll(fd_of(self), events_of(self));
+    return self->result > 0; /* where it fails the ring is asked */
 }
 
 static void link_leg(struct rt_case *self)

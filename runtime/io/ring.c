@@ -29,7 +29,8 @@ int rt_poll_nop(struct rt_future *future, rt_time deadline)
     struct io_uring_sqe *sqe;
     int r;
 
-    if (rti_op_look(future, &nop_kind, "rt_poll_nop", &sqe, &r)) {
+    if (rti_future_look(future, &nop_kind, "rt_poll_nop", &r) ||
+        rti_op_lacks_room(future, &nop_kind, &sqe, &r)) {
         return r;
     }
     io_uring_prep_nop(sqe);

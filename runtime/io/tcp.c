@@ -491,21 +491,23 @@ static void send_ended(struct rti_waiter *waiter)
 
 /* As enter(). True: *result is what the call returns. */
 static bool look(struct rt_future *future, struct rt_tcp_stream *stream, struct rti_op **which,
-                 const struct rti_wait_kind *kind, struct io_uring_sqe **sqe, int *result)
+                 const struct rti_wait_kind *kind, size_t bytes, struct io_uring_sqe **sqe,
+                 int *result)
 {
     const char *call = kind == &recv_kind ? "rt_poll_tcp_recv" : "rt_poll_tcp_send";
 
-    if (future->begun == 0) { /* later the stream may be gone */
-        (void)rti_handle_must_own(stream, call);
-        if (stream->handle.closing) {
-            *result = -EPIPE;
-            return true;
-        }
-        if (RTI_UNLIKELY(*which != NULL)) {
-            rti_misuse("%s(): another task is in it, on the same stream", call);
-        }
+    if (rti_future_look(future, kind, call, result)) {
+        return true; /* the stream may be gone by now */
     }
-    return rti_op_look(future, kind, call, sqe, result);
+    (void)rti_handle_must_own(stream, call);
+    if (stream->handle.closing || bytes == 0) {
+        *result = bytes == 0 ? 0 : -EPIPE;
+        return true;
+    }
+    if (RTI_UNLIKELY(*which != NULL)) {
+        rti_misuse("%s(): another task is in it, on the same stream", call);
+    }
+    return rti_op_lacks_room(future, kind, sqe, result);
 }
 
 static int wait_for(struct rt_future *future, struct rt_tcp_stream *stream, struct rti_op **which,
@@ -524,7 +526,7 @@ int rt_poll_tcp_recv(struct rt_future *future, struct rt_tcp_stream *stream, voi
     struct io_uring_sqe *sqe;
     int r = 0;
 
-    if (bytes == 0 || look(future, stream, &stream->reader, &recv_kind, &sqe, &r)) {
+    if (look(future, stream, &stream->reader, &recv_kind, bytes, &sqe, &r)) {
         return r;
     }
     io_uring_prep_recv(sqe, stream->handle.fd, buf, transfer_bytes(bytes), 0);
@@ -540,7 +542,7 @@ int rt_poll_tcp_send(struct rt_future *future, struct rt_tcp_stream *stream, con
     struct io_uring_sqe *sqe;
     int r = 0;
 
-    if (bytes == 0 || look(future, stream, &stream->writer, &send_kind, &sqe, &r)) {
+    if (look(future, stream, &stream->writer, &send_kind, bytes, &sqe, &r)) {
         return r;
     }
     io_uring_prep_send(sqe, stream->handle.fd, buf, transfer_bytes(bytes), MSG_NOSIGNAL);

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <linux/mempolicy.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -175,6 +176,17 @@ int rti_sys_listen(int fd, int backlog)
 int rti_sys_setsockopt(int fd, int level, int option, const void *value, socklen_t bytes)
 {
     return result_of(setsockopt(fd, level, option, value, bytes));
+}
+
+int rti_sys_poll(int fd, unsigned events)
+{
+    struct pollfd one = { .fd = fd, .events = (short)events };
+    const int r = result_of(poll(&one, 1, 0));
+
+    if (r > 0 && (one.revents & POLLNVAL) != 0) {
+        return -EBADF;
+    }
+    return r > 0 ? one.revents : r;
 }
 
 int rti_sys_getsockopt(int fd, int level, int option, void *value, socklen_t *bytes)

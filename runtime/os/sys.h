@@ -69,6 +69,8 @@ int rti_sys_socket(int domain, int type, int protocol); /* the new descriptor */
 int rti_sys_bind(int fd, const struct sockaddr *address, socklen_t bytes);
 int rti_sys_listen(int fd, int backlog);
 int rti_sys_setsockopt(int fd, int level, int option, const void *value, socklen_t bytes);
+/* The events of poll(2) that the descriptor is ready for now; 0: none. */
+int rti_sys_poll(int fd, unsigned events);
 int rti_sys_getsockopt(int fd, int level, int option, void *value, socklen_t *bytes);
 int rti_sys_getsockname(int fd, struct sockaddr *address, socklen_t *bytes);
 int rti_sys_getpeername(int fd, struct sockaddr *address, socklen_t *bytes);

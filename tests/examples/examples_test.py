@@ -4,8 +4,9 @@
 
     examples_test.py --bin DIR [unittest options]
 
-DIR holds hello, life_of_a_task, echo, copy, pipeline and session_future. Nothing is waited for by sleeping: a
-server is ready when it has said where it listens. Exit status 77 when the kernel has no io_uring.
+DIR holds hello, life_of_a_task, echo, copy, pipeline, session_future and cache. Nothing is waited
+for by sleeping: a server is ready when it has said where it listens. Exit status 77 when the kernel
+has no io_uring.
 """
 import argparse
 import errno
@@ -500,6 +501,23 @@ class Pipeline(ExampleTest):
         self.assertEqual(result.stderr.splitlines(), [
             f"pipeline: cannot read {self.path('missing')}: No such file or directory",
             f"pipeline: cannot read {self.folder.name}: Is a directory"])
+
+
+class Cache(ExampleTest):
+    def test_each_answer_is_computed_once_before_and_once_after_the_clear(self) -> None:
+        for readers in [1, 20, 500]:
+            result = run("cache", str(readers))
+            self.assert_ends(result, 0)
+            self.assertEqual(result.stderr, "")
+            self.assertEqual(result.stdout,
+                             f"{2 * 8 * readers} lookups, {2 * 8} answers computed, "
+                             f"at most {min(readers, 2)} at a time\n")
+
+    def test_a_number_of_readers_that_is_none_is_refused(self) -> None:
+        for argument in ["0", "-1", "x", "", "3x", "10001"]:
+            result = run("cache", argument)
+            self.assert_ends(result, 2)
+            self.assertTrue(result.stderr.startswith("usage: cache [READERS]"), result.stderr)
 
 
 class SessionFuture(ExampleTest):

@@ -101,6 +101,7 @@ WRAP(int, rti_sys_bind, (int fd, const struct sockaddr *address, socklen_t bytes
 WRAP(int, rti_sys_listen, (int fd, int backlog), (fd, backlog), -EADDRINUSE)
 WRAP(int, rti_sys_setsockopt, (int fd, int level, int option, const void *value, socklen_t bytes),
      (fd, level, option, value, bytes), -ENOPROTOOPT)
+WRAP(int, rti_sys_poll, (int fd, unsigned events), (fd, events), -ENOMEM)
 WRAP(int, rti_sys_getsockopt, (int fd, int level, int option, void *value, socklen_t *bytes),
      (fd, level, option, value, bytes), -ENOBUFS)
 WRAP(int, rti_sys_getsockname, (int fd, struct sockaddr *address, socklen_t *bytes),

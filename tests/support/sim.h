@@ -122,6 +122,10 @@ struct sim_config {
     unsigned rings_max;        /* setup of more gives -ENOMEM; 0: no limit */
     uint64_t enters_max;       /* after so many the run is taken for endless: abort; 0: no limit */
 
+    /* Instead of the seed: which of `count` threads goes on. `stays`: the first of them is the one
+     * that runs now and need not stop here. */
+    unsigned (*choose_thread)(unsigned count, bool stays);
+
     /* checks */
     bool poison; /* fill buffers of READ and RECV at submission and completion */
     struct sim_faults faults;
@@ -244,6 +248,7 @@ void sim_hold(int opcode, enum sim_stage stage);
 void sim_hold_user_data(uint64_t user_data, enum sim_stage stage);
 void sim_unhold(void);
 unsigned sim_held(int opcode);
+uint64_t sim_held_user_data(unsigned index); /* oldest first; 0: there are not so many */
 
 /*
  * Move held requests on to S3: at most `count`, oldest first, with `result`, or SIM_NATURAL.

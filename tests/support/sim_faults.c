@@ -375,3 +375,27 @@ unsigned sim_held(int opcode)
     each_request(count_held, &held);
     return held.count;
 }
+
+struct nth_held {
+    unsigned left;
+    uint64_t user_data;
+};
+
+static bool find_held(struct sim_request *request, void *arg)
+{
+    struct nth_held *nth = arg;
+
+    if (request->phase != SIM_PHASE_HELD || nth->left-- > 0) {
+        return true;
+    }
+    nth->user_data = request->sqe.user_data;
+    return false;
+}
+
+uint64_t sim_held_user_data(unsigned index)
+{
+    struct nth_held nth = { index, 0 };
+
+    each_request(find_held, &nth);
+    return nth.user_data;
+}

@@ -30,6 +30,8 @@ int __real_rti_sys_setsockopt(int fd, int level, int option, const void *value, 
 int __wrap_rti_sys_setsockopt(int fd, int level, int option, const void *value, socklen_t bytes);
 int __real_rti_sys_getsockopt(int fd, int level, int option, void *value, socklen_t *bytes);
 int __wrap_rti_sys_getsockopt(int fd, int level, int option, void *value, socklen_t *bytes);
+int __real_rti_sys_poll(int fd, unsigned events);
+int __wrap_rti_sys_poll(int fd, unsigned events);
 int __real_rti_sys_getsockname(int fd, struct sockaddr *address, socklen_t *bytes);
 int __wrap_rti_sys_getsockname(int fd, struct sockaddr *address, socklen_t *bytes);
 int __real_rti_sys_getpeername(int fd, struct sockaddr *address, socklen_t *bytes);
@@ -492,6 +494,17 @@ int __wrap_rti_sys_setsockopt(int fd, int level, int option, const void *value, 
 }
 
 /* TCP_INFO alone, and of it the length of a listener's queue. */
+int __wrap_rti_sys_poll(int fd, unsigned events)
+{
+    const struct sim_object *object;
+
+    if (!sim.is_active || fd < SIM_FD_FIRST) {
+        return __real_rti_sys_poll(fd, events);
+    }
+    object = sim_fd_object(fd);
+    return object == NULL ? -EBADF : (int)(sim_object_poll(object) & (events | POLLERR | POLLHUP));
+}
+
 int __wrap_rti_sys_getsockopt(int fd, int level, int option, void *value, socklen_t *bytes)
 {
     struct tcp_info info = { .tcpi_unacked = 0 };

@@ -127,12 +127,41 @@ static bool may_run(const struct sim_thread *thread)
            thread->wait->deadline <= sim.now;
 }
 
+/* The test chooses. The thread that runs comes first, then the others in order of their birth. */
+static struct sim_thread *choose_by_test(void)
+{
+    const bool stays = may_run(self);
+    unsigned count = stays;
+    unsigned left;
+
+    for (struct rti_list *node = sim.threads.next; node != &sim.threads; node = node->next) {
+        struct sim_thread *thread = RTI_CONTAINER_OF(node, struct sim_thread, in_sim);
+
+        count += thread != self && may_run(thread);
+    }
+    left = count > 1 ? sim.config.choose_thread(count, stays) : 0;
+    if (stays && left-- == 0) {
+        return self;
+    }
+    for (struct rti_list *node = sim.threads.next; node != &sim.threads; node = node->next) {
+        struct sim_thread *thread = RTI_CONTAINER_OF(node, struct sim_thread, in_sim);
+
+        if (thread != self && may_run(thread) && left-- == 0) {
+            return thread;
+        }
+    }
+    return NULL;
+}
+
 /* One of those that can go on; NULL: nobody can. */
 static struct sim_thread *choose(void)
 {
     struct sim_thread *chosen = NULL;
     unsigned count = 0;
 
+    if (sim.config.choose_thread != NULL) {
+        return choose_by_test();
+    }
     for (struct rti_list *node = sim.threads.next; node != &sim.threads; node = node->next) {
         struct sim_thread *thread = RTI_CONTAINER_OF(node, struct sim_thread, in_sim);
 
@@ -146,7 +175,7 @@ static struct sim_thread *choose(void)
 void sim_point(void)
 {
     if (sim.is_active && sim.thread_count > 1 && !sim.is_settling &&
-        rand_chance(&sim.rand, sim.config.switch_per_mille)) {
+        (sim.config.choose_thread != NULL || rand_chance(&sim.rand, sim.config.switch_per_mille))) {
         hand_baton(choose());
     }
 }

@@ -28,6 +28,7 @@ set(RT_SIM_WRAPS
     rti_sys_listen
     rti_sys_setsockopt
     rti_sys_getsockopt
+    rti_sys_poll
     rti_sys_getsockname
     rti_sys_getpeername
     rti_sys_eventfd
@@ -139,4 +140,36 @@ function(rt_test name)
         TIMEOUT ${timeout}
         RUN_SERIAL ${arg_ALONE}
         ENVIRONMENT "${RT_TEST_ENVIRONMENT}")
+endfunction()
+
+# How explorers of tests/explore are linked, for tests/explore/mutants.py, which links them with
+# mistakes: a file explore.json in the current binary folder.
+function(rt_explore_links)
+    set(tests "")
+    foreach(name IN LISTS ARGN)
+        string(REPLACE "/" "." target "test.${name}")
+        set(parts ${target} rt_test_sim)
+        get_target_property(linked ${target} LINK_LIBRARIES)
+        if("rt_test_points" IN_LIST linked)
+            list(APPEND parts rt_test_pointed rt_test_points)
+        endif()
+        list(TRANSFORM parts REPLACE "(.+)" "$<JOIN:$<TARGET_OBJECTS:\\1>,\",\">")
+        list(JOIN parts "\",\"" parts)
+        list(APPEND tests "\"${name}\": [\"${parts}\"]")
+    endforeach()
+    list(JOIN tests ",\n    " tests)
+    list(TRANSFORM RT_SIM_WRAPS PREPEND "-Wl,--wrap=" OUTPUT_VARIABLE libraries)
+    list(APPEND libraries "$<TARGET_FILE:rt_testing>" ${LIBURING_LINK_LIBRARIES}
+         ${HWLOC_LINK_LIBRARIES} ${CMOCKA_LINK_LIBRARIES} -pthread)
+    list(JOIN libraries "\",\"" libraries)
+    file(GENERATE OUTPUT "${CMAKE_CURRENT_BINARY_DIR}/explore.json" CONTENT
+"{
+  \"source\": \"${PROJECT_SOURCE_DIR}\",
+  \"compiler\": \"${CMAKE_C_COMPILER}\",
+  \"tests\": {
+    ${tests}
+  },
+  \"libraries\": [\"${libraries}\"]
+}
+")
 endfunction()

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* Line: what all objects of this folder do with the tasks that wait for them. */
+#ifndef RTI_SYNC_LINE_H
+#define RTI_SYNC_LINE_H
+
+#include "core/executor.h"
+#include "core/waiters.h"
+
+/* Those who wait, if any do, are tasks of this shard: so the object is this shard's. */
+static inline void rti_line_must_own(const struct rt_waiters *line, const char *call)
+{
+    const struct rti_queued *first = rti_waiters_first(line);
+
+    if (first != NULL) {
+        rti_executor_must_own(first->waiter.task->executor, call);
+    }
+}
+
+/* Stand in line for `object` until the wait has ended; its result. For a wait that a cancel ends.
+ * Inlined, as each `ret` after a switch is mispredicted. */
+static inline __attribute__((always_inline)) int rti_line_wait(struct rt_waiters *line,
+                                                               struct rti_queued *self,
+                                                               const struct rti_wait_kind *kind,
+                                                               const void *object, rt_time deadline)
+{
+    int r = rti_wait_allowed();
+
+    if (r < 0) {
+        return r;
+    }
+    rti_waiter_init(&self->waiter, kind);
+    self->waiter.object = object;
+    rti_waiters_push(line, self);
+    return rti_wait(&self->waiter, deadline);
+}
+
+/* Everyone goes on with `result`, oldest first. */
+static inline void rti_line_let_all_go(struct rt_waiters *line, int result)
+{
+    struct rti_queued *oldest;
+
+    while ((oldest = rti_waiters_pop(line)) != NULL) {
+        rti_waiter_finish(&oldest->waiter, result);
+    }
+}
+
+#endif /* RTI_SYNC_LINE_H */

@@ -1,0 +1,498 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Puts mistakes into the runtime, one at a time, and demands that the explorer finds each.
+
+    tests/explore/mutants.py --build build/dev               every mutant, some 15 s on 2 cores
+    tests/explore/mutants.py --build build/dev --list        their names
+    tests/explore/mutants.py --build build/dev --only NAME   those whose name contains NAME
+
+A mutant is a text of one source and what stands there instead. The source is compiled as it was
+for rt_testing, and linked before it into the test, whose program must then fail. That the text
+is there exactly once is demanded too: who changes the source changes the mutant.
+
+First each test is linked in the same way with the sources as they are, and must pass. Exit status
+1 when one of this is not so.
+"""
+import argparse
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from typing import Dict, List, NamedTuple, Sequence, Tuple
+
+SECONDS_MAX = 60  # of one command; an exploration ends itself before that
+
+
+class Mutant(NamedTuple):
+    name: str     # what is wrong
+    source: str   # under runtime/
+    text: str
+    instead: str
+    test: str     # under tests/explore/
+    program: str  # of it, that must fail
+
+
+MUTANTS: Tuple[Mutant, ...] = (
+    # The state word and generations
+    Mutant("a wake while the task runs is lost", "core/task.c",
+           "    task->state |= RTI_TASK_SCHEDULED;\n"
+           "    if ((task->state & RTI_TASK_RUNNING) == 0) {",
+           "    if ((task->state & RTI_TASK_RUNNING) == 0) {\n"
+           "        task->state |= RTI_TASK_SCHEDULED;",
+           "task_test", "wakes"),
+    Mutant("a wake puts a task into its queue twice", "core/task.c",
+           "(RTI_TASK_SCHEDULED | RTI_TASK_COMPLETED | RTI_TASK_CLOSED)) != 0) {\n"
+           "        return;",
+           "(RTI_TASK_COMPLETED | RTI_TASK_CLOSED)) != 0) {\n        return;",
+           "task_test", "wakes"),
+    Mutant("a suspension clears SCHEDULED", "core/wait.c",
+           "next_task(executor);\n\n    task->state &= ~(uint32_t)RTI_TASK_RUNNING;\n",
+           "next_task(executor);\n\n"
+           "    task->state &= ~(uint32_t)(RTI_TASK_RUNNING | RTI_TASK_SCHEDULED);\n",
+           "task_test", "wakes"),
+    Mutant("a park does not take the wake that came before it", "core/wait.c",
+           "if ((task->state & RTI_TASK_SCHEDULED) != 0) { /* woken since",
+           "if (false) { /* woken since",
+           "task_test", "wakes"),
+    Mutant("a bare wake ends any wait", "core/wait.c",
+           "    while (!waiter->done) { /* Q2 */\n        suspend(executor, waiter->task);\n    }",
+           "    (void)executor;\n    (void)waiter;",
+           "task_test", "sleep"),
+    Mutant("a finish does not wake", "core/wait.c",
+           "        wake(waiter->task);\n",
+           "        (void)wake;\n",
+           "task_test", "join"),
+    Mutant("a wake of an old generation is accepted", "cross/wake_map.c",
+           "} else if (task->generation == waker.generation) {",
+           "} else {",
+           "task_test", "generations"),
+    Mutant("the generation does not rise when a slot is freed", "core/task.c",
+           "    task->generation++;\n",
+           "",
+           "task_test", "generations"),
+    Mutant("a task that is detached after its end keeps its slot", "core/task.c",
+           "    task->state &= ~(uint32_t)RTI_TASK_HANDLE;\n"
+           "    if ((task->state & RTI_TASK_COMPLETED) != 0) {\n"
+           "        rti_task_free(task);\n    }",
+           "    task->state &= ~(uint32_t)RTI_TASK_HANDLE;",
+           "task_test", "detach"),
+    Mutant("a task frees its slot though a handle is left", "core/task.c",
+           "    if ((task->state & RTI_TASK_HANDLE) == 0) {\n        rti_task_free(task);",
+           "    {\n        rti_task_free(task);",
+           "task_test", "detach"),
+
+    # Cancel, join and deadline
+    Mutant("a run clears CANCEL", "core/wait.c",
+           "task->state = (task->state & ~(uint32_t)RTI_TASK_SCHEDULED) | RTI_TASK_RUNNING;",
+           "task->state = (task->state & ~(uint32_t)(RTI_TASK_SCHEDULED | RTI_TASK_CANCEL)) |\n"
+           "                  RTI_TASK_RUNNING;",
+           "task_test", "join"),
+    Mutant("an aborted join stays the awaiter", "core/wait.c",
+           "    ((struct rt_task *)waiter->object)->awaiter = NULL;\n"
+           "    rti_waiter_finish(waiter, reason);",
+           "    rti_waiter_finish(waiter, reason);",
+           "task_test", "join"),
+    Mutant("a wait is finished twice", "core/wait.c",
+           "if (!waiter->done && waiter->reason == 0) {",
+           "if (waiter->reason == 0) {",
+           "task_test", "join"),
+    Mutant("the last reason counts", "core/wait.c",
+           "if (!waiter->done && waiter->reason == 0) {",
+           "if (!waiter->done) {",
+           "task_test", "operation"),
+    Mutant("a wait that has ended leaves its timer", "core/wait.c",
+           "    rti_timer_disarm(&executor->wheel, &waiter->timer);\n    task->waiter = NULL;",
+           "    task->waiter = NULL;",
+           "task_test", "join"),
+    Mutant("a cancelled task begins a wait", "core/wait.c",
+           "    rti_yield_if_due();\n    return -ECANCELED;\n",
+           "    rti_yield_if_due();\n    return 0;\n",
+           "task_test", "operation"),
+    Mutant("leaving a group does not wait for those it has cancelled", "core/group.c",
+           "            (void)await_empty(group, &leave_kind, true, RT_NEVER);\n",
+           "",
+           "task_test", "group"),
+
+    Mutant("a place in a group that was promised is given twice", "core/group.c",
+           "group->live + group->granted < group->tasks_max;",
+           "group->live < group->tasks_max;",
+           "group_test", "group with a limit"),
+    Mutant("a promise in a group that is not used is lost", "core/group.c",
+           "        group->granted--;\n        place_came_free(group);\n",
+           "        group->granted--;\n",
+           "group_test", "group with a limit"),
+    Mutant("leaving a group leaves who waits for room", "core/group.c",
+           "    turn_away(group, -ESHUTDOWN);\n",
+           "",
+           "group_test", "group with a limit"),
+
+    # Operations
+    Mutant("an operation is let go before its completion", "core/op.c",
+           "    if (rti_list_is_empty(&op->link)) {\n"
+           "        rti_reactor_cancel(&executor->reactor, op);\n    }\n",
+           "    rti_waiter_finish(waiter, reason);\n    return;\n",
+           "task_test", "operation"),
+    Mutant("a result that comes after a cancel is dropped", "core/op.c",
+           "if (waiter->reason != 0 && (result == -ECANCELED || result == -EINTR)) {",
+           "if (waiter->reason != 0) {",
+           "task_test", "operation"),
+
+    # Scopes
+    Mutant("a shield holds nothing off", "core/scope.c",
+           "                shielded = later(shielded, scope->deadline);\n",
+           "",
+           "scope_test", "shield"),
+    Mutant("the cancel of a scope does not reach the wait inside", "core/scope.c",
+           "    scope->cancelled = 1;\n    rti_scope_review(task);",
+           "    scope->cancelled = 1;\n    (void)task;",
+           "scope_test", "scope"),
+    Mutant("a scope takes the cancel of the task for its own", "core/scope.c",
+           "        ask(&end, shielded, -ECANCELED, NULL);",
+           "        ask(&end, shielded, -ECANCELED, task->scope);",
+           "scope_test", "scope"),
+
+    # Futures
+    Mutant("a future is dropped before its operation has completed", "core/future.c",
+           "    if (!end_waits(task->poll.begun)) {",
+           "    if (!end_waits(task->poll.begun) && false) {",
+           "future_test", "future"),
+    Mutant("a future that is done does not await what it has begun", "core/future.c",
+           "        all = all && rti_future_waiter(begun)->done;\n",
+           "        all = all && rti_future_waiter(begun)->done;\n        break;\n",
+           "future_test", "race"),
+    Mutant("a cancelled future is polled again", "core/future.c",
+           "if (RTI_LIKELY((task->state & RTI_TASK_CANCEL) == 0)) {",
+           "if (true) {",
+           "future_test", "future"),
+    Mutant("a future is polled after its result", "core/future.c",
+           "    if ((task->state & RTI_TASK_ENDING) == 0) {",
+           "    if (true) {",
+           "future_test", "race"),
+    Mutant("an awaited future is dropped before its operation has completed", "core/future.c",
+           "    while (!end_waits(*begun)) {\n        rti_future_park_exempt(future);\n    }",
+           "    (void)end_waits(*begun);",
+           "future_test", "await"),
+    Mutant("a wait of a future that is done wakes nobody", "core/future.c",
+           "    rti_task_wake_by_waker(waiter->task);\n",
+           "",
+           "future_test", "future"),
+    Mutant("a join of a future that is over holds the handle", "core/wait.c",
+           "static void join_ended(struct rti_waiter *waiter)\n{\n"
+           "    ((struct rt_task *)waiter->object)->awaiter = NULL;\n",
+           "static void join_ended(struct rti_waiter *waiter)\n{\n    (void)waiter;\n",
+           "future_test", "future joins"),
+
+    # Select
+    Mutant("a select lets two win", "core/select.c",
+           "    if (select->winner < 0 && (leg->reason == 0 || leg->result != leg->reason)) {",
+           "    if (leg->reason == 0 || leg->result != leg->reason) {",
+           "select_test", "select of readiness"),
+    Mutant("a case wins after the select was cancelled", "core/select.c",
+           "    if (select->winner < 0 && (leg->reason == 0 || leg->result != leg->reason)) {",
+           "    if (select->winner < 0) {",
+           "select_test", "select"),
+    Mutant("the losers of a select stay linked", "core/select.c",
+           "        self->result = leg->result;\n        abort_legs(select, -ECANCELED);\n",
+           "        self->result = leg->result;\n",
+           "select_test", "select"),
+    Mutant("a select returns while the kernel has a leg of it", "core/select.c",
+           "    if (--select->open == 0) {",
+           "    --select->open;\n"
+           "    if (!select->waiter.done && (select->open == 0 || select->winner >= 0)) {",
+           "select_test", "select of readiness"),
+    Mutant("a select that has won does not take its join", "core/select.c",
+           "    if (won >= 0 && ops_of(&cases[won])->taken != NULL) {",
+           "    if (false) {",
+           "select_test", "select"),
+
+    # Locks
+    Mutant("a grant is lost when a cancel comes after it", "core/wait.c",
+           "    if (!waiter->done && waiter->reason == 0) { /* Q3, and the first reason counts */"
+           "\n",
+           "    if (waiter->done) {\n        waiter->result = reason;\n"
+           "    } else if (waiter->reason == 0) {\n",
+           "lock_test", "mutex"),
+    Mutant("an unlock frees the mutex that it has handed over", "sync/mutex.c",
+           "    mutex->owner = oldest->waiter.task; /* M2 */\n",
+           "    mutex->owner = NULL;\n",
+           "lock_test", "mutex"),
+    Mutant("who gives up a lock stays in line", "sync/mutex.c",
+           "    rti_waiters_remove(&((struct rt_mutex *)waiter->object)->waiters, "
+           "rti_queued_of(waiter));\n",
+           "",
+           "lock_test", "mutex"),
+    Mutant("a reader barges past a writer that waits", "sync/rwlock.c",
+           "if (RTI_UNLIKELY(lock->writer != NULL || !rti_waiters_is_empty(&lock->waiters))) {",
+           "if (RTI_UNLIKELY(lock->writer != NULL)) {",
+           "lock_test", "rwlock"),
+    Mutant("a writer that gives up does not let the readers behind it in", "sync/rwlock.c",
+           "    rti_waiter_finish(waiter, reason);\n    grant(lock); /* R2 */\n",
+           "    rti_waiter_finish(waiter, reason);\n",
+           "lock_test", "rwlock"),
+    Mutant("small requests eat up what a large one waits for", "sync/semaphore.c",
+           "units - 1 >= semaphore->units || /* so also for 0, which wraps around */\n"
+           "                     !rti_waiters_is_empty(&semaphore->waiters))) { /* P2 */",
+           "units - 1 >= semaphore->units)) {",
+           "lock_test", "semaphore"),
+    Mutant("who gives up a semaphore does not let others have what it left", "sync/semaphore.c",
+           "    rti_waiter_finish(waiter, reason);\n    give(semaphore); /* P1 */\n",
+           "    rti_waiter_finish(waiter, reason);\n",
+           "lock_test", "semaphore"),
+    Mutant("a closed semaphore still gives", "sync/semaphore.c",
+           "    if (RTI_UNLIKELY(semaphore->closed != 0)) {\n        return; /* P3 */\n    }\n",
+           "",
+           "lock_test", "semaphore that is closed"),
+    Mutant("a condition lets go without its mutex", "sync/condition.c",
+           "    (void)reason; /* the waiter has it */\n"
+           "    rti_waiters_remove(&((struct rt_condition *)waiter->object)->waiters, self);\n"
+           "    back_to_mutex(self);\n",
+           "    rti_waiters_remove(&((struct rt_condition *)waiter->object)->waiters, self);\n"
+           "    rti_waiter_finish(waiter, reason);\n",
+           "sync_test", "condition"),
+    Mutant("a cancel ends the way back from a condition to its mutex", "sync/mutex.c",
+           "    waiter->mode = RTI_WAIT_EXEMPT;\n",
+           "",
+           "sync_test", "condition"),
+    Mutant("an event that is set wakes nobody", "sync/event.c",
+           "    rti_line_let_all_go(&event->waiters, 0);\n",
+           "",
+           "sync_test", "event"),
+    Mutant("the last who leaves a gate does not say so", "sync/gate.c",
+           "        rti_line_let_all_go(&gate->waiters, 0);\n",
+           "",
+           "sync_test", "gate"),
+    Mutant("two run what is to be run once", "sync/once.c",
+           "    once->runner = oldest != NULL ? oldest->waiter.task : NULL;\n",
+           "    once->runner = NULL;\n",
+           "sync_test", "once"),
+
+    # Channels and oneshots
+    Mutant("a receiver that has given up stays in line, and gets an item", "sync/channel.c",
+           "    rti_waiters_remove(&((struct rt_chan *)waiter->object)->receivers, "
+           "rti_queued_of(waiter));\n",
+           "",
+           "channel_test", "empty channel"),
+    Mutant("a sender that has given up stays in line", "sync/channel.c",
+           "    rti_waiters_remove(&((struct rt_chan *)waiter->object)->senders, "
+           "rti_queued_of(waiter));\n",
+           "",
+           "channel_test", "full channel"),
+    Mutant("a channel with room again does not let a sender in", "sync/channel.c",
+           "    if (!rti_waiters_is_empty(&chan->senders)) {\n"
+           "        let_sender_in(chan);\n    }\n",
+           "",
+           "channel_test", "full channel"),
+    Mutant("an item passes a receiver that waits", "sync/channel.c",
+           "chan->item_bytes != NUMBER_BYTES ||\n"
+           "                     !rti_waiters_is_empty(&chan->receivers))) {",
+           "chan->item_bytes != NUMBER_BYTES)) {",
+           "channel_test", "empty channel"),
+    Mutant("a receive passes a sender that waits", "sync/channel.c",
+           "chan->item_bytes != NUMBER_BYTES ||\n"
+           "                     !rti_waiters_is_empty(&chan->senders))) {",
+           "chan->item_bytes != NUMBER_BYTES)) {",
+           "channel_test", "full channel"),
+    Mutant("a close leaves receivers waiting", "sync/channel.c",
+           "    send_all_away(&chan->receivers); /* H1: it is empty then */\n",
+           "",
+           "channel_test", "close"),
+    Mutant("an item that is handed over is not copied", "sync/channel.c",
+           "    copy(place_of(receiver)->item, item, chan->item_bytes);\n",
+           "    (void)item;\n",
+           "select_test", "select of channels"),
+    Mutant("a receiver of a oneshot that has given up is still sent to", "sync/oneshot.c",
+           "    ((struct rt_oneshot *)waiter->object)->waiter = NULL;\n",
+           "",
+           "oneshot_test", "oneshot"),
+    Mutant("the close of a oneshot wakes nobody", "sync/oneshot.c",
+           "    if (receiver != NULL) {\n"
+           "        rti_waiter_finish(&receiver->waiter, -EPIPE);\n    }\n",
+           "    (void)receiver;\n",
+           "oneshot_test", "oneshot"),
+
+    # Between threads
+    Mutant("the bits above are set before the task's", "cross/wake_map.c",
+           "    if ((__atomic_fetch_or(wakes, bit, __ATOMIC_ACQ_REL) & bit) != 0) {\n"
+           "        return false;\n    }\n",
+           "    __atomic_fetch_or(&map->level[word / 64], 1ull << (word % 64), __ATOMIC_ACQ_REL);\n"
+           "    __atomic_fetch_or(&map->top[word / 64 / 64], 1ull << (word / 64 % 64),\n"
+           "                      __ATOMIC_ACQ_REL);\n"
+           "    return (__atomic_fetch_or(wakes, bit, __ATOMIC_ACQ_REL) & bit) == 0;\n",
+           "wake_test", "wakes from threads"),
+    Mutant("the doorbell is rung before the bit is set", "cross/wake_map.c",
+           "    if (!rti_wake_map_set(&target->wake_map, task)) {\n        return;\n    }\n",
+           "    rti_mesh_ring_control(NULL, target);\n"
+           "    rti_wake_map_set(&target->wake_map, task);\n    return;\n",
+           "wake_test", "wakes from threads"),
+    Mutant("the owner takes one bit of a word and drops the others", "cross/wake_map.c",
+           "        rti_task_wake_by_waker(task);\n        bits &= bits - 1;",
+           "        rti_task_wake_by_waker(task);\n        bits = 0;",
+           "wake_test", "wakes from threads"),
+    Mutant("who goes to sleep overwrites a ring", "cross/doorbell.c",
+           "            !__atomic_compare_exchange_n(&doorbell->words[i].bits, &nothing,"
+           " RTI_DOORBELL_SLEEPS,\n"
+           "                                         false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {",
+           "            (__atomic_store_n(&doorbell->words[i].bits, RTI_DOORBELL_SLEEPS,\n"
+           "                              __ATOMIC_RELEASE), false)) {",
+           "wake_test", "doorbell"),
+    Mutant("what is taken back is forgotten", "cross/doorbell.c",
+           "        doorbell->pending[i] = rti_doorbell_take(doorbell, i);",
+           "        (void)rti_doorbell_take(doorbell, i);",
+           "wake_test", "doorbell of two"),
+)
+
+
+class Failure(Exception):
+    """A command went wrong that must not; the text says which."""
+
+
+class Build:
+    """How the sources and the tests of a build folder were compiled and linked."""
+
+    def __init__(self, folder: str) -> None:
+        with open(os.path.join(folder, "tests/explore.json"), encoding="utf-8") as file:
+            self.link = json.load(file)
+        with open(os.path.join(folder, "compile_commands.json"), encoding="utf-8") as file:
+            self.commands = json.load(file)
+        self.runtime = os.path.join(self.link["source"], "runtime")
+
+    def read(self, source: str) -> str:
+        with open(os.path.join(self.runtime, source), encoding="utf-8") as file:
+            return file.read()
+
+    def compile(self, source: str, path: str, out: str, pointed: bool) -> None:
+        """Compiles `path` as `source` was."""
+        target = "rt_test_pointed" if pointed else "rt_testing"
+        name = os.path.join(self.runtime, source)
+        for entry in self.commands:
+            words = entry.get("arguments") or shlex.split(entry["command"])
+            if entry["file"] == name and any(f"/{target}.dir/" in word for word in words):
+                break
+        else:
+            raise Failure(f"{source}: not compiled for {target}")
+        command: List[str] = []
+        skip = False
+        for word in words:
+            if skip or word in ("-MD", "-c"):
+                skip = False
+            elif word in ("-MT", "-MF", "-o"):
+                skip = True
+            elif word != name:
+                command.append(word)
+        must_work([*command, "-c", path, "-o", out], entry["directory"])
+
+    def is_pointed(self, test: str, source: str) -> bool:
+        return any(f"rt_test_pointed.dir/" in word and word.endswith(f"/{source}.o")
+                   for word in self.link["tests"][f"explore/{test}"])
+
+    def link_test(self, test: str, objects: Dict[str, str], out: str) -> None:
+        """Links the test with `objects` (by source) in the place of those that it has."""
+        others = [word for word in self.link["tests"][f"explore/{test}"]
+                  if not any("rt_test_pointed.dir/" in word and word.endswith(f"/{source}.o")
+                             for source in objects)]
+        must_work([self.link["compiler"], "-o", out, *objects.values(), *others,
+                   *self.link["libraries"]], self.runtime)
+
+
+def must_work(command: Sequence[str], folder: str) -> None:
+    done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=SECONDS_MAX, check=False)
+    if done.returncode != 0:
+        raise Failure(f"{' '.join(command)}\n{done.stdout}")
+
+
+def run_program(path: str, program: str) -> Tuple[int, str]:
+    environment = {**os.environ, "RT_EXPLORE": program} if program else dict(os.environ)
+    environment.pop("RT_CHOICES", None)
+    done = subprocess.run([path], env=environment, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors="replace", timeout=SECONDS_MAX, check=False)
+    return done.returncode, done.stdout
+
+
+def compile_text(build: Build, source: str, text: str, test: str, folder: str) -> str:
+    path = os.path.join(folder, os.path.basename(source))
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    build.compile(source, path, f"{path}.o", build.is_pointed(test, source))
+    return f"{path}.o"
+
+
+def check_unchanged(build: Build, test: str) -> str:
+    """The test with all that its mutants will change, as it is; what is wrong, or ''."""
+    with tempfile.TemporaryDirectory() as folder:
+        sources = sorted({mutant.source for mutant in MUTANTS if mutant.test == test})
+        objects = {}
+        for source in sources:
+            objects[source] = compile_text(build, source, build.read(source), test, folder)
+        path = os.path.join(folder, "test")
+        build.link_test(test, objects, path)
+        status, output = run_program(path, "")
+    return "" if status == 0 else f"fails without a mistake:\n{output}"
+
+
+def check_mutant(build: Build, mutant: Mutant) -> Tuple[bool, str]:
+    text = build.read(mutant.source)
+    count = text.count(mutant.text)
+    if count != 1:
+        return False, (f"its text stands {count} times in runtime/{mutant.source}: "
+                       f"write it anew in tests/explore/mutants.py")
+    with tempfile.TemporaryDirectory() as folder:
+        changed = compile_text(build, mutant.source, text.replace(mutant.text, mutant.instead),
+                               mutant.test, folder)
+        path = os.path.join(folder, "test")
+        build.link_test(mutant.test, {mutant.source: changed}, path)
+        status, output = run_program(path, mutant.program)
+    for line in output.splitlines():
+        if line.startswith(f"explore: '{mutant.program}'") and status != 0:
+            return "never met" in line or "fails in run" in line, verdict(output)
+    return False, f"NOT FOUND by '{mutant.program}' of {mutant.test}:\n{output[-2000:]}"
+
+
+def verdict(output: str) -> str:
+    """The line that says what was wrong, and after how many runs."""
+    runs = output.partition("fails in run ")[2].partition(":")[0]
+    marks = ("check failed: ", "shardrt: ", "sim: all ", "explore: the run ends by ", "never met: ")
+    for mark in marks:
+        for line in output.splitlines():
+            if mark in line:
+                return f"run {runs}: {line.partition(mark)[2]}"
+    return f"run {runs}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--build", required=True, help="a build folder, such as build/dev")
+    parser.add_argument("--only", default="", help="mutants whose name contains this")
+    parser.add_argument("--list", action="store_true", help="print their names")
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
+    options = parser.parse_args()
+    mutants = [mutant for mutant in MUTANTS if options.only in mutant.name]
+    if not mutants:
+        parser.error(f"no mutant has '{options.only}' in its name")
+    if options.list:
+        print("\n".join(mutant.name for mutant in mutants))
+        return 0
+    build = Build(options.build)
+    bad = 0
+    with ThreadPoolExecutor(options.jobs) as pool:
+        tests = sorted({mutant.test for mutant in mutants})
+        for test, wrong in zip(tests, pool.map(lambda test: check_unchanged(build, test), tests)):
+            print(f"{test}: {wrong or 'passes'}", flush=True)
+            bad += wrong != ""
+        results = pool.map(lambda mutant: check_mutant(build, mutant), mutants)
+        for mutant, (good, text) in zip(mutants, results):
+            print(f"{mutant.name}: {text}", flush=True)
+            bad += not good
+    print(f"{len(mutants)} mutants, {bad} not as they must be")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Failure as failure:
+        sys.exit(str(failure))
