@@ -37,6 +37,9 @@ bool rowset_create(struct rowset *set)
     *set = (struct rowset){ .count = 0 };
     return add(set, bench_rows_core, bench_rows_core_count) &&
            add(set, bench_rows_batch, bench_rows_batch_count) &&
+           add(set, bench_rows_tasks, bench_rows_tasks_count) &&
+           add(set, bench_rows_locks, bench_rows_locks_count) &&
+           add(set, bench_rows_channels, bench_rows_channels_count) &&
            add(set, bench_rows_xcore, bench_rows_xcore_count) &&
            add(set, bench_rows_nop, bench_rows_nop_count) &&
            add(set, bench_rows_file, bench_rows_file_count) &&

@@ -207,6 +207,24 @@ static void primitives_of_one_core_are_rows(void **state)
     check_rows(bench_rows_core, bench_rows_core_count);
 }
 
+static void futures_and_groups_are_rows(void **state)
+{
+    (void)state;
+    check_rows(bench_rows_tasks, bench_rows_tasks_count);
+}
+
+static void locks_are_rows(void **state)
+{
+    (void)state;
+    check_rows(bench_rows_locks, bench_rows_locks_count);
+}
+
+static void channels_of_one_core_are_rows(void **state)
+{
+    (void)state;
+    check_rows(bench_rows_channels, bench_rows_channels_count);
+}
+
 static void messages_between_two_cores_are_rows(void **state)
 {
     (void)state;
@@ -247,6 +265,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(primitives_of_one_core_are_rows),
+        cmocka_unit_test(futures_and_groups_are_rows),
+        cmocka_unit_test(locks_are_rows),
+        cmocka_unit_test(channels_of_one_core_are_rows),
         cmocka_unit_test(messages_between_two_cores_are_rows),
         cmocka_unit_test(a_batch_of_tasks_is_a_row),
         cmocka_unit_test(an_echo_server_is_a_row),

@@ -19,6 +19,9 @@
  *   10). That needs whoever ends a wait to do all that is left to do: the ending fiber frees the
  *   joined slot, the waker disarms the timer.
  * - Fibers stand in a ring of pointers: one store to push, one load to pop.
+ * - A fiber waits for one thing at a time, so what stands for it in a list of waiters lies in its
+ *   slot, beside its timer. Such a list runs in a circle through the object: whoever leaves it,
+ *   from where ever (a deadline must be able to), has two loads, two stores and no branch.
  * - Stacks and slots are taken last in, first out: the next one is in the cache.
  * - Stack tops are spread over 16 cache lines; else 1000 fibers meet in a few sets of the cache.
  *
@@ -81,6 +84,139 @@ LIMIT_API struct limit_waker limit_waker_self(void);
 /* CLOCK_MONOTONIC, in ns, read now; and `ns` after it. */
 LIMIT_API int64_t limit_now(void);
 LIMIT_API int64_t limit_in(int64_t ns);
+
+/*
+ * Rows future_wake and spawn_join_future: tasks without a stack, joined as fibers are.
+ *
+ * A future stands in the run queue like a fiber, and is polled when its turn comes. Returning
+ * LIMIT_PENDING it waits for a wake; any other result ends it, after its `drop`.
+ *
+ * Polls run on the stack of limit_run(): a poll function may need more than is left of the stack of
+ * whatever fiber happens to suspend. So between a fiber and a future there is one switch, between
+ * futures none. A wake sets SCHEDULED, and pushes unless the future runs; a poll clears it, sets
+ * RUNNING, counts against the quota, calls, clears RUNNING.
+ */
+#define LIMIT_PENDING INT32_MIN
+
+struct limit_future {
+    int (*poll)(struct limit_future *self);
+    void (*drop)(struct limit_future *self); /* NULL: nothing is to be done */
+};
+LIMIT_API struct limit_task *limit_spawn_future(struct limit_future *future); /* NULL: no room */
+
+/*
+ * Row group_spawn_wait: fibers that a scope owns, which have no handle.
+ *
+ * Spawn is as above, with the group's limit looked at and the fiber linked into its list; its end
+ * unlinks it, keeps the first failure, frees the slot, and wakes who waits when it was the last.
+ */
+struct limit_group {
+    struct limit_task *first;  /* of those that live */
+    struct limit_task *waiter; /* who waits until none lives, or NULL */
+    uint32_t live;
+    uint32_t tasks_max;
+    int32_t first_error;
+};
+#define LIMIT_GROUP_INIT { .tasks_max = UINT32_MAX }
+
+LIMIT_API int limit_group_spawn(struct limit_group *group, int (*fn)(void *), void *arg);
+LIMIT_API int limit_group_wait(struct limit_group *group, int64_t deadline); /* 0 */
+
+/*
+ * What fibers of one thread wait for in turn. What all of these have in common:
+ *
+ * - A call that need not wait is a compare or two and a store.
+ * - Else the fiber links itself behind the others, arms its timer if there is a deadline, and
+ *   suspends. As with limit_park(), no deadline passes here.
+ * - What is given back goes to the first who waits, in the same step: it unlinks it, disarms its
+ *   timer, and queues it. It is never free in between.
+ * - They return 0, or -EPIPE when a channel is closed and empty.
+ */
+struct limit_link { /* one of a circle */
+    struct limit_link *next, *previous;
+};
+
+/* Who waits; the members are the library's. */
+struct limit_waiter {
+    struct limit_link link;      /* in the list of what is waited for */
+    void *item;                  /* where an item goes or comes from; or what is wanted */
+    struct limit_task *selector; /* of a leg of a select: its fiber; else NULL */
+};
+
+/* Rows mutex and mutex1. It knows who holds it: to unlock what another one holds aborts. */
+struct limit_mutex {
+    struct limit_link waiters;
+    struct limit_task *holder; /* NULL: nobody */
+};
+#define LIMIT_MUTEX_INIT(self) { { &(self)->waiters, &(self)->waiters }, NULL }
+
+LIMIT_API int limit_mutex_lock(struct limit_mutex *mutex, int64_t deadline);
+LIMIT_API void limit_mutex_unlock(struct limit_mutex *mutex);
+
+/* Row semaphore: who wants many units is served before those behind it, who want few. */
+struct limit_semaphore {
+    struct limit_link waiters;
+    uint32_t free;
+};
+#define LIMIT_SEMAPHORE_INIT(self, units) { { &(self)->waiters, &(self)->waiters }, (units) }
+
+LIMIT_API int limit_semaphore_take(struct limit_semaphore *semaphore, uint32_t units,
+                                   int64_t deadline);
+LIMIT_API void limit_semaphore_put(struct limit_semaphore *semaphore, uint32_t units);
+
+/* Row rwlock: a reader that comes after a waiting writer waits behind it. To unlock what nobody
+ * holds so aborts. */
+struct limit_rwlock {
+    struct limit_link waiters;
+    int32_t holders; /* readers; or -1: a writer */
+};
+#define LIMIT_RWLOCK_INIT(self) { { &(self)->waiters, &(self)->waiters }, 0 }
+
+LIMIT_API int limit_rwlock_read_lock(struct limit_rwlock *lock, int64_t deadline);
+LIMIT_API int limit_rwlock_write_lock(struct limit_rwlock *lock, int64_t deadline);
+LIMIT_API void limit_rwlock_read_unlock(struct limit_rwlock *lock);
+LIMIT_API void limit_rwlock_write_unlock(struct limit_rwlock *lock);
+
+/*
+ * Rows chan_local and pingpong_local: a channel within a thread, of any number of senders and
+ * receivers. An item goes straight into the memory of a receiver that waits; room goes to the
+ * sender that waits first, with its item. Items of 8 bytes are copied as a number.
+ */
+struct limit_chan;
+LIMIT_API struct limit_chan *limit_chan_create(uint32_t item_bytes,
+                                               uint32_t capacity); /* or NULL */
+LIMIT_API void limit_chan_destroy(struct limit_chan *chan);        /* nobody waits for it */
+LIMIT_API int limit_chan_send(struct limit_chan *chan, const void *item, int64_t deadline);
+LIMIT_API int limit_chan_recv(struct limit_chan *chan, void *item, int64_t deadline);
+LIMIT_API void limit_chan_close(struct limit_chan *chan); /* who waits gets -EPIPE */
+
+/*
+ * Row select2: receive from the first of several channels that has something; which one, and
+ * `result` of that case. It looks at each, beginning with another one each time so that none is
+ * served always first, and then links a leg into each. Whoever sends to one unlinks them all.
+ */
+struct limit_case {
+    struct limit_waiter leg;
+    struct limit_chan *chan;
+    struct limit_case *next; /* case of the same select */
+    int result;              /* of the one that happened: 0 or -EPIPE */
+};
+static inline struct limit_case limit_case_recv(struct limit_chan *chan, void *item)
+{
+    return (struct limit_case){ .leg.item = item, .chan = chan };
+}
+LIMIT_API int limit_select(struct limit_case *cases, uint32_t count, int64_t deadline);
+
+/* Row oneshot: one value, sent once, received once. */
+struct limit_oneshot {
+    struct limit_task *receiver; /* who waits, or NULL */
+    void *value;
+    bool sent;
+};
+#define LIMIT_ONESHOT_INIT { NULL, NULL, false }
+
+LIMIT_API void limit_oneshot_send(struct limit_oneshot *oneshot, void *value);
+LIMIT_API int limit_oneshot_recv(struct limit_oneshot *oneshot, void **value, int64_t deadline);
 
 /*
  * Row timer_arm alone: a hierarchical wheel (8 levels of 64 slots, ticks of 65 us) with intrusive

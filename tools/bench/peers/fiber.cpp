@@ -186,10 +186,120 @@ void timer_arm(peer_run *run)
     }
 }
 
+/* So many fibers lock, yield, and unlock, until `units` locks were made by all together. */
+void lock_all(stacks &pool, fibers::mutex &lock, std::int64_t units)
+{
+    std::vector<fibers::fiber> tasks;
+
+    for (unsigned i = 0; i < PEER_TASKS; i++) {
+        tasks.emplace_back(fibers::launch::post, std::allocator_arg, pool, [&lock, &units] {
+            while (units-- > 0) {
+                lock.lock();
+                boost::this_fiber::yield();
+                lock.unlock();
+            }
+        });
+    }
+    for (fibers::fiber &task : tasks) {
+        task.join();
+    }
+}
+
+/* The unit: a lock, a yield, an unlock. */
+void mutex(peer_run *run)
+{
+    stacks pool(stack_bytes);
+    fibers::mutex lock;
+
+    lock_all(pool, lock, static_cast<std::int64_t>(run->units / 10 + 1));
+    peer_begin(run);
+    lock_all(pool, lock, static_cast<std::int64_t>(run->units));
+    peer_end(run, run->units);
+}
+
+/* The unit: a lock, an unlock, and nobody else. */
+void mutex1(peer_run *run)
+{
+    const std::uint64_t unmeasured = run->units / 10 + 1;
+    fibers::mutex lock;
+
+    for (std::uint64_t i = 0; i < run->units + unmeasured; i++) {
+        if (i == unmeasured) {
+            peer_begin(run);
+        }
+        lock.lock();
+        lock.unlock();
+    }
+    peer_end(run, run->units);
+}
+
+using channel = fibers::buffered_channel<std::uint64_t>;
+
+/* The unit: an item of 8 bytes from one fiber to another. */
+void chan_local(peer_run *run)
+{
+    const std::uint64_t unmeasured = run->units / 10 + 1;
+    const std::uint64_t total = run->units + unmeasured;
+    stacks pool(stack_bytes);
+    channel there(PEER_CAPACITY);
+    std::uint64_t sum = 0;
+    fibers::fiber producer(fibers::launch::post, std::allocator_arg, pool, [&there, total] {
+        for (std::uint64_t i = 0; i < total; i++) {
+            there.push(i);
+        }
+    });
+
+    for (std::uint64_t i = 0; i < total; i++) {
+        if (i == unmeasured) {
+            peer_begin(run);
+        }
+        sum += there.value_pop();
+    }
+    peer_end(run, run->units);
+    producer.join();
+    if (sum != total * (total - 1) / 2) {
+        peer_fail("chan_local: the items that came are not those that were sent");
+    }
+}
+
+/* The unit: an item there and another one back. */
+void pingpong_local(peer_run *run)
+{
+    const std::uint64_t unmeasured = run->units / 10 + 1;
+    stacks pool(stack_bytes);
+    channel there(2), back(2); /* hold one item less */
+    fibers::fiber mirror(fibers::launch::post, std::allocator_arg, pool, [&there, &back] {
+        std::uint64_t item;
+
+        while (there.pop(item) == fibers::channel_op_status::success) {
+            back.push(item + 1);
+        }
+    });
+
+    for (std::uint64_t i = 0; i < run->units + unmeasured; i++) {
+        if (i == unmeasured) {
+            peer_begin(run);
+        }
+        there.push(i);
+        if (back.value_pop() != i + 1) {
+            peer_fail("pingpong_local: a wrong item came back");
+        }
+    }
+    peer_end(run, run->units);
+    there.close();
+    mirror.join();
+}
+
 const peer_row rows[] = {
-    { "yield2", yield2, nullptr, false },         { "yield1k", yield1k, nullptr, false },
-    { "spawn_join", spawn_join, nullptr, false }, { "spawn_batch", spawn_batch, nullptr, false },
+    { "yield2", yield2, nullptr, false },
+    { "yield1k", yield1k, nullptr, false },
+    { "spawn_join", spawn_join, nullptr, false },
+    { "spawn_batch", spawn_batch, nullptr, false },
     { "timer_arm", timer_arm, nullptr, false },
+    { "mutex", mutex, nullptr, false },
+    { "mutex1", mutex1, nullptr, false },
+    { "chan_local", chan_local, nullptr, false },
+    { "pingpong_local", pingpong_local, nullptr, false },
 };
 
 } // namespace

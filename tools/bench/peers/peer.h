@@ -27,7 +27,8 @@ extern "C" {
 #define PEER_BATCH       20000              /* tasks of row spawn_batch: always all of them */
 #define PEER_STACK_BYTES 16384              /* of a task of spawn_batch: the smallest of shardrt */
 #define PEER_IN_FLIGHT   64                 /* calls of row xcore_call64 */
-#define PEER_CAPACITY    1024               /* items in a queue of row xcore_stream */
+#define PEER_CAPACITY    1024               /* items in a queue of xcore_stream and chan_local */
+#define PEER_TASKS       8                  /* that take turns in row mutex */
 #define PEER_ASLEEP_NS   200000             /* for so long the receiver of xcore_wake sleeps */
 
 /* One repetition. */

@@ -147,10 +147,31 @@ static void timer_arm(struct peer_run *run)
     }
 }
 
+/* The unit: a lock, an unlock, and nobody else. */
+static void mutex1(struct peer_run *run)
+{
+    const uint64_t unmeasured = run->units / 10 + 1;
+    st_mutex_t lock = st_mutex_new();
+
+    if (lock == NULL) {
+        peer_fail("st_mutex_new: no memory");
+    }
+    for (uint64_t i = 0; i < run->units + unmeasured; i++) {
+        if (i == unmeasured) {
+            peer_begin(run);
+        }
+        st_mutex_lock(lock);
+        st_mutex_unlock(lock);
+    }
+    peer_end(run, run->units);
+    st_mutex_destroy(lock);
+}
+
 static const struct peer_row rows[] = {
     { .name = "spawn_join", .run = spawn_join },
     { .name = "spawn_batch", .run = spawn_batch },
     { .name = "timer_arm", .run = timer_arm },
+    { .name = "mutex1", .run = mutex1 },
 };
 
 int main(int argc, char **argv)

@@ -9,6 +9,7 @@
 
 #include "limit.h"
 #include "rows.h"
+#include "sides.h"
 
 #define MANY   1000  /* fibers of row yield1k: the limits page's */
 #define OTHERS 10000 /* timers armed beside row timer_arm: the limits page's */
@@ -21,37 +22,9 @@ static int child(void *arg)
     return *(int *)arg;
 }
 
-/* The calls whose shapes differ, made alike. */
-static inline int limit_begin(struct limit_task **out, int (*fn)(void *), void *arg)
-{
-    *out = limit_spawn(fn, arg);
-    return *out == NULL ? -ENOMEM : 0;
-}
-
-static inline void limit_end(struct limit_task *task, int *result)
-{
-    (void)limit_join(task, result);
-}
-
-static inline int rt_begin(struct rt_task **out, int (*fn)(void *), void *arg)
-{
-    return rt_spawn(out, fn, arg);
-}
-
-static inline void rt_end(struct rt_task *task, int *result)
-{
-    (void)rt_join(task, result, RT_NEVER); /* nobody cancels */
-}
-
 static int limit_enter(int (*fn)(void *), struct rt_bench *bench)
 {
     return limit_run(OTHERS + 8, fn, bench);
-}
-
-/* It is one already. */
-static int rt_enter(rt_task_fn fn, struct rt_bench *bench)
-{
-    return fn(bench);
 }
 
 #define SIDE(name) limit_##name

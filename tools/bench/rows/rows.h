@@ -13,6 +13,15 @@
 extern const struct rt_bench_row bench_rows_core[]; /* yield2, yield1k, spawn_join, timer_arm */
 extern const size_t bench_rows_core_count;
 
+extern const struct rt_bench_row bench_rows_tasks[]; /* future_wake, group_spawn_wait, ... */
+extern const size_t bench_rows_tasks_count;
+
+extern const struct rt_bench_row bench_rows_locks[]; /* mutex, mutex1, semaphore, rwlock */
+extern const size_t bench_rows_locks_count;
+
+extern const struct rt_bench_row bench_rows_channels[]; /* chan_local, pingpong_local, ... */
+extern const size_t bench_rows_channels_count;
+
 extern const struct rt_bench_row bench_rows_xcore[]; /* xcore_rtt, xcore_stream, ... */
 extern const size_t bench_rows_xcore_count;
 

@@ -82,3 +82,29 @@ func spawnBatch(r *run) {
 	batchOnce()
 	r.end(batch)
 }
+
+// group: the unit is one of eight goroutines that are made and awaited together.
+func group(r *run) {
+	const size = 8
+	var tasks sync.WaitGroup
+	done := 0 // one processor: goroutines take turns
+	rounds := r.units/size + 1
+	unmeasured := rounds/10 + 1
+	for i := 0; i < rounds+unmeasured; i++ {
+		if i == unmeasured {
+			r.begin()
+		}
+		tasks.Add(size)
+		for j := 0; j < size; j++ {
+			go func() {
+				done++
+				tasks.Done()
+			}()
+		}
+		tasks.Wait()
+	}
+	r.end(rounds * size)
+	if done != (rounds+unmeasured)*size {
+		fail("group_spawn_wait: not all goroutines have run")
+	}
+}
