@@ -12,6 +12,7 @@
 #include "core/scope.h"
 #include "core/select.h"
 #include "core/trace.h"
+#include "core/waiters.h"
 #include "rt/timer.h"
 
 /* Whether the quota has room for one more run. */
@@ -121,11 +122,25 @@ void rti_task_exit(struct rt_task *task)
     __builtin_unreachable();
 }
 
+/* Nobody else can run: so the loop would run this task again, while the quota lasts. */
+static RTI_NOINLINE bool runs_on_alone(struct rti_executor *executor, const struct rt_task *task)
+{
+    if (executor->trace != NULL || (task->state & (RTI_TASK_INLINE | RTI_TASK_POLLS)) != 0 ||
+        !may_run(executor)) {
+        return false;
+    }
+    executor->queue.runs++;
+    return true;
+}
+
 void rt_yield(void)
 {
     struct rti_executor *executor = rti_executor_here("rt_yield");
     struct rt_task *task = executor->running;
 
+    if (RTI_UNLIKELY(rti_taskq_length(&executor->queue) == 0) && runs_on_alone(executor, task)) {
+        return;
+    }
     task->state |= RTI_TASK_SCHEDULED;
     rti_trace(executor, RT_TRACE_YIELD, task, NULL, NULL, 0);
     suspend(executor, task);
@@ -258,6 +273,23 @@ RTI_RETURNS_AFTER_SWITCH
 int rti_wait(struct rti_waiter *waiter, rt_time deadline)
 {
     return wait_inline(waiter, deadline);
+}
+
+RTI_RETURNS_AFTER_SWITCH
+int rti_wait_in_line(struct rt_waiters *line, const struct rti_wait_kind *kind, const void *object,
+                     uint64_t brought, rt_time deadline)
+{
+    struct rti_placed self;
+    int r = rti_wait_allowed();
+
+    if (RTI_UNLIKELY(r < 0)) {
+        return r;
+    }
+    rti_waiter_init(&self.queued.waiter, kind);
+    self.queued.waiter.object = object;
+    self.wanted = brought;
+    rti_waiters_push(line, &self.queued);
+    return wait_inline(&self.queued.waiter, deadline);
 }
 
 /* As rti_task_wake(), of a task that waits. */

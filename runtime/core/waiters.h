@@ -30,6 +30,25 @@ struct rti_queued {
     struct rti_queued *next; /* NULL: the youngest */
 };
 
+/* A place with what its task has brought: where an item is or shall be, or how much it wants. */
+struct rti_placed {
+    struct rti_queued queued;
+    union {
+        void *item;
+        uint64_t wanted;
+    };
+};
+
+static inline struct rti_placed *rti_placed_of(struct rti_queued *queued)
+{
+    return RTI_CONTAINER_OF(queued, struct rti_placed, queued);
+}
+
+/* Stand in line for `object` with what was brought, until the wait has ended; its result, or why it
+ * was not begun. As the last thing that a call does: each `ret` after a switch is mispredicted. */
+int rti_wait_in_line(struct rt_waiters *line, const struct rti_wait_kind *kind, const void *object,
+                     uint64_t brought, rt_time deadline);
+
 static inline struct rti_queued *rti_queued_of(struct rti_waiter *waiter)
 {
     return RTI_CONTAINER_OF(waiter, struct rti_queued, waiter);

@@ -20,6 +20,7 @@
 #include "core/executor.h"
 #include "core/future.h"
 #include "core/select.h"
+#include "core/waiters.h"
 #include "os/sys.h"
 
 #define ITEM_BYTES_MAX 65536u
@@ -44,19 +45,8 @@ struct rt_chan {
 
 _Static_assert(sizeof(struct rt_chan) == RTI_CACHE_LINE, "one line beside the items");
 
-/* A place in one of the lines. */
-struct place {
-    struct rti_queued queued;
-    void *item; /* H2: where the item is, or shall be; of a sender only read */
-};
-
-_Static_assert(sizeof(struct place) <= RTI_CASE_LEG_BYTES, "a select can stand in line");
-_Static_assert(sizeof(struct place) <= RTI_FUTURE_WAIT_BYTES, "a future can stand in line");
-
-static struct place *place_of(struct rti_queued *queued)
-{
-    return RTI_CONTAINER_OF(queued, struct place, queued);
-}
+_Static_assert(sizeof(struct rti_placed) <= RTI_CASE_LEG_BYTES, "a select can stand in line");
+_Static_assert(sizeof(struct rti_placed) <= RTI_FUTURE_WAIT_BYTES, "a future can stand in line");
 
 /* Making */
 
@@ -143,7 +133,7 @@ static void hand_over(struct rt_chan *chan, const void *item)
 {
     struct rti_queued *receiver = rti_waiters_pop(&chan->receivers);
 
-    copy(place_of(receiver)->item, item, chan->item_bytes);
+    copy(rti_placed_of(receiver)->item, item, chan->item_bytes);
     rti_waiter_finish(&receiver->waiter, 0);
 }
 
@@ -152,7 +142,7 @@ static void let_sender_in(struct rt_chan *chan)
 {
     struct rti_queued *sender = rti_waiters_pop(&chan->senders);
 
-    copy(slot(chan, chan->tail++), place_of(sender)->item, chan->item_bytes);
+    copy(slot(chan, chan->tail++), rti_placed_of(sender)->item, chan->item_bytes);
     rti_waiter_finish(&sender->waiter, 0);
 }
 
@@ -201,27 +191,12 @@ static const struct rti_wait_kind send_kind = { .name = "channel send", .abort =
 static const struct rti_wait_kind recv_kind = { .name = "channel recv", .abort = recv_abort };
 
 /* Stand in line, in memory that is given. */
-static void stand_in_line(struct rt_chan *chan, struct rt_waiters *line, struct place *place,
+static void stand_in_line(struct rt_chan *chan, struct rt_waiters *line, struct rti_placed *place,
                           void *item)
 {
     place->queued.waiter.object = chan;
     place->item = item;
     rti_waiters_push(line, &place->queued);
-}
-
-RTI_RETURNS_AFTER_SWITCH
-static int wait_in_line(struct rt_chan *chan, struct rt_waiters *line,
-                        const struct rti_wait_kind *kind, void *item, rt_time deadline)
-{
-    struct place place;
-    int r = rti_wait_allowed();
-
-    if (r < 0) {
-        return r;
-    }
-    rti_waiter_init(&place.queued.waiter, kind);
-    stand_in_line(chan, line, &place, item);
-    return rti_wait(&place.queued.waiter, deadline);
 }
 
 /* A sender's item is only read. */
@@ -230,26 +205,24 @@ static inline void *read_only(const void *item)
     return (void *)(uintptr_t)item;
 }
 
-RTI_RETURNS_AFTER_SWITCH
 static RTI_NOINLINE int send_any(struct rt_chan *chan, const void *item, rt_time deadline)
 {
-    int r = try_send(chan, item);
+    const int r = try_send(chan, item);
 
-    if (r == MUST_WAIT) {
-        r = wait_in_line(chan, &chan->senders, &send_kind, read_only(item), deadline);
+    if (r != MUST_WAIT) {
+        return r;
     }
-    return r;
+    return rti_wait_in_line(&chan->senders, &send_kind, chan, (uintptr_t)item, deadline);
 }
 
-RTI_RETURNS_AFTER_SWITCH
 static RTI_NOINLINE int recv_any(struct rt_chan *chan, void *item, rt_time deadline)
 {
-    int r = try_recv(chan, item);
+    const int r = try_recv(chan, item);
 
-    if (r == MUST_WAIT) {
-        r = wait_in_line(chan, &chan->receivers, &recv_kind, item, deadline);
+    if (r != MUST_WAIT) {
+        return r;
     }
-    return r;
+    return rti_wait_in_line(&chan->receivers, &recv_kind, chan, (uintptr_t)item, deadline);
 }
 
 /* A number, room, and nobody in line: a few instructions, without a frame. */

@@ -49,15 +49,12 @@ static inline bool has_happened(const struct rt_event *event, const char *call)
     return false;
 }
 
-RTI_RETURNS_AFTER_SWITCH
 int rt_event_wait(struct rt_event *event, rt_time deadline)
 {
-    struct rti_queued self;
-
     if (has_happened(event, "rt_event_wait")) {
         return 0;
     }
-    return rti_line_wait(&event->waiters, &self, &event_kind, event, deadline);
+    return rti_wait_in_line(&event->waiters, &event_kind, event, 0, deadline);
 }
 
 /* As a case of a select */

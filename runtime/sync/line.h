@@ -16,24 +16,6 @@ static inline void rti_line_must_own(const struct rt_waiters *line, const char *
     }
 }
 
-/* Stand in line for `object` until the wait has ended; its result. For a wait that a cancel ends.
- * Inlined, as each `ret` after a switch is mispredicted. */
-static inline __attribute__((always_inline)) int rti_line_wait(struct rt_waiters *line,
-                                                               struct rti_queued *self,
-                                                               const struct rti_wait_kind *kind,
-                                                               const void *object, rt_time deadline)
-{
-    int r = rti_wait_allowed();
-
-    if (r < 0) {
-        return r;
-    }
-    rti_waiter_init(&self->waiter, kind);
-    self->waiter.object = object;
-    rti_waiters_push(line, self);
-    return rti_wait(&self->waiter, deadline);
-}
-
 /* Everyone goes on with `result`, oldest first. */
 static inline void rti_line_let_all_go(struct rt_waiters *line, int result)
 {

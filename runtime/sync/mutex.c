@@ -27,13 +27,10 @@ static void check_owner(const struct rt_task *owner)
     }
 }
 
-RTI_RETURNS_AFTER_SWITCH
 static RTI_NOINLINE int wait_for_lock(struct rt_mutex *mutex, rt_time deadline)
 {
-    struct rti_queued self;
-
     check_owner(mutex->owner);
-    return rti_line_wait(&mutex->waiters, &self, &mutex_kind, mutex, deadline);
+    return rti_wait_in_line(&mutex->waiters, &mutex_kind, mutex, 0, deadline);
 }
 
 int rt_mutex_lock(struct rt_mutex *mutex, rt_time deadline)

@@ -26,17 +26,15 @@ static void wait_abort(struct rti_waiter *waiter, int reason)
 static const struct rti_wait_kind once_kind = { .name = "once", .abort = wait_abort };
 
 /* 0: it is done, or the running task is the runner. */
-RTI_RETURNS_AFTER_SWITCH
 static int wait_for_runner(struct rt_once *once, rt_time deadline)
 {
     const struct rt_task *runner = once->runner;
-    struct rti_queued self;
 
     rti_executor_must_own(runner->executor, "rt_once_run");
     if (RTI_UNLIKELY(runner == rti_current->running)) {
         rti_misuse("rt_once_run(): the function that is to be run once has come back to it");
     }
-    return rti_line_wait(&once->waiters, &self, &once_kind, once, deadline);
+    return rti_wait_in_line(&once->waiters, &once_kind, once, 0, deadline);
 }
 
 static void end_run(struct rt_once *once, int result)

@@ -63,17 +63,14 @@ static void check_writer(const struct rt_task *writer, const char *call)
     }
 }
 
-RTI_RETURNS_AFTER_SWITCH
 static RTI_NOINLINE int wait_for_lock(struct rt_rwlock *lock, const struct rti_wait_kind *kind,
                                       const char *call, rt_time deadline)
 {
-    struct rti_queued self;
-
     rti_line_must_own(&lock->waiters, call);
     if (lock->writer != NULL) {
         check_writer(lock->writer, call);
     }
-    return rti_line_wait(&lock->waiters, &self, kind, lock, deadline);
+    return rti_wait_in_line(&lock->waiters, kind, lock, 0, deadline);
 }
 
 int rt_rwlock_read_lock(struct rt_rwlock *lock, rt_time deadline)

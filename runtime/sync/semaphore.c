@@ -14,18 +14,13 @@
 
 _Static_assert(sizeof(struct rt_semaphore) == 24, "as its header says");
 
-struct place {
-    struct rti_queued queued;
-    uint32_t units; /* wanted */
-};
-
 /* P1 */
 static void give(struct rt_semaphore *semaphore)
 {
     struct rti_queued *first;
 
     while ((first = rti_waiters_first(&semaphore->waiters)) != NULL) {
-        const uint32_t wanted = RTI_CONTAINER_OF(first, struct place, queued)->units;
+        const uint32_t wanted = (uint32_t)rti_placed_of(first)->wanted;
 
         if (wanted > semaphore->units) {
             break;
@@ -47,12 +42,9 @@ static void take_abort(struct rti_waiter *waiter, int reason)
 
 static const struct rti_wait_kind take_kind = { .name = "semaphore", .abort = take_abort };
 
-RTI_RETURNS_AFTER_SWITCH
 static RTI_NOINLINE int wait_for_units(struct rt_semaphore *semaphore, uint32_t units,
                                        rt_time deadline)
 {
-    struct place self;
-
     if (RTI_UNLIKELY(units == 0)) {
         rti_misuse("rt_semaphore_take(): 0 units");
     }
@@ -60,8 +52,7 @@ static RTI_NOINLINE int wait_for_units(struct rt_semaphore *semaphore, uint32_t 
         return -EPIPE;
     }
     rti_line_must_own(&semaphore->waiters, "rt_semaphore_take");
-    self.units = units;
-    return rti_line_wait(&semaphore->waiters, &self.queued, &take_kind, semaphore, deadline);
+    return rti_wait_in_line(&semaphore->waiters, &take_kind, semaphore, units, deadline);
 }
 
 int rt_semaphore_take(struct rt_semaphore *semaphore, uint32_t units, rt_time deadline)

@@ -278,7 +278,6 @@ static void a_gate_is_closed_when_the_last_has_left(void **state)
                                                .events = { { "cancel", cancel, is_there, 1 } },
                                                .settled = true,
                                                .timeouts = 1,
-                                               .spurious = 1,
                                                .runs_max = 200000 }));
 }
 

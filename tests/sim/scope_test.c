@@ -494,6 +494,33 @@ static void a_shield_keeps_out_what_comes_from_further_out_only(void **state)
     run_first(around_first);
 }
 
+/* Then what it kept out counts as if it had never been kept: a cancel is no less one for a
+ * deadline that passed before it could be seen. */
+static int over_first(void *arg)
+{
+    const rt_time begin = rt_now();
+    struct rt_scope outer;
+    struct rt_scope shield;
+
+    (void)arg;
+    rt_scope_enter(&outer, begin + MS(1));
+    rt_shield(&shield, begin + MS(10));
+    rt_scope_cancel(&outer);
+    T_CHECK(!rt_cancelled() && rt_sleep_until(begin + MS(5)) == 0);
+    T_CHECK(rt_sleep_until(RT_NEVER) == -ECANCELED);
+    check_time(begin + MS(10));
+    T_CHECK(rt_cancelled() && rt_sleep_until(RT_NEVER) == -ECANCELED);
+    T_CHECK(rt_scope_leave(&shield) == 0 && rt_cancelled());
+    T_CHECK(rt_scope_leave(&outer) == -ECANCELED && !rt_cancelled());
+    return 0;
+}
+
+static void a_shield_that_is_over_hides_no_cancel(void **state)
+{
+    (void)state;
+    run_first(over_first);
+}
+
 /* Two shields: both have to be over. The later one counts, wherever it is. */
 static int two_shields_first(void *arg)
 {
@@ -703,6 +730,7 @@ int main(void)
         cmocka_unit_test(a_cancel_of_the_task_goes_through_scopes),
         cmocka_unit_test(a_shield_keeps_a_cancel_out_until_its_deadline),
         cmocka_unit_test(a_shield_keeps_out_what_comes_from_further_out_only),
+        cmocka_unit_test(a_shield_that_is_over_hides_no_cancel),
         cmocka_unit_test(of_two_shields_both_hold),
         cmocka_unit_test(leaving_a_group_is_not_touched_by_scopes),
         cmocka_unit_test(a_block_that_is_late_ends_its_children_by_their_group),
