@@ -44,10 +44,10 @@ struct rti_executor {
     struct rt_task *running;    /* E2 */
     struct rti_taskq queue;     /* the default queue, and for now the only one */
     int32_t run_credit;         /* task runs until the ticks are looked at */
-    struct rt_future **polling; /* a poll function runs: the list of waits that it begins */
     bool dropping;              /* a drop function runs: nothing begins */
     bool draining;              /* all tasks were cancelled, and none is spawned any more */
     bool closed;                /* no task lives, and no other shard needs this one */
+    struct rt_future **polling; /* a poll function runs: the list of waits that it begins */
     uint64_t slice_begin;       /* ticks at which this turn began to use its quota */
     rt_time turn_time;          /* the clock at the start of this turn */
     rt_trace_fn trace;
@@ -55,6 +55,7 @@ struct rti_executor {
     struct rti_task_table tasks;
     struct rti_stack_pool *stacks;
     enum rti_stack_class stack_class; /* of tasks that name none */
+    uint32_t spurious_per_mille;      /* of turns, that wake some task for nothing; debug builds */
     struct rti_reactor reactor;
     struct rti_wheel wheel;
     struct rti_inbox *inbox;   /* what is between shards; NULL: nothing */
@@ -71,10 +72,9 @@ struct rti_executor {
     struct rt_group *groups; /* that have live tasks */
     rt_time stop_deadline;   /* when tasks that still live are an error; RT_NEVER: not stopping */
     struct rti_ticks ticks;
-    uint64_t quota_ticks;        /* config.task_quota */
-    uint64_t spin_ticks;         /* config.spin */
-    rt_time start_time;          /* a deadline long before it is a length by mistake */
-    uint32_t spurious_per_mille; /* of turns, that wake some task for nothing; debug builds */
+    uint64_t quota_ticks; /* config.task_quota */
+    uint64_t spin_ticks;  /* config.spin */
+    rt_time start_time;   /* a deadline long before it is a length by mistake */
     uint64_t spurious_random;
     uint64_t turns;
     uint64_t spawns;

@@ -109,16 +109,18 @@ void rti_future_wait_done(struct rti_waiter *waiter)
 
 /* The end of polling (F1, F2) */
 
-/* Ask all waits to end: whether all have. */
-static bool end_waits(struct rt_future *begun)
+/* Ask all waits to end: one that has not, or NULL. */
+static struct rti_waiter *end_waits(struct rt_future *begun)
 {
-    bool all = true;
+    struct rti_waiter *open = NULL;
 
     for (; begun != NULL; begun = begun->next) {
-        rti_waiter_abort(rti_future_waiter(begun), -ECANCELED);
-        all = all && rti_future_waiter(begun)->done;
+        struct rti_waiter *waiter = rti_future_waiter(begun);
+
+        rti_waiter_abort(waiter, -ECANCELED);
+        open = waiter->done ? open : waiter;
     }
-    return all;
+    return open;
 }
 
 static void begin_polling(struct rti_executor *executor, struct rt_future **begun)
@@ -166,12 +168,11 @@ static int poll_once(struct rti_executor *executor, struct rt_future *future,
 
 static void end(struct rt_task *task)
 {
-    if (!end_waits(task->poll.begun)) {
-        task->waiter = rti_future_waiter(task->poll.begun);
+    task->waiter = end_waits(task->poll.begun);
+    if (task->waiter != NULL) {
         rti_future_run_ended(task); /* the last of them wakes it */
         return;
     }
-    task->waiter = NULL;
     drop(task->executor, task->poll.future, &task->poll.begun);
     rti_task_complete_future(task, task->result);
 }
@@ -223,7 +224,7 @@ int rt_spawn_future(struct rt_task **out, struct rt_future *future)
 static void end_awaited(struct rti_executor *executor, struct rt_future *future,
                         struct rt_future **begun)
 {
-    while (!end_waits(*begun)) {
+    while (end_waits(*begun) != NULL) {
         rti_future_park_exempt(future);
     }
     drop(executor, future, begun);
