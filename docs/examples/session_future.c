@@ -118,7 +118,7 @@ static int64_t resident_bytes(void)
 
 static int open_connection(struct server *server, uint32_t i)
 {
-    struct rt_tcp_stream *peer;
+    struct rt_tcp_stream *peer = NULL;
     int r = rt_tcp_connect(&server->clients[i], server->address, NULL, rt_in(RT_SECONDS(5)));
 
     if (r == 0) {
@@ -190,11 +190,10 @@ static int ask_all(struct server *server)
 
 static int serve(struct server *server)
 {
-    int64_t before;
+    const int64_t before = resident_bytes();
     int left;
-    int r = 0;
+    int r = server->connections == 0 ? -EINVAL : 0;
 
-    before = resident_bytes();
     for (uint32_t i = 0; r == 0 && i < server->connections; i++) {
         r = open_connection(server, i);
     }

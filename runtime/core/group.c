@@ -302,6 +302,20 @@ void rti_group_task_ended(struct rt_group *group, struct rt_task *task, int resu
     place_came_free(group);
 }
 
+/* Members that live, found without a look into the group. */
+static RTI_COLD uint32_t count_members(const struct rti_executor *executor,
+                                       const struct rt_group *group)
+{
+    const struct rt_task *task;
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; (task = rti_task_at(&executor->tasks, i)) != NULL; i++) {
+        count += (task->state & (RTI_TASK_CLOSED | RTI_TASK_COMPLETED)) == 0 &&
+                 task->group == group;
+    }
+    return count;
+}
+
 /* The frame is gone, and what lay in it may be overwritten: no look into the group. */
 void rti_group_check_left(const struct rt_task *task)
 {
@@ -312,8 +326,9 @@ void rti_group_check_left(const struct rt_task *task)
          group = group->next) {
         if ((uintptr_t)group >= low && (uintptr_t)group < top) {
             rti_misuse("task %u '%s' returns, and tasks live in a group of its frame that it has "
-                       "not left (rt_group_leave())",
-                       task->index, task->name != NULL ? task->name : "");
+                       "not left (rt_group_leave()): %u",
+                       task->index, task->name != NULL ? task->name : "",
+                       count_members(task->executor, group));
         }
     }
 }

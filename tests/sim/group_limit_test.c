@@ -42,9 +42,9 @@ static void let_all_run(void)
 
 struct member {
     struct rt_waker waker;
+    int result;
     bool started;
     bool may_end;
-    int result;
     bool cancelled;
 };
 
@@ -282,66 +282,77 @@ static void without_a_policy_all_go_on_and_failures_are_counted(void **state)
 #define DEPTH 3
 #define WIDTH 3
 
-static int nodes_alive;
-static int leaves_ended;
+struct node {
+    int depth;  /* levels below it */
+    int *ended; /* of its parent: how many of its children have ended */
+};
 
-static int node(void *arg)
+static int nodes_alive;
+
+static int live_as_node(void *arg)
 {
-    const intptr_t depth = (intptr_t)arg;
+    const struct node *self = arg;
     struct rt_group children = RT_GROUP_INIT;
-    const int ended_before = leaves_ended;
-    int r = 0;
+    int ended = 0;
+    struct node child = { .depth = self->depth - 1, .ended = &ended };
+    const int count = self->depth > 0 ? WIDTH : 0;
 
     nodes_alive++;
-    for (int i = 0; depth > 0 && i < WIDTH && r == 0; i++) {
-        r = rt_group_spawn(&children, node,
-                           (void *)(depth - 1)); // NOLINT(performance-no-int-to-ptr)
+    for (int i = 0; i < count; i++) {
+        T_CHECK(rt_group_spawn(&children, live_as_node, &child) == 0);
     }
-    r = r == 0 ? rt_sleep_until(RT_NEVER) : r;
+    T_CHECK(rt_sleep_until(RT_NEVER) == -ECANCELED);
+    T_CHECK(ended == 0); /* the cancel comes from above */
     T_CHECK(rt_group_leave(&children, 0) == 0);
-    leaves_ended += depth == 0;
-    T_CHECK(depth == 0 || leaves_ended > ended_before); /* children end before their parent */
+    T_CHECK(ended == count);
     nodes_alive--;
-    return r;
+    ++*self->ended;
+    return -ECANCELED;
 }
 
 static int tree_first(void *arg)
 {
-    struct rt_task *root;
+    int ended = 0;
+    struct node root = { .depth = DEPTH, .ended = &ended };
+    struct rt_task *task;
     int result = 0;
 
     (void)arg;
-    T_CHECK(rt_spawn(&root, node, (void *)(intptr_t)DEPTH) == 0);
+    T_CHECK(rt_spawn(&task, live_as_node, &root) == 0);
     let_all_run();
     T_CHECK(nodes_alive == 1 + WIDTH + WIDTH * WIDTH + WIDTH * WIDTH * WIDTH);
-    rt_cancel(root);
-    T_CHECK(rt_join(root, &result, RT_NEVER) == 0 && result == -ECANCELED);
-    T_CHECK(nodes_alive == 0 && leaves_ended == WIDTH * WIDTH * WIDTH);
+    rt_cancel(task);
+    T_CHECK(rt_join(task, &result, RT_NEVER) == 0 && result == -ECANCELED);
+    T_CHECK(nodes_alive == 0 && ended == 1);
     T_CHECK(tasks_live() == 1);
     return 0;
 }
 
-static void a_tree_of_groups_stops_from_its_root(void **state)
+static void a_tree_of_groups_stops_from_its_root_downwards(void **state)
 {
     (void)state;
     nodes_alive = 0;
-    leaves_ended = 0;
     run_first(tree_first);
 }
 
 #ifndef NDEBUG
 static int forgets_its_group(void *arg)
 {
+    static struct member members[2];
     struct rt_group group = RT_GROUP_INIT;
+    int r = rt_group_spawn(&group, wait_to_end, &members[0]);
 
     (void)arg;
-    return rt_group_spawn(&group, node, NULL);
+    rt_self_set_name("forgetful");
+    return r == 0 ? rt_group_spawn(&group, wait_to_end, &members[1]) : r;
 }
 
 static void debug_builds_abort_when_a_group_is_not_left(void **state)
 {
     (void)state;
-    assert_misuse_in_task(forgets_its_group, "returns, and tasks live in a group of its frame");
+    assert_misuse_in_task(forgets_its_group,
+                          "'forgetful' returns, and tasks live in a group of its "
+                          "frame that it has not left (rt_group_leave()): 2");
 }
 #endif
 
@@ -353,7 +364,7 @@ int main(void)
         cmocka_unit_test(leaving_turns_away_those_who_wait_for_room),
         cmocka_unit_test(the_first_failure_cancels_the_others_where_the_policy_says_so),
         cmocka_unit_test(without_a_policy_all_go_on_and_failures_are_counted),
-        cmocka_unit_test(a_tree_of_groups_stops_from_its_root),
+        cmocka_unit_test(a_tree_of_groups_stops_from_its_root_downwards),
 #ifndef NDEBUG
         cmocka_unit_test(debug_builds_abort_when_a_group_is_not_left),
 #endif

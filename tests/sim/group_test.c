@@ -6,6 +6,7 @@
  * tasks are cancelled: only those that are in it may feel that. The rest is on
  * handles, stacks and wakes that must not stay when their task or wait is gone.
  */
+#include "support/death.h"
 #include "support/harness.h"
 #include "support/sim.h"
 
@@ -154,6 +155,12 @@ static int sleep_until_cancelled(void *arg)
     return rt_sleep_until(RT_NEVER);
 }
 
+static int fail_when_cancelled(void *arg)
+{
+    (void)arg;
+    return rt_sleep_until(RT_NEVER) == -ECANCELED ? -EIO : 0;
+}
+
 static int leave_with_results(void *arg)
 {
     static int results[] = { 3, -ECANCELED, -EXDEV };
@@ -167,11 +174,12 @@ static int leave_with_results(void *arg)
     }
     T_CHECK(rt_group_leave(&failing, RT_NEVER) == -ECANCELED); /* nobody had cancelled it */
     T_CHECK(rt_group_spawn(&cancelled, sleep_until_cancelled, NULL) == 0);
-    T_CHECK(rt_group_leave(&cancelled, 0) == 0);
+    T_CHECK(rt_group_spawn(&cancelled, fail_when_cancelled, NULL) == 0);
+    T_CHECK(rt_group_leave(&cancelled, 0) == -EIO && rt_group_failures(&cancelled) == 1);
     return 0;
 }
 
-static void a_group_tells_of_a_cancel_that_it_did_not_ask_for(void **state)
+static void a_member_that_gives_way_to_a_cancel_has_not_failed(void **state)
 {
     (void)state;
     assert_int_equal(run_first(leave_with_results, NULL), 0);
@@ -192,6 +200,30 @@ static void a_group_that_was_left_takes_nobody(void **state)
 {
     (void)state;
     assert_int_equal(run_first(spawn_too_late, NULL), 0);
+}
+
+static int wait_for_group(void *arg)
+{
+    return rt_group_wait(arg, RT_NEVER);
+}
+
+static int wait_side_by_side(void *arg)
+{
+    struct rt_group group = RT_GROUP_INIT;
+
+    (void)arg;
+    if (rt_group_spawn(&group, sleep_until_cancelled, NULL) == 0 &&
+        rt_spawn(NULL, wait_for_group, &group) == 0) {
+        rt_yield();
+        (void)rt_group_leave(&group, 0);
+    }
+    return 0;
+}
+
+static void a_second_task_that_waits_for_a_group_aborts(void **state)
+{
+    (void)state;
+    assert_misuse_in_task(wait_side_by_side, "a group is being waited for by two tasks");
 }
 
 /* Handles and stacks */
@@ -336,8 +368,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_group_cancels_its_members_in_whatever_order_others_have_ended),
-        cmocka_unit_test(a_group_tells_of_a_cancel_that_it_did_not_ask_for),
+        cmocka_unit_test(a_member_that_gives_way_to_a_cancel_has_not_failed),
         cmocka_unit_test(a_group_that_was_left_takes_nobody),
+        cmocka_unit_test(a_second_task_that_waits_for_a_group_aborts),
         cmocka_unit_test(a_detach_of_a_task_that_has_ended_frees_it),
         cmocka_unit_test(an_idle_executor_gives_back_the_memory_of_most_stacks),
         cmocka_unit_test(a_sleep_that_ends_at_once_leaves_no_wake_behind),

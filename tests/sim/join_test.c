@@ -102,20 +102,32 @@ static void a_join_that_timed_out_leaves_the_handle(void **state)
     run_first(deadline_first);
 }
 
+static int detach_itself(void *arg)
+{
+    struct rt_task **self = arg;
+
+    rt_detach(*self);
+    *self = NULL;
+    return rt_sleep_until(rt_in(RT_MILLISECONDS(1)));
+}
+
 static int detach_first(void *arg)
 {
+    struct rt_task *running = NULL;
     struct rt_task *fresh = spawn(sleep_then_return_it, 1);
     struct rt_task *waiting = spawn(sleep_then_return_it, 2);
     struct rt_task *finished = spawn(return_it, 3);
 
     (void)arg;
+    T_CHECK(rt_spawn(&running, detach_itself, &running) == 0);
     rt_detach(fresh);
     let_all_run();
+    T_CHECK(running == NULL);
     T_CHECK(rt_is_finished(finished) && !rt_is_finished(waiting));
     rt_detach(waiting);
     rt_detach(finished);
     rt_detach(NULL);
-    T_CHECK(tasks_live() == 3); /* the two that sleep */
+    T_CHECK(tasks_live() == 4); /* the three that sleep */
     T_CHECK(rt_sleep_until(rt_in(RT_MILLISECONDS(5))) == 0);
     T_CHECK(tasks_live() == 1);
     return 0;
@@ -223,6 +235,7 @@ static int self_first(void *arg)
     T_CHECK(strcmp(rt_task_name(task), "first name") == 0);
     T_CHECK(rt_self() != task);
     T_CHECK(rt_join(task, NULL, RT_NEVER) == 0);
+    T_CHECK(tasks_live() == 1);
     return 0;
 }
 
