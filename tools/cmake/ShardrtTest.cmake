@@ -60,8 +60,8 @@ endif()
 set(RT_SIM_ENVIRONMENT
     "UBSAN_OPTIONS=print_stacktrace=1"
     "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
-# Debug builds wake tasks for nothing, drawn from the clock: so only where a test owns it a run can be
-# replayed.
+# Debug builds wake tasks for nothing, drawn from the clock: only where a test owns that a run can
+# be replayed.
 set(RT_TEST_ENVIRONMENT ${RT_SIM_ENVIRONMENT} "RT_SPURIOUS=0")
 
 # The part that tests with the same WRAP share is compiled once.
