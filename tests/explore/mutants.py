@@ -173,7 +173,8 @@ MUTANTS: Tuple[Mutant, ...] = (
            "    if (true) {",
            "future_test", "race"),
     Mutant("an awaited future is dropped before its operation has completed", "core/future.c",
-           "    while (end_waits(*begun) != NULL) {\n        rti_future_park_exempt(future);\n    }",
+           "    while (end_waits(*begun) != NULL) {\n"
+           "        rti_future_park_exempt(future);\n    }",
            "    (void)end_waits(*begun);",
            "future_test", "await"),
     Mutant("a wait of a future that is done wakes nobody", "core/future.c",
