@@ -400,7 +400,7 @@ static int select_once(uint64_t items[CHANNELS])
     EXPLORE_CHECK(!is_waiting);
     EXPLORE_CHECK(any ? r >= 0 && r < CHANNELS && ready[r] : r == decided);
     EXPLORE_CHECK(r < 0 || three[r].result == 0);
-    if (any) {
+    if (any && r >= 0) {
         lengths[r] += r == FULL ? 1u : -1u;
     }
     return r;
