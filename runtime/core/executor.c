@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/random.h"
 #include "core/config.h"
 #include "core/locals.h"
 #include "core/trace.h"
@@ -63,21 +64,13 @@ static uint32_t read_spurious(void)
     return text == NULL ? SPURIOUS_PER_MILLE : (uint32_t)strtoul(text, NULL, 10);
 }
 
-static uint32_t some_number(struct rti_executor *executor, uint32_t below)
-{
-    uint64_t *random = &executor
-                            ->spurious_random; /* Knuth's MMIX generator; its high half is good */
-
-    *random = *random * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)((*random >> 32) * below >> 32);
-}
-
 static void wake_for_nothing(struct rti_executor *executor)
 {
+    uint64_t *random = &executor->spurious_random;
     struct rt_task *task;
 
-    if (some_number(executor, 1000) < executor->spurious_per_mille) {
-        task = rti_task_at(&executor->tasks, some_number(executor, executor->tasks.used + 1));
+    if (rti_random_below(random, 1000) < executor->spurious_per_mille) {
+        task = rti_task_at(&executor->tasks, rti_random_below(random, executor->tasks.used + 1));
         if (task != NULL && (task->state & RTI_TASK_CLOSED) == 0) {
             rti_task_wake_by_waker(task);
         }

@@ -86,20 +86,6 @@ static void room_abort(struct rti_waiter *waiter, int reason)
 
 static const struct rti_wait_kind room_kind = { .name = "group room", .abort = room_abort };
 
-static RTI_NOINLINE int await_room(struct rt_group *group, rt_time deadline)
-{
-    struct rti_queued self;
-    int r = rti_wait_allowed();
-
-    if (r < 0) {
-        return r;
-    }
-    rti_waiter_init(&self.waiter, &room_kind);
-    self.waiter.object = group;
-    rti_waiters_push(&group->room, &self);
-    return rti_wait(&self.waiter, deadline);
-}
-
 /* Spawning */
 
 /* Whether the group takes members: 0, or why not. */
@@ -123,7 +109,7 @@ static inline int enter(struct rt_group *group, rt_time deadline, bool *promised
     if (deadline == 0) {
         return -EAGAIN;
     }
-    r = await_room(group, deadline);
+    r = rti_wait_in_line(&group->room, &room_kind, group, 0, deadline);
     *promised = r == 0;
     return r < 0 ? r : is_open(group);
 }

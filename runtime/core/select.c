@@ -2,6 +2,7 @@
 /* Select: see select.h for how one leg wins. */
 #include "core/select.h"
 
+#include "base/random.h"
 #include "core/executor.h"
 #include "core/future.h"
 #include "core/op.h"
@@ -79,19 +80,10 @@ struct rti_waiter *rti_case_leg(struct rt_case *self, const struct rti_wait_kind
     return leg;
 }
 
-/* Where to begin to look, by chance. (Knuth's MMIX generator; its high half is good.) */
-static uint32_t some_index(uint32_t count)
-{
-    uint64_t *random = &rti_current->select_random;
-
-    *random = *random * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)((*random >> 32) * count >> 32);
-}
-
-/* The index of a case that happens at once, or -1. */
+/* The index of a case that happens at once, or -1. Where to begin to look is chance. */
 static int take_now(struct rt_case *cases, uint32_t count)
 {
-    uint32_t i = some_index(count);
+    uint32_t i = rti_random_below(&rti_current->select_random, count);
 
     for (uint32_t n = 0; n < count; n++) {
         if (ops_of(&cases[i])->take_now(&cases[i])) {
