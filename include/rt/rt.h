@@ -34,6 +34,7 @@
 #include "rt/spsc.h"
 #include "rt/start.h"
 #include "rt/task.h"
+#include "rt/taskq.h"
 #include "rt/tcp.h"
 #include "rt/timer.h"
 #include "rt/topology.h"

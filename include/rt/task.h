@@ -39,17 +39,20 @@ extern "C" {
 /** A task; as a pointer, the join handle of it. */
 struct rt_task;
 
+struct rt_taskq; /* rt/taskq.h */
+
 /** What a task runs. The result is what rt_join() hands out; below 0 means failure. */
 typedef int (*rt_task_fn)(void *arg);
 
 /** How to spawn a task; start from RT_SPAWN_OPTIONS_INIT. A field of 0 means the default. */
 struct rt_spawn_options {
-    uint32_t size;        /* sizeof(struct rt_spawn_options) */
-    uint32_t stack_bytes; /* rounded up to 16, 64 or 256 KiB; 0 = the executor's default */
-    const char *name;     /* shown in traces, dumps and reports; must stay valid; NULL = none */
+    uint32_t size;          /* sizeof(struct rt_spawn_options) */
+    uint32_t stack_bytes;   /* rounded up to 16, 64 or 256 KiB; 0 = the executor's default */
+    const char *name;       /* shown in traces, dumps and reports; must stay valid; NULL = none */
+    struct rt_taskq *queue; /* rt/taskq.h; NULL = the spawner's */
 };
 
-#define RT_SPAWN_OPTIONS_INIT { (uint32_t)sizeof(struct rt_spawn_options), 0, NULL }
+#define RT_SPAWN_OPTIONS_INIT { (uint32_t)sizeof(struct rt_spawn_options), 0, NULL, NULL }
 
 /**
  * Make a task of fn(arg) and put it at the end of the spawner's task queue.
@@ -68,7 +71,7 @@ int rt_spawn(struct rt_task **out, rt_task_fn fn, void *arg);
  * As rt_spawn(), with a stack size or a name.
  *
  * @param options  read before the call returns; NULL = all defaults.
- * @return as rt_spawn(); -EINVAL for a stack above 256 KiB; -E2BIG for options of a
+ * @return as rt_spawn(); -EINVAL for a stack above 256 KiB or a queue that is a parent; -E2BIG for options of a
  *         newer library that ask for what this one does not know.
  * \context{In a task. Does not suspend.}
  */
@@ -144,6 +147,31 @@ bool rt_is_finished(const struct rt_task *task);
  */
 RT_API RT_SUSPENDS
 void rt_yield(void);
+
+/**
+ * Whether the running task has had the core for long enough: others wait, or may.
+ *
+ * True when the task quota (0.5 ms, or the smallest latency goal of the shard's
+ * queues) is used, when a queue with a latency goal wants to run, or when on a
+ * shard that has one a message or a completion has come; until the task yields.
+ * Else false. Meant to be called often, in loops that compute: a few instructions,
+ * and a look at the cycle counter (7 ns) once in 16 calls, or at each call when
+ * calls are more than 1 us apart.
+ *
+ * It also submits operations and publishes messages that have waited for 50 us.
+ *
+ * \context{In a task. Does not suspend.}
+ */
+RT_API RT_ON_SHARD
+bool rt_should_yield(void);
+
+/**
+ * rt_yield() if rt_should_yield(). For loops that compute, between two steps.
+ *
+ * \context{In a task. Suspends.}
+ */
+RT_API RT_SUSPENDS
+void rt_yield_if_due(void);
 
 /**
  * The right to wake one task: a value, to be copied freely; nothing to free.

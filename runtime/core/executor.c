@@ -106,7 +106,7 @@ static bool may_sleep(const struct rti_executor *executor) /* E3 */
 {
     const struct rti_reactor *reactor = &executor->reactor;
 
-    return rti_taskq_length(&executor->queue) == 0 && rti_uring_ready(&reactor->ring) == 0 &&
+    return !rti_executor_has_runnable(executor) && rti_uring_ready(&reactor->ring) == 0 &&
            rti_list_is_empty(&reactor->cancels) && rti_list_is_empty(&reactor->room_waiters);
 }
 
@@ -121,12 +121,6 @@ static void trim_stacks(struct rti_executor *executor)
     }
 }
 
-static bool has_come(const struct rti_executor *executor)
-{
-    return (executor->inbox != NULL && executor->inbox->ops->is_rung(executor->inbox)) ||
-           rti_uring_ready(&executor->reactor.ring) > 0 || rti_reactor_has_work(&executor->reactor);
-}
-
 /* Look for messages and completions for config.spin, or until the next timer, before sleeping. */
 static bool spin_finds_work(struct rti_executor *executor)
 {
@@ -139,7 +133,7 @@ static bool spin_finds_work(struct rti_executor *executor)
     }
     rti_reactor_poll(&executor->reactor); /* what is pending, wakes of others too, does not wait */
     do {
-        if (has_come(executor)) {
+        if (rti_executor_has_come(executor)) {
             return true;
         }
         rti_cpu_relax();
@@ -171,7 +165,9 @@ static void flush(struct rti_executor *executor)
     }
     trim_stacks(executor);
     rti_trace(executor, RT_TRACE_SLEEP, NULL, NULL, NULL, limit);
+    rti_slice_sleeps(executor);
     rti_reactor_sleep(&executor->reactor, limit);
+    rti_slice_slept(executor);
     rti_trace(executor, RT_TRACE_AWAKE, NULL, NULL, NULL, rti_uring_ready(&executor->reactor.ring));
 }
 
@@ -189,21 +185,6 @@ static void check_stop(const struct rti_executor *executor, rt_time now)
     }
 }
 
-static void begin_slice(struct rti_executor *executor, rt_time now)
-{
-    const uint64_t at = rti_sys_ticks();
-
-    if (RTI_UNLIKELY(!executor->ticks.calibrated)) {
-        rti_ticks_calibrate(&executor->ticks, now, at);
-        executor->quota_ticks = rti_ticks_of(&executor->ticks, executor->config.task_quota);
-        executor->spin_ticks = rti_ticks_of(&executor->ticks, executor->config.spin);
-        executor->reactor.flush_ticks = rti_ticks_of(&executor->ticks, RTI_FLUSH_AFTER);
-    }
-    executor->slice_begin = at;
-    executor->run_credit = RTI_RUNS_PER_CLOCK;
-    executor->reactor.flushed_at = at;
-}
-
 static void close_if_drained(struct rti_executor *executor)
 {
     if (executor->inbox != NULL) {
@@ -215,9 +196,8 @@ static void close_if_drained(struct rti_executor *executor)
 
 void rti_executor_turn(struct rti_executor *executor, rt_time now)
 {
-    executor->turns++;
+    __atomic_store_n(&executor->turns, executor->turns + 1, __ATOMIC_RELAXED);
     executor->turn_time = now;
-    begin_slice(executor, now);
     if (executor->inbox != NULL) {
         executor->inbox->ops->take(executor->inbox);
     }
@@ -226,6 +206,8 @@ void rti_executor_turn(struct rti_executor *executor, rt_time now)
     if (RTI_DEBUG) {
         wake_for_nothing(executor);
     }
+    rti_slice_sample_shares(executor, now);
+    rti_slice_begin_turn(executor, now);
     rti_executor_run_tasks(executor);
     if (executor->draining && executor->tasks.active == 0) {
         close_if_drained(executor);
@@ -234,32 +216,6 @@ void rti_executor_turn(struct rti_executor *executor, rt_time now)
         check_stop(executor, now);
         flush(executor);
     }
-}
-
-/* What was published may end the wait of the very task that is about to suspend. That one counts as
- * running still, so whoever finished its wait has left it to its own next look. */
-static void schedule_if_done(struct rt_task *task)
-{
-    if (task != NULL && task->waiter != NULL && task->waiter->done) {
-        task->state |= RTI_TASK_SCHEDULED;
-    }
-}
-
-bool rti_executor_renew_credit(struct rti_executor *executor)
-{
-    const uint64_t at = rti_sys_ticks();
-
-    if (executor->inbox != NULL && executor->inbox->unsent) {
-        executor->inbox->ops->flush_if_due(executor->inbox, at);
-        schedule_if_done(executor->running);
-    }
-    rti_reactor_flush_if_due(&executor->reactor, at);
-    if (at - executor->slice_begin >= executor->quota_ticks) { /* also if the counter fell back */
-        executor->run_credit = 0;                              /* the next one looks again */
-        return false;
-    }
-    executor->run_credit = RTI_RUNS_PER_CLOCK - 1;
-    return true;
 }
 
 /* Start and stop */
@@ -438,6 +394,42 @@ static void report_start(const struct rti_executor *executor)
             executor->reactor.ring.cq_mask + 1, names);
 }
 
+static int make_queue(struct rti_executor *executor)
+{
+    struct rt_taskq *queue = &executor->queue;
+    int r = rti_taskq_init(queue, executor, "default");
+
+    if (r < 0) {
+        return r;
+    }
+    rti_list_init(&executor->queues);
+    rti_sched_init(&executor->sched, 0);
+    r = rti_sched_add(&executor->sched, &queue->entity, NULL);
+    if (r < 0) {
+        rti_taskq_fini(queue);
+        return r;
+    }
+    rti_list_push_back(&executor->queues, &queue->link);
+    executor->active = queue;
+    executor->queue_count = 1;
+    executor->runs_left.length = RTI_COUNTDOWN;
+    executor->calls_left.length = RTI_COUNTDOWN;
+    executor->charged_at = rti_sys_ticks();
+    return 0;
+}
+
+/* No task lives. */
+static void end_queues(struct rti_executor *executor)
+{
+    rti_taskq_destroy_others(executor);
+    rti_slice_forget(executor, &executor->queue);
+    rti_sched_remove(&executor->sched, &executor->queue.entity);
+    rti_sched_fini(&executor->sched);
+    rti_taskq_fini(&executor->queue);
+    rti_sys_free(executor->shared);
+    executor->shared = NULL;
+}
+
 int rti_executor_init(struct rti_executor *executor, const struct rt_config *config, int cpu)
 {
     uint32_t disabled;
@@ -465,7 +457,7 @@ int rti_executor_init(struct rti_executor *executor, const struct rt_config *con
     if (r < 0) {
         return r;
     }
-    r = rti_taskq_init(&executor->queue, "default"); /* from here on: the pin decides where */
+    r = make_queue(executor); /* from here on: the pin decides where */
     if (r < 0) {
         goto fail_thread;
     }
@@ -497,7 +489,7 @@ fail_stacks:
 fail_table:
     rti_task_table_fini(&executor->tasks);
 fail_queue:
-    rti_taskq_fini(&executor->queue);
+    end_queues(executor);
 fail_thread:
     rti_thread_end(&executor->thread);
     if (r == -ENOMEM && executor->reactor.ring.fd == 0) {
@@ -515,7 +507,7 @@ void rti_executor_close(struct rti_executor *executor)
     rti_stack_pool_destroy(executor->stacks);
     rti_pool_fini(&executor->handles);
     rti_pool_fini(&executor->locals);
-    rti_taskq_fini(&executor->queue);
+    end_queues(executor);
     rti_thread_end(&executor->thread);
 }
 
@@ -546,7 +538,7 @@ void rt_stats_get(struct rt_stats *out, size_t bytes)
         .ops_in_flight = executor->reactor.in_flight,
         .timers_armed = executor->wheel.armed,
         .turns = executor->turns,
-        .runs = executor->queue.runs,
+        .runs = executor->runs,
         .spawns = executor->spawns,
         .spawns_refused = executor->spawns_refused,
         .enters = executor->reactor.ring.enters,

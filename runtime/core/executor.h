@@ -25,6 +25,7 @@
 #include "core/inbox.h"
 #include "core/pool.h"
 #include "core/reactor.h"
+#include "core/slice.h"
 #include "core/task.h"
 #include "core/taskq.h"
 #include "core/timer.h"
@@ -34,24 +35,38 @@
 #include "os/ticks.h"
 #include "rt/executor.h"
 
-/* Between two looks at the ticks so many tasks run. A look costs about 7 ns, a task run 3 or more,
- * so it adds 0.4 ns per run; the quota is overrun by at most as many runs. */
-#define RTI_RUNS_PER_CLOCK 16
-
 struct rti_claims; /* cross/claims.h */
 
 struct rti_executor {
-    struct rt_task *running;    /* E2 */
-    struct rti_taskq queue;     /* the default queue, and for now the only one */
-    int32_t run_credit;         /* task runs until the ticks are looked at */
-    bool dropping;              /* a drop function runs: nothing begins */
-    bool draining;              /* all tasks were cancelled, and none is spawned any more */
-    bool closed;                /* no task lives, and no other shard needs this one */
-    struct rt_future **polling; /* a poll function runs: the list of waits that it begins */
-    uint64_t slice_begin;       /* ticks at which this turn began to use its quota */
-    rt_time turn_time;          /* the clock at the start of this turn */
+    struct rt_task *running;         /* E2 */
+    struct rt_taskq *active;         /* whose slice it is, or was last (core/taskq.h) */
+    struct rti_countdown runs_left;  /* task runs until the ticks are looked at */
+    struct rti_countdown calls_left; /* and calls of rt_should_yield() */
+    uint64_t runs;                   /* tasks run, ever; atomic: the watchdog reads it */
+    bool cut;                        /* the slice ends for a queue with a latency goal */
+    bool turn_over;                  /* the quota is used, or something has come that cannot wait */
+    bool dropping;                   /* a drop function runs: nothing begins */
+    bool draining;                   /* all tasks were cancelled, and none is spawned any more */
+    bool closed;                     /* no task lives, and no other shard needs this one */
+    struct rt_future **polling;      /* a poll function runs: the list of waits that it begins */
+    rt_time turn_time;               /* the clock at the start of this turn */
     rt_trace_fn trace;
     struct rti_fiber loop; /* the flow of rt_run() itself */
+
+    struct rti_sched sched;
+    struct rt_taskq queue;  /* the default queue */
+    struct rti_list queues; /* all, in the order in which they were made */
+    uint32_t queue_count;
+    uint32_t queues_runnable;
+    struct rt_taskq *worked;  /* those that have given the kernel work */
+    struct rt_taskq **shared; /* queues that every shard has, by number; the default one is 0 */
+    uint32_t shared_room;     /* of `shared` */
+    uint64_t turn_begin;      /* ticks at which this turn began to run tasks */
+    uint64_t charged_at;      /* L1 */
+    uint64_t seen;            /* ticks as looked at last */
+    uint64_t runs_counted;    /* of `runs`, in a queue's own count */
+    rt_time sampled_at;       /* turn in which callbacks were asked for shares */
+
     struct rti_task_table tasks;
     struct rti_stack_pool *stacks;
     enum rti_stack_class stack_class; /* of tasks that name none */
@@ -72,11 +87,12 @@ struct rti_executor {
     struct rt_group *groups; /* that have live tasks */
     rt_time stop_deadline;   /* when tasks that still live are an error; RT_NEVER: not stopping */
     struct rti_ticks ticks;
-    uint64_t quota_ticks; /* config.task_quota */
+    uint64_t quota_ticks; /* config.task_quota, or the smallest latency goal */
+    uint64_t far_ticks;   /* that runs are apart, so that each is worth a look */
     uint64_t spin_ticks;  /* config.spin */
     rt_time start_time;   /* a deadline long before it is a length by mistake */
     uint64_t spurious_random;
-    uint64_t turns;
+    uint64_t turns; /* atomic: the watchdog reads it */
     uint64_t spawns;
     uint64_t spawns_refused;
     uint64_t accept_backoffs;
@@ -113,12 +129,31 @@ void rti_executor_expect_stop(struct rti_executor *executor);
 /* Cancel all tasks, and refuse to spawn any. */
 void rti_executor_drain(struct rti_executor *executor);
 
-/* The run credit is used up: look at the ticks. Returns false when the quota is used too, so that
- * the loop must go on with completions and timers. */
-bool rti_executor_renew_credit(struct rti_executor *executor);
-
 /* Print the tasks that have not ended, to the log. */
 void rti_executor_dump(const struct rti_executor *executor, enum rt_log_level level);
+
+/* Whether a task other than the running one wants to run. */
+static inline bool rti_executor_has_runnable(const struct rti_executor *executor)
+{
+    return rti_taskq_length(executor->active) > 0 ||
+           executor->queues_runnable > rti_sched_is_runnable(&executor->active->entity);
+}
+
+/* Whether a message or a completion can be taken. */
+static inline bool rti_executor_has_come(const struct rti_executor *executor)
+{
+    return (executor->inbox != NULL && executor->inbox->ops->is_rung(executor->inbox)) ||
+           rti_uring_ready(&executor->reactor.ring) > 0 || rti_reactor_has_work(&executor->reactor);
+}
+
+/* The queue of this shard with the number, or NULL. */
+static inline struct rt_taskq *rti_taskq_of_id(struct rti_executor *executor, uint32_t id)
+{
+    if (id == 0) {
+        return &executor->queue;
+    }
+    return id < executor->shared_room ? executor->shared[id] : NULL;
+}
 
 /* This thread's executor and running task; aborts outside a task, naming the call. */
 static inline struct rti_executor *rti_executor_here(const char *call)

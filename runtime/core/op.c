@@ -114,6 +114,14 @@ void rti_op_begin_exempt(struct rti_op *op, const struct rti_wait_kind *kind,
     (void)begin(op, kind, true, RT_NEVER, sqe); /* nothing ends this wait but room */
 }
 
+/* The queue's tasks have given the kernel work (core/slice.h). */
+static inline void note_work(struct rti_executor *executor, const struct rti_op *op)
+{
+    if (RTI_UNLIKELY(executor->queue_count > 1)) {
+        rti_slice_note_work(executor, op->waiter.task->queue);
+    }
+}
+
 static inline void start(struct rti_op *op, struct io_uring_sqe *sqe)
 {
     struct rti_executor *executor = rti_current;
@@ -126,6 +134,7 @@ static inline void start(struct rti_op *op, struct io_uring_sqe *sqe)
     op->generation = reactor->generation;
     op->state = RTI_OP_IN_FLIGHT;
     reactor->in_flight++;
+    note_work(executor, op);
     io_uring_sqe_set_data64(sqe, rti_op_user_data(op));
     rti_trace(executor, RT_TRACE_SUBMIT, op->waiter.task, NULL, op->waiter.kind->name, 0);
 }
@@ -214,6 +223,7 @@ void rti_op_complete(struct rti_op *op, int32_t result, uint32_t cqe_flags)
     }
     op->state = RTI_OP_FREE;
     op->cqe_flags = cqe_flags;
+    note_work(waiter->task->executor, op);
     rti_trace(waiter->task->executor, RT_TRACE_COMPLETE, waiter->task, NULL, waiter->kind->name,
               result);
     /* A worker that was interrupted by the cancel answers -EINTR. */

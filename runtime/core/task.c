@@ -213,23 +213,46 @@ static int choose_stack(const struct rti_executor *executor, uint32_t bytes,
     return -EINVAL;
 }
 
+/* The spawner's queue; of what the loop itself makes, the default one. */
+static inline struct rt_taskq *own_queue(struct rti_executor *executor)
+{
+    return executor->running != NULL ? executor->active : &executor->queue;
+}
+
+static int check_queue(const struct rt_taskq *queue)
+{
+    const struct rti_executor *executor = queue->executor;
+
+    rti_executor_must_own(executor, "a spawn in a task queue");
+    if (queue->entity.children.members == 0) {
+        return 0;
+    }
+    rti_log(&executor->log, RT_LOG_ERROR,
+            "a task was to be spawned in task queue '%s', which is the parent of others and has no "
+            "tasks of its own",
+            queue->name);
+    return -EINVAL;
+}
+
 /* Everything that can fail in making a task. Inlined, as start(): a spawn is a fifth faster. */
-static inline __attribute__((always_inline)) int reserve_slot(struct rti_executor *executor,
-                                                              struct rt_task **out)
+static inline __attribute__((always_inline)) int
+reserve_slot(struct rti_executor *executor, struct rt_taskq *queue, struct rt_task **out)
 {
     int r = take_slot(executor, out);
 
     if (r < 0) {
         return r;
     }
-    r = rti_taskq_join(&executor->queue);
+    r = rti_taskq_join(queue);
     if (RTI_UNLIKELY(r < 0)) {
         give_slot(*out);
     }
+    (*out)->queue = queue;
     return r;
 }
 
 static inline __attribute__((always_inline)) int reserve(struct rti_executor *executor,
+                                                         struct rt_taskq *queue,
                                                          uint32_t stack_bytes, struct rt_task **out)
 {
     enum rti_stack_class stack_class;
@@ -238,13 +261,13 @@ static inline __attribute__((always_inline)) int reserve(struct rti_executor *ex
     if (r < 0) {
         return r;
     }
-    r = reserve_slot(executor, out);
+    r = reserve_slot(executor, queue, out);
     if (r < 0) {
         return r;
     }
     r = rti_stack_get(executor->stacks, stack_class, &(*out)->stack);
     if (RTI_UNLIKELY(r < 0)) {
-        rti_taskq_leave(&executor->queue);
+        rti_taskq_leave(queue);
         give_slot(*out);
     }
     return r;
@@ -266,7 +289,6 @@ static inline __attribute__((always_inline)) void start(struct rt_task *task, co
     struct rti_executor *executor = task->executor;
 
     task->name = name;
-    task->queue = &executor->queue;
     task->waiter = NULL;
     task->awaiter = NULL;
     task->call = NULL;
@@ -305,6 +327,7 @@ int rti_task_spawn(struct rti_executor *executor, struct rt_task **out, rt_task_
 {
     struct rt_task *task = NULL;
     const char *name = NULL;
+    struct rt_taskq *queue = own_queue(executor);
     uint32_t stack_bytes = 0;
     int r = 0;
 
@@ -314,12 +337,16 @@ int rti_task_spawn(struct rti_executor *executor, struct rt_task **out, rt_task_
         r = rti_sized_copy(&read, sizeof(read), options);
         name = read.name;
         stack_bytes = read.stack_bytes;
+        if (read.queue != NULL) {
+            queue = read.queue;
+            r = r == 0 ? check_queue(queue) : r;
+        }
     }
     if (r == 0) {
         r = may_spawn(executor);
     }
     if (r == 0) {
-        r = reserve(executor, stack_bytes, &task);
+        r = reserve(executor, queue, stack_bytes, &task);
     }
     if (RTI_UNLIKELY(r != 0)) {
         executor->spawns_refused += r == -EAGAIN || r == -ENOMEM;
@@ -338,14 +365,19 @@ int rti_task_spawn_future(struct rti_executor *executor, struct rt_task **out,
                           struct rt_group *group)
 {
     struct rt_spawn_options read = { .name = NULL };
+    struct rt_taskq *queue = own_queue(executor);
     struct rt_task *task;
     int r = options == NULL ? 0 : rti_sized_copy(&read, sizeof(read), options);
 
+    if (r == 0 && read.queue != NULL) {
+        queue = read.queue;
+        r = check_queue(queue);
+    }
     if (r == 0) {
         r = may_spawn(executor);
     }
     if (r == 0) {
-        r = reserve_slot(executor, &task);
+        r = reserve_slot(executor, queue, &task);
     }
     if (RTI_UNLIKELY(r != 0)) {
         executor->spawns_refused += r == -EAGAIN || r == -ENOMEM;
@@ -366,8 +398,11 @@ int rti_task_spawn_extra(struct rti_executor *executor, struct rt_task **out, rt
                          void *arg, const char *name)
 {
     struct rt_task *task;
-    int r = rti_task_has_extra(&executor->tasks) ? reserve(executor, 0, &task) : -EAGAIN;
+    int r = -EAGAIN;
 
+    if (rti_task_has_extra(&executor->tasks)) {
+        r = reserve(executor, &executor->queue, 0, &task);
+    }
     if (r < 0) {
         return r;
     }
@@ -390,6 +425,13 @@ int rt_spawn_with(struct rt_task **out, rt_task_fn fn, void *arg,
                   const struct rt_spawn_options *options)
 {
     return rti_task_spawn(rti_executor_here("rt_spawn_with"), out, fn, arg, options, NULL);
+}
+
+int rt_spawn_in(struct rt_task **out, struct rt_taskq *queue, rt_task_fn fn, void *arg)
+{
+    const struct rt_spawn_options options = { .size = sizeof(options), .queue = queue };
+
+    return rti_task_spawn(rti_executor_here("rt_spawn_in"), out, fn, arg, &options, NULL);
 }
 
 /* Wake and cancel */

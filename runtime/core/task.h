@@ -69,7 +69,7 @@ struct rt_task {
     uint32_t state;      /* enum rti_task_state */
     uint32_t generation; /* rises each time the slot is freed */
     struct rti_fiber fiber;
-    struct rti_taskq *queue;    /* that the task belongs to */
+    struct rt_taskq *queue;     /* that the task belongs to */
     struct rti_waiter *waiter;  /* what it waits for, or NULL */
     struct rti_waiter *awaiter; /* who joins it, or NULL */
     struct rti_executor *executor;

@@ -18,13 +18,28 @@
 /* Whether the quota has room for one more run. */
 static inline bool may_run(struct rti_executor *executor)
 {
-    return RTI_LIKELY(--executor->run_credit >= 0) || rti_executor_renew_credit(executor);
+    return RTI_LIKELY(--executor->runs_left.left >= 0) || rti_slice_may_run(executor);
+}
+
+static inline void count_run(struct rti_executor *executor)
+{
+    __atomic_store_n(&executor->runs, executor->runs + 1, __ATOMIC_RELAXED);
+}
+
+static inline struct rt_task *pop(struct rti_executor *executor)
+{
+    struct rt_task *task = rti_taskq_pop(executor->active);
+
+    if (task != NULL) {
+        count_run(executor);
+    }
+    return task;
 }
 
 /* The task to go on with, or NULL: the loop has to. */
 static inline struct rt_task *next_task(struct rti_executor *executor)
 {
-    return may_run(executor) ? rti_taskq_pop(&executor->queue) : NULL;
+    return may_run(executor) ? pop(executor) : NULL;
 }
 
 /* Mark `task` as the one that runs (T1, T2), or none; the fiber to switch to. A future has none: it
@@ -87,7 +102,8 @@ static inline void suspend(struct rti_executor *executor, struct rt_task *task)
     switch_away(executor, task);
 }
 
-void rti_executor_run_tasks(struct rti_executor *executor)
+/* Run tasks of the active queue until it is empty or its slice is over. */
+static void run_slice(struct rti_executor *executor)
 {
     struct rt_task *task;
 
@@ -101,6 +117,13 @@ void rti_executor_run_tasks(struct rti_executor *executor)
             rti_future_run(executor->running);
             executor->running = NULL;
         }
+    }
+}
+
+void rti_executor_run_tasks(struct rti_executor *executor)
+{
+    while (rti_slice_choose(executor)) {
+        run_slice(executor);
     }
 }
 
@@ -129,7 +152,7 @@ static RTI_NOINLINE bool runs_on_alone(struct rti_executor *executor, const stru
         !may_run(executor)) {
         return false;
     }
-    executor->queue.runs++;
+    count_run(executor);
     return true;
 }
 
@@ -138,7 +161,7 @@ void rt_yield(void)
     struct rti_executor *executor = rti_executor_here("rt_yield");
     struct rt_task *task = executor->running;
 
-    if (RTI_UNLIKELY(rti_taskq_length(&executor->queue) == 0) && runs_on_alone(executor, task)) {
+    if (RTI_UNLIKELY(rti_taskq_length(executor->active) == 0) && runs_on_alone(executor, task)) {
         return;
     }
     task->state |= RTI_TASK_SCHEDULED;
@@ -146,12 +169,30 @@ void rt_yield(void)
     suspend(executor, task);
 }
 
+static inline bool is_due(struct rti_executor *executor)
+{
+    return RTI_UNLIKELY(--executor->calls_left.left < 0) && rti_slice_must_yield(executor);
+}
+
+bool rt_should_yield(void)
+{
+    return is_due(rti_executor_here("rt_should_yield"));
+}
+
 void rti_yield_if_due(void)
 {
     struct rti_executor *executor = rti_current;
 
-    if (--executor->run_credit < 0 && !rti_executor_renew_credit(executor) &&
-        (executor->running->state & RTI_TASK_POLLS) == 0) {
+    if (is_due(executor) && (executor->running->state & RTI_TASK_POLLS) == 0) {
+        rt_yield();
+    }
+}
+
+void rt_yield_if_due(void)
+{
+    struct rti_executor *executor = rti_executor_here("rt_yield_if_due");
+
+    if (is_due(executor)) {
         rt_yield();
     }
 }

@@ -41,7 +41,7 @@ static inline void rti_look_begin(struct rti_look *look, struct rti_mesh_shard *
 
     look->executor = executor;
     look->pauses_left = 0;
-    if (deadline <= executor->turn_time || rti_taskq_length(&executor->queue) > 0 ||
+    if (deadline <= executor->turn_time || rti_executor_has_runnable(executor) ||
         rti_uring_ready(&executor->reactor.ring) > 0 || rti_reactor_has_work(&executor->reactor) ||
         (other != NULL && rti_doorbell_sleeps(&other->doorbell))) {
         return;
@@ -55,7 +55,7 @@ static inline void rti_look_begin(struct rti_look *look, struct rti_mesh_shard *
 /* Pause, unless the time is up or another task wants to run. */
 static inline bool rti_look_on(struct rti_look *look, uint32_t pauses)
 {
-    if (look->pauses_left < pauses || rti_taskq_length(&look->executor->queue) > 0) {
+    if (look->pauses_left < pauses || rti_executor_has_runnable(look->executor)) {
         return false;
     }
     look->pauses_left -= pauses;

@@ -217,7 +217,7 @@ static bool mesh_try_sleep(struct rti_inbox *inbox)
     struct rti_mesh_shard *shard = shard_of(inbox);
 
     rti_call_need_pump(shard); /* a task has ended: posts may start */
-    if (rti_taskq_length(&shard->executor->queue) > 0 || shard->inbox.unsent || !shard->armed ||
+    if (rti_executor_has_runnable(shard->executor) || shard->inbox.unsent || !shard->armed ||
         shard->closing.again || shard->dump_owed) {
         return false;
     }

@@ -278,8 +278,9 @@ static void complete(unsigned which, int result)
 static void take(struct rti_inbox *inbox)
 {
     (void)inbox;
-    world_executor.run_credit = chosen.action == RUN ? 1 : 0;
-    world_executor.quota_ticks = 0; /* no more runs when the credit is used */
+    world_executor.runs_left.length = chosen.action == RUN ? 1 : 0;
+    world_executor.ticks.calibrated = true;
+    world_executor.quota_ticks = 0; /* no more runs when these are used */
     switch (chosen.action) {
     case OPEN_GATE:
         open_gate(&members[chosen.which]);
@@ -316,7 +317,7 @@ static struct rti_inbox inbox = { .ops = &inbox_ops };
 
 static unsigned times_in_queue(const struct rt_task *task)
 {
-    const struct rti_taskq *queue = &world_executor.queue;
+    const struct rt_taskq *queue = &world_executor.queue;
     unsigned count = 0;
 
     for (uint32_t i = queue->head; i != queue->tail; i++) {

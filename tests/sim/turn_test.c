@@ -46,8 +46,8 @@ static int keep_busy(void *arg)
 {
     (void)arg;
     while (steps < 3) {
-        executor.run_credit = 0; /* its quota is used: every yield ends the turn's runs */
-        executor.slice_begin -= executor.quota_ticks;
+        executor.runs_left.left = 0; /* its quota is used: every yield ends the turn's runs */
+        executor.turn_begin -= executor.quota_ticks;
         rt_yield();
     }
     return 0;

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+/* Slice: see slice.h for the idea and the invariants. */
+#include "core/slice.h"
+
+#include "core/executor.h"
+#include "os/sys.h"
+
+/* Runs and calls that are further apart than this are worth a look at the ticks each. */
+#define FAR_APART RT_MICROSECONDS(1)
+
+/* How often callbacks are asked for shares. */
+#define SAMPLE_EVERY RT_MILLISECONDS(250)
+
+/* Looking at the ticks */
+
+static void restart(const struct rti_executor *executor, struct rti_countdown *countdown,
+                    uint64_t at)
+{
+    const uint64_t far_apart = (uint64_t)countdown->length * executor->far_ticks;
+
+    countdown->length = at - countdown->read_at > far_apart ? 1 : RTI_COUNTDOWN;
+    countdown->left = countdown->length - 1;
+    countdown->read_at = at;
+}
+
+/* Both countdowns are at their end: the next run and the next call look. */
+static void look_at_once(struct rti_executor *executor)
+{
+    executor->runs_left.left = 0;
+    executor->calls_left.left = 0;
+}
+
+/* On a shard with a latency goal, what comes for it from outside is not to wait for the quota. */
+static bool slice_is_over(struct rti_executor *executor, uint64_t at)
+{
+    executor->seen = at;
+    if (at - executor->turn_begin >= executor->quota_ticks || /* also if the counter fell back */
+        (executor->sched.root.goals > 0 && rti_executor_has_come(executor))) {
+        executor->turn_over = true;
+    }
+    return executor->turn_over || executor->cut;
+}
+
+/* What was published may end the wait of the very task that is about to suspend. That one counts as
+ * running still, so whoever finished its wait has left it to its own next look. */
+static void schedule_if_done(struct rt_task *task)
+{
+    if (task != NULL && task->waiter != NULL && task->waiter->done) {
+        task->state |= RTI_TASK_SCHEDULED;
+    }
+}
+
+/* The countdown has ended. True when the slice has too. */
+static bool look(struct rti_executor *executor, struct rti_countdown *countdown)
+{
+    const uint64_t at = rti_sys_ticks();
+
+    if (executor->inbox != NULL && executor->inbox->unsent) {
+        executor->inbox->ops->flush_if_due(executor->inbox, at);
+        schedule_if_done(executor->running);
+    }
+    rti_reactor_flush_if_due(&executor->reactor, at);
+    if (slice_is_over(executor, at)) {
+        look_at_once(executor);
+        return true;
+    }
+    restart(executor, countdown, at);
+    return false;
+}
+
+bool rti_slice_may_run(struct rti_executor *executor)
+{
+    return !look(executor, &executor->runs_left);
+}
+
+bool rti_slice_must_yield(struct rti_executor *executor)
+{
+    return look(executor, &executor->calls_left);
+}
+
+/* Charging */
+
+static void charge(struct rti_executor *executor, struct rt_taskq *queue, uint64_t ticks)
+{
+    if ((int64_t)ticks < 0) {
+        return; /* the counter fell back: another CPU's */
+    }
+    queue->run += ticks;
+    if (executor->queue_count > 1) {
+        rti_sched_charge(&executor->sched, &queue->entity, ticks);
+    }
+}
+
+static void charge_active(struct rti_executor *executor, uint64_t at)
+{
+    charge(executor, executor->active, at - executor->charged_at);
+    executor->charged_at = at; /* L1 */
+    executor->active->runs += executor->runs - executor->runs_counted;
+    executor->runs_counted = executor->runs;
+}
+
+static void charge_kernel(struct rti_executor *executor, uint64_t ticks)
+{
+    struct rt_taskq *queue;
+    uint64_t work = 0;
+
+    for (queue = executor->worked; queue != NULL; queue = queue->next_worked) {
+        work += queue->kernel_work;
+    }
+    while ((queue = executor->worked) != NULL) {
+        executor->worked = queue->next_worked;
+        charge(executor, queue, (uint64_t)((double)ticks * queue->kernel_work / (double)work));
+        queue->kernel_work = 0;
+    }
+}
+
+/* No task has run since `charged_at`: the kernel has. */
+static void charge_idle(struct rti_executor *executor, uint64_t at)
+{
+    if (executor->queue_count == 1) {
+        charge_active(executor, at);
+    } else {
+        charge_kernel(executor, at - executor->charged_at);
+        executor->charged_at = at;
+    }
+}
+
+void rti_slice_note_work(struct rti_executor *executor, struct rt_taskq *queue)
+{
+    if (queue->kernel_work++ == 0) {
+        queue->next_worked = executor->worked;
+        executor->worked = queue;
+    }
+}
+
+void rti_slice_settle(struct rti_executor *executor)
+{
+    charge_active(executor, executor->seen);
+}
+
+void rti_slice_sleeps(struct rti_executor *executor)
+{
+    charge_idle(executor, rti_sys_ticks());
+}
+
+void rti_slice_slept(struct rti_executor *executor)
+{
+    executor->charged_at = rti_sys_ticks();
+}
+
+/* The turn */
+
+static void read_goals(struct rti_executor *executor)
+{
+    rt_time least = executor->config.task_quota;
+
+    for (struct rti_list *node = executor->queues.next; node != &executor->queues;
+         node = node->next) {
+        struct rt_taskq *queue = RTI_CONTAINER_OF(node, struct rt_taskq, link);
+
+        rti_sched_set_goal(&executor->sched, &queue->entity,
+                           rti_ticks_of(&executor->ticks, queue->latency), executor->seen);
+        if (queue->latency != 0 && queue->latency < least) {
+            least = queue->latency;
+        }
+    }
+    executor->quota_ticks = rti_ticks_of(&executor->ticks, least);
+    rti_sched_set_slice(&executor->sched, executor->quota_ticks);
+}
+
+static RTI_COLD void calibrate(struct rti_executor *executor, rt_time now, uint64_t at)
+{
+    rti_ticks_calibrate(&executor->ticks, now, at);
+    executor->spin_ticks = rti_ticks_of(&executor->ticks, executor->config.spin);
+    executor->far_ticks = rti_ticks_of(&executor->ticks, FAR_APART);
+    executor->reactor.flush_ticks = rti_ticks_of(&executor->ticks, RTI_FLUSH_AFTER);
+    read_goals(executor);
+}
+
+static void begin_countdown(struct rti_countdown *countdown, uint64_t at)
+{
+    countdown->left = countdown->length;
+    countdown->read_at = at;
+}
+
+void rti_slice_begin_turn(struct rti_executor *executor, rt_time now)
+{
+    const uint64_t at = rti_sys_ticks();
+
+    if (RTI_UNLIKELY(!executor->ticks.calibrated)) {
+        calibrate(executor, now, at);
+    }
+    charge_idle(executor, at);
+    executor->turn_begin = at;
+    executor->seen = at;
+    executor->turn_over = false;
+    begin_countdown(&executor->runs_left, at);
+    begin_countdown(&executor->calls_left, at);
+    executor->reactor.flushed_at = at;
+}
+
+static bool choose_among(struct rti_executor *executor)
+{
+    struct rt_taskq *active = executor->active;
+    const uint64_t at = rti_sys_ticks();
+    struct rti_sched_entity *entity;
+    struct rt_taskq *next;
+
+    charge_active(executor, at);
+    executor->seen = at;
+    active->since = at;
+    if (rti_taskq_length(active) == 0 && rti_sched_is_runnable(&active->entity)) { /* P1 */
+        rti_sched_sleep(&executor->sched, &active->entity);
+        executor->queues_runnable--;
+    }
+    executor->cut = false;
+    entity = executor->turn_over ? NULL : rti_sched_pick(&executor->sched);
+    if (entity == NULL) {
+        return false;
+    }
+    next = rti_taskq_of_entity(entity);
+    next->wait += at - next->since;
+    next->switches += next != active;
+    executor->active = next;
+    return true;
+}
+
+bool rti_slice_choose(struct rti_executor *executor)
+{
+    if (RTI_UNLIKELY(executor->queue_count > 1)) {
+        return choose_among(executor);
+    }
+    return !executor->turn_over && rti_taskq_length(executor->active) > 0;
+}
+
+/* Queues */
+
+void rti_slice_queue_woke(struct rt_taskq *queue)
+{
+    struct rti_executor *executor = queue->executor;
+
+    if (executor->running != NULL && executor->queue_count > 1) {
+        rti_slice_settle(executor); /* what the active one has used counts */
+    }
+    queue->since = executor->seen;
+    rti_sched_wake(&executor->sched, &queue->entity, executor->seen);
+    executor->queues_runnable++;
+    if (executor->running != NULL && !executor->cut &&
+        rti_sched_preempts(&executor->sched, &queue->entity, &executor->active->entity)) {
+        executor->active->slices_cut++;
+        executor->cut = true;
+        look_at_once(executor);
+    }
+}
+
+void rti_slice_queues_changed(struct rti_executor *executor, int more)
+{
+    rti_slice_settle(executor);
+    executor->queue_count += (uint32_t)more;
+    read_goals(executor);
+}
+
+void rti_slice_forget(struct rti_executor *executor, struct rt_taskq *queue)
+{
+    struct rt_taskq **link = &executor->worked;
+
+    while (*link != NULL && *link != queue) {
+        link = &(*link)->next_worked;
+    }
+    if (*link != NULL) {
+        *link = queue->next_worked;
+    }
+    if (rti_sched_is_runnable(&queue->entity)) { /* P1: it is the active one, after all tasks */
+        rti_sched_sleep(&executor->sched, &queue->entity);
+        executor->queues_runnable--;
+    }
+    if (executor->active == queue) {
+        executor->active = &executor->queue;
+    }
+}
+
+static uint32_t sample(const struct rt_taskq *queue, rt_time now)
+{
+    const uint32_t shares = queue->shares_fn(queue->shares_arg, now);
+
+    if (shares < RT_SHARES_MIN) {
+        return RT_SHARES_MIN;
+    }
+    return shares < RT_SHARES_MAX ? shares : RT_SHARES_MAX;
+}
+
+void rti_slice_sample_shares(struct rti_executor *executor, rt_time now)
+{
+    if (RTI_LIKELY(executor->queue_count == 1) || now - executor->sampled_at < SAMPLE_EVERY) {
+        return;
+    }
+    executor->sampled_at = now;
+    for (struct rti_list *node = executor->queues.next; node != &executor->queues;
+         node = node->next) {
+        struct rt_taskq *queue = RTI_CONTAINER_OF(node, struct rt_taskq, link);
+
+        if (queue->shares_fn != NULL && rti_sched_is_runnable(&queue->entity)) {
+            rti_sched_set_shares(&executor->sched, &queue->entity, sample(queue, now));
+        }
+    }
+}
