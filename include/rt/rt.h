@@ -31,6 +31,7 @@
 #include "rt/scope.h"
 #include "rt/select.h"
 #include "rt/semaphore.h"
+#include "rt/shares.h"
 #include "rt/spsc.h"
 #include "rt/start.h"
 #include "rt/task.h"

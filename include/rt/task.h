@@ -71,8 +71,9 @@ int rt_spawn(struct rt_task **out, rt_task_fn fn, void *arg);
  * As rt_spawn(), with a stack size or a name.
  *
  * @param options  read before the call returns; NULL = all defaults.
- * @return as rt_spawn(); -EINVAL for a stack above 256 KiB or a queue that is a parent; -E2BIG for options of a
- *         newer library that ask for what this one does not know.
+ * @return as rt_spawn(); -EINVAL for a stack above 256 KiB or a queue that is a
+ *         parent; -E2BIG for options of a newer library that ask for what this one
+ *         does not know.
  * \context{In a task. Does not suspend.}
  */
 RT_API RT_MUST_CHECK RT_ON_SHARD

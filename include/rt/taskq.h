@@ -134,13 +134,26 @@ int rt_taskq_set_latency(struct rt_taskq *queue, rt_time latency);
  *
  * @param id       gets the number, on success only; above 0.
  * @param options  must stay valid until the call returns.
+ * Numbers are not used again.
+ *
  * @return 0; as rt_taskq_create(), of whichever shard it failed on: then no shard has it;
- *         -EAGAIN when 4095 numbers are taken; -ECANCELED when the caller was cancelled;
+ *         -EAGAIN when 4095 numbers were given out, or a shard was at its limit of tasks; -ECANCELED when the caller was cancelled;
  *         -ESHUTDOWN when the runtime is stopping.
  * \context{In a task. Suspends.}
  */
 RT_API RT_MUST_CHECK RT_SUSPENDS
 int rt_taskq_create_all(uint32_t *id, const struct rt_taskq_options *options);
+
+/**
+ * Take a queue of rt_taskq_create_all() away on every shard.
+ *
+ * @return 0; -EBUSY while on some shard tasks belong to it, or queues have it as parent:
+ *         there it stays, on the others it is gone, and the call can be made again;
+ *         -ECANCELED when the caller was cancelled; -ESHUTDOWN when the runtime is stopping.
+ * \context{In a task. Suspends.}
+ */
+RT_API RT_MUST_CHECK RT_SUSPENDS
+int rt_taskq_destroy_all(uint32_t id);
 
 /** The queue of this shard with the number; 0 is the default queue. NULL: there is none.
  * \context{On a shard. Does not suspend.} */

@@ -394,26 +394,41 @@ int rti_task_spawn_future(struct rti_executor *executor, struct rt_task **out,
     return 0;
 }
 
-int rti_task_spawn_extra(struct rti_executor *executor, struct rt_task **out, rt_task_fn fn,
-                         void *arg, const char *name)
+/* Whoever runs just now, the task is not his. */
+static int spawn_for_others(struct rt_taskq *queue, struct rt_task **out, rt_task_fn fn, void *arg,
+                            const char *name)
 {
-    struct rt_task *task;
-    int r = -EAGAIN;
+    const int r = reserve(queue->executor, queue, 0, out);
 
-    if (rti_task_has_extra(&executor->tasks)) {
-        r = reserve(executor, &executor->queue, 0, &task);
-    }
     if (r < 0) {
         return r;
     }
-    executor->tasks.extra++;
-    join_group(task, NULL);
-    start_fiber(task, fn, arg, name, 0);
-    if (task->locals != NULL) { /* of whoever runs, but this one serves others */
-        rti_task_put_locals(task);
+    join_group(*out, NULL);
+    start_fiber(*out, fn, arg, name, 0);
+    if ((*out)->locals != NULL) {
+        rti_task_put_locals(*out);
     }
-    *out = task;
     return 0;
+}
+
+int rti_task_spawn_extra(struct rti_executor *executor, struct rt_task **out, rt_task_fn fn,
+                         void *arg, const char *name)
+{
+    int r = -EAGAIN;
+
+    if (rti_task_has_extra(&executor->tasks)) {
+        r = spawn_for_others(&executor->queue, out, fn, arg, name);
+    }
+    executor->tasks.extra += r == 0;
+    return r;
+}
+
+int rti_task_spawn_served(struct rt_taskq *queue, rt_task_fn fn, void *arg, const char *name)
+{
+    struct rt_task *task;
+    const int r = may_spawn(queue->executor);
+
+    return r < 0 ? r : spawn_for_others(queue, &task, fn, arg, name);
 }
 
 int rt_spawn(struct rt_task **out, rt_task_fn fn, void *arg)

@@ -150,8 +150,11 @@ void rti_task_put_locals(struct rt_task *task);
 /* The task, a future that runs, ends with `result`. */
 void rti_task_complete_future(struct rt_task *task, int result);
 
-/* As above, for a task of the runtime itself: works at the limit and while draining. -EAGAIN when
- * the extra slot is taken too. */
+/* A task in `queue` for what another shard has sent: it has no handle, and inherits nothing. */
+int rti_task_spawn_served(struct rt_taskq *queue, rt_task_fn fn, void *arg, const char *name);
+
+/* Likewise for the runtime itself, in the default queue: works at the limit and while draining.
+ * -EAGAIN when the extra slot is taken too. */
 int rti_task_spawn_extra(struct rti_executor *executor, struct rt_task **out, rt_task_fn fn,
                          void *arg, const char *name);
 

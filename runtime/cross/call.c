@@ -275,7 +275,10 @@ static RTI_NOINLINE int begin_with_care(struct rti_mesh_shard *shard,
 int rt_call_begin(struct rt_call *call, uint32_t to, rt_task_fn fn, void *arg, rt_time deadline)
 {
     struct rti_mesh_shard *shard = begin("rt_call_begin", to);
-    const struct rti_request request = { .fn = fn, .arg = arg, .call = call };
+    const struct rti_request request = { .fn = fn,
+                                         .arg = arg,
+                                         .call = call,
+                                         .queue = shard->executor->active->id };
     struct rti_port *port = open_port(shard, to);
 
     call->waiter = NULL; /* the rest is written with the reply, or where it is used */
@@ -360,7 +363,9 @@ static bool has_credit(struct rti_port *port)
 int rt_try_post(uint32_t to, rt_task_fn fn, void *arg)
 {
     struct rti_mesh_shard *shard = begin("rt_try_post", to);
-    const struct rti_request request = { .fn = fn, .arg = arg };
+    const struct rti_request request = { .fn = fn,
+                                         .arg = arg,
+                                         .queue = shard->executor->active->id };
     struct rti_port *port;
 
     if (RTI_UNLIKELY(shard->executor->draining)) {

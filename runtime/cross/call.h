@@ -10,6 +10,10 @@
  * stands outside the limit of tasks; when it cannot be had either, requests are
  * refused without one (P1).
  *
+ * Where shards share task queues a request starts in the queue that has the number
+ * of its caller's. No pump is made then: each request gets a task at once, while
+ * the limit has room, and runs in it as it would in the pump.
+ *
  * Cancel needs no message. The caller's record has one word:
  *
  *     caller   old = fetch_or(word, CANCEL)          STARTED in old: wake the callee's task
@@ -30,10 +34,17 @@
 struct rti_inbox;
 struct rti_mesh_shard;
 
+/* A request that has a task of its own, until that runs. */
+struct rti_served {
+    struct rti_mesh_shard *shard;
+    struct rti_port *port;
+    struct rti_request request;
+};
+
 /* The sender has rung: requests may be in the port's ring. */
 void rti_call_requests_came(struct rti_mesh_shard *shard, struct rti_port *port);
 
-/* Make the pump if there is work for one; refuse the requests if none can be had. */
+/* Make the pump, or tasks, if there is work; refuse the requests if none can be had. */
 void rti_call_need_pump(struct rti_mesh_shard *shard);
 
 /* The receiver has rung: replies may have come, and room or credits. */

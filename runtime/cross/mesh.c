@@ -363,6 +363,7 @@ int rti_mesh_attach(struct rti_mesh *mesh, uint32_t index, struct rti_executor *
     rti_list_init(&shard->unsent_channels);
     rti_list_init(&shard->work);
     rti_list_init(&shard->starved);
+    rti_pool_init(&shard->served, sizeof(struct rti_served));
     executor->inbox = &shard->inbox;
     executor->claims = mesh->shard_count > 1 ? mesh->claims : NULL; /* alone: binds exclusively */
     mesh->shards[index] = shard;
@@ -399,6 +400,7 @@ void rti_mesh_destroy_shard(struct rti_mesh_shard *shard)
     if (shard->event_fd >= 0) {
         (void)rti_sys_close(shard->event_fd);
     }
+    rti_pool_fini(&shard->served);
     rti_wake_map_fini(&shard->wake_map);
     rti_doorbell_fini(&shard->doorbell);
     rti_sys_free(shard->out);

@@ -16,7 +16,8 @@
  *    task: by MSG_RING, or by the event counter where the ring has no room or
  *    refuses.
  * N3 A port with requests is in `work`, and then the task that starts calls
- *    exists, or none can be had and they were refused (P1).
+ *    exists, or none can be had and they were refused (P1). On a shard with shared
+ *    task queues each request gets a task of its own at once.
  */
 #ifndef RTI_CROSS_MESH_H
 #define RTI_CROSS_MESH_H
@@ -59,6 +60,7 @@ struct rti_mesh_shard {
     struct rti_list work;            /* ports with requests (N3) */
     struct rti_list starved;         /* ports with posts that wait for a task to end */
     struct rt_task *pump;            /* the task that starts calls, or NULL */
+    struct rti_pool served;          /* requests that have a task which has not run yet */
     uint32_t replies_late;           /* replies that wait for room, in all ports (P3) */
 
     struct rti_closing_shard closing;
@@ -74,6 +76,7 @@ struct rti_mesh_shard {
 
 struct rti_mesh {
     uint32_t shard_count;
+    uint32_t taskqs; /* numbers given to task queues that every shard has; atomic */
     uint32_t port_entries; /* a power of two */
     uint32_t posts_max;
     struct rti_mesh_shard **shards; /* each stored by its own thread before any runs */

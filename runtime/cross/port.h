@@ -3,7 +3,7 @@
  * Port: what goes from one shard, the sender, to another, the receiver: requests
  * one way, and their replies the other.
  *
- *              requests: function, argument, record of the call
+ *              requests: function, argument, record of the call, task queue
  *     sender  ------------------------------------------------->  receiver
  *             <-------------------------------------------------
  *              replies: record of the call, result
@@ -32,7 +32,7 @@ struct rti_request {
     rt_task_fn fn;
     void *arg;
     struct rt_call *call; /* NULL: a post */
-    uint64_t reserved;    /* for the task queue; and two slots fill a line */
+    uint64_t queue;       /* number of the caller's task queue; so two slots fill a line */
 };
 
 struct rti_reply {

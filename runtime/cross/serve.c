@@ -109,7 +109,7 @@ static void start_post(struct rti_mesh_shard *shard, struct rti_port *port)
     }
 }
 
-/* A post that waited for a task to end. */
+/* A post that waited for a task to end. It has not started yet: start_post() tells that. */
 static struct rti_port *next_waiting_post(struct rti_mesh_shard *shard, struct rti_request *out)
 {
     struct rti_list *node = rti_list_first(&shard->starved);
@@ -124,9 +124,13 @@ static struct rti_port *next_waiting_post(struct rti_mesh_shard *shard, struct r
     if (rti_port_posts_waiting(port) > 0) {
         rti_list_push_back(&shard->starved, node); /* each port in turn */
     }
+    return port;
+}
+
+static void start_waiting_post(struct rti_mesh_shard *shard, struct rti_port *port)
+{
     start_post(shard, port);
     rti_port_return_credits(port);
-    return port;
 }
 
 /* A request out of the rings. The slot is copied; it is given back after a few, or when the ring is
@@ -161,13 +165,33 @@ static struct rti_port *next_request(struct rti_mesh_shard *shard, struct rti_re
 {
     struct rti_port *port = next_waiting_post(shard, out);
 
-    if (RTI_LIKELY(port == NULL)) {
-        port = next_in_rings(shard, out);
-        if (port != NULL && out->call == NULL) {
-            start_post(shard, port);
-        }
+    if (RTI_UNLIKELY(port != NULL)) {
+        start_waiting_post(shard, port);
+        return port;
+    }
+    port = next_in_rings(shard, out);
+    if (port != NULL && out->call == NULL) {
+        start_post(shard, port);
     }
     return port;
+}
+
+/* It finds no task, and waits as the youngest. */
+static void delay_post(struct rti_mesh_shard *shard, struct rti_port *port,
+                       const struct rti_request *request)
+{
+    shard->inbox.posts_delayed++;
+    RTI_ASSERT(rti_port_posts_waiting(port) < port->posts_max); /* P2 */
+    port->posts[port->receiver.posts_tail++ & port->posts_mask] = *request;
+    if (rti_list_is_empty(&port->receiver.starved_link)) {
+        rti_list_push_back(&shard->starved, &port->receiver.starved_link);
+    }
+}
+
+static void refuse_call(struct rti_mesh_shard *shard, struct rti_port *port, struct rt_call *call)
+{
+    shard->inbox.calls_refused++;
+    answer(shard, port, call, 0, -EAGAIN);
 }
 
 /* Without a pump: nothing stays at the head of a ring (P1). */
@@ -178,20 +202,14 @@ static void refuse(struct rti_mesh_shard *shard)
 
     while ((port = next_in_rings(shard, &request)) != NULL) {
         if (request.call != NULL) {
-            shard->inbox.calls_refused++;
-            answer(shard, port, request.call, 0, -EAGAIN);
-            continue;
-        }
-        shard->inbox.posts_delayed++;
-        RTI_ASSERT(rti_port_posts_waiting(port) < port->posts_max); /* P2 */
-        port->posts[port->receiver.posts_tail++ & port->posts_mask] = request;
-        if (rti_list_is_empty(&port->receiver.starved_link)) {
-            rti_list_push_back(&shard->starved, &port->receiver.starved_link);
+            refuse_call(shard, port, request.call);
+        } else {
+            delay_post(shard, port, &request);
         }
     }
 }
 
-/* The pump */
+/* Running a function */
 
 /* One request in the pump's flow. True when its function has suspended: then this fiber is the
  * function's own task, and ends with it. */
@@ -221,6 +239,15 @@ static bool run_inline(struct rti_mesh_shard *shard, struct rt_task *self, struc
     return suspended;
 }
 
+/* The pump */
+
+/* Each request gets a task of its own, in its caller's queue: none has to wait until another queue,
+ * with few shares, lets a pump run. While the executor drains no task is made, but the pump. */
+static bool serves_in_tasks(const struct rti_mesh_shard *shard)
+{
+    return RTI_UNLIKELY(shard->executor->shared != NULL) && !shard->executor->draining;
+}
+
 static int pump(void *arg)
 {
     struct rti_mesh_shard *shard = arg;
@@ -229,7 +256,7 @@ static int pump(void *arg)
     struct rti_port *port;
 
     do { /* who sends much gets it done in one go, without a turn for each few messages */
-        while ((port = next_request(shard, &request)) != NULL) {
+        while (!serves_in_tasks(shard) && (port = next_request(shard, &request)) != NULL) {
             if (run_inline(shard, self, port, &request)) {
                 return 0;
             }
@@ -239,6 +266,7 @@ static int pump(void *arg)
     } while (rti_mesh_look_again(shard));
     shard->pump = NULL;
     shard->executor->tasks.extra--;
+    rti_call_need_pump(shard); /* to serve in tasks from now on */
     return 0;
 }
 
@@ -249,10 +277,93 @@ static RTI_NOINLINE void make_pump(struct rti_mesh_shard *shard)
     }
 }
 
+/* A task for each */
+
+static int serve(void *arg)
+{
+    const struct rti_served served = *(struct rti_served *)arg;
+
+    rti_pool_put(&served.shard->served, arg);
+    (void)run_inline(served.shard, served.shard->executor->running, served.port, &served.request);
+    return 0;
+}
+
+/* In the caller's queue, if this shard has it. */
+static int start_in_task(struct rti_mesh_shard *shard, struct rti_port *port,
+                         const struct rti_request *request)
+{
+    struct rt_taskq *queue = rti_taskq_of_id(shard->executor, (uint32_t)request->queue);
+    struct rti_served *served = rti_pool_get(&shard->served);
+    int r = -ENOMEM;
+
+    if (served != NULL) {
+        *served = (struct rti_served){ .shard = shard, .port = port, .request = *request };
+        r = rti_task_spawn_served(queue != NULL ? queue : &shard->executor->queue, serve, served,
+                                  "call");
+    }
+    if (r < 0 && served != NULL) {
+        rti_pool_put(&shard->served, served);
+    }
+    return r;
+}
+
+/* Posts that wait; false when one has to wait on, and is again the oldest of its port. */
+static bool start_waiting_posts(struct rti_mesh_shard *shard)
+{
+    struct rti_request request;
+    struct rti_port *port;
+
+    while ((port = next_waiting_post(shard, &request)) != NULL) {
+        if (start_in_task(shard, port, &request) < 0) {
+            port->receiver.posts_head--;
+            if (rti_list_is_empty(&port->receiver.starved_link)) {
+                rti_list_push_back(&shard->starved, &port->receiver.starved_link);
+            }
+            return false;
+        }
+        start_waiting_post(shard, port);
+    }
+    return true;
+}
+
+static bool start_requests(struct rti_mesh_shard *shard)
+{
+    struct rti_request request;
+    struct rti_port *port;
+
+    while ((port = next_in_rings(shard, &request)) != NULL) {
+        const int r = start_in_task(shard, port, &request);
+
+        if (request.call != NULL && r < 0) {
+            refuse_call(shard, port, request.call);
+        } else if (request.call == NULL && r == 0) {
+            start_post(shard, port);
+        } else if (request.call == NULL) {
+            delay_post(shard, port, &request);
+        }
+        if (r < 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static RTI_NOINLINE void start_in_tasks(struct rti_mesh_shard *shard)
+{
+    if (!start_waiting_posts(shard) || !start_requests(shard)) {
+        refuse(shard);
+    }
+}
+
 void rti_call_need_pump(struct rti_mesh_shard *shard)
 {
-    if (shard->pump == NULL &&
-        !(rti_list_is_empty(&shard->work) && rti_list_is_empty(&shard->starved))) {
+    if (shard->pump != NULL ||
+        (rti_list_is_empty(&shard->work) && rti_list_is_empty(&shard->starved))) {
+        return;
+    }
+    if (serves_in_tasks(shard)) {
+        start_in_tasks(shard);
+    } else {
         make_pump(shard);
     }
 }
@@ -262,8 +373,10 @@ void rti_call_detach(struct rti_inbox *inbox, struct rt_task *task)
     struct rti_mesh_shard *shard = RTI_CONTAINER_OF(inbox, struct rti_mesh_shard, inbox);
 
     task->state &= ~(uint32_t)RTI_TASK_INLINE;
-    shard->pump = NULL;
-    shard->executor->tasks.extra--;
+    if (task == shard->pump) {
+        shard->pump = NULL;
+        shard->executor->tasks.extra--;
+    }
     if (task->call != NULL && rti_call_started(task->call, task->index)) {
         rti_task_cancel(task); /* K1 */
     }
