@@ -414,7 +414,7 @@ static int make_queue(struct rti_executor *executor)
     executor->queue_count = 1;
     executor->runs_left.length = RTI_COUNTDOWN;
     executor->calls_left.length = RTI_COUNTDOWN;
-    executor->charged_at = rti_sys_ticks();
+    executor->cpu_charged = rti_sys_thread_cpu();
     return 0;
 }
 
@@ -524,6 +524,17 @@ void rti_executor_fini(struct rti_executor *executor)
 
 /* Public */
 
+static uint64_t all_runs(const struct rti_executor *executor)
+{
+    uint64_t runs = executor->runs_gone;
+
+    for (const struct rti_list *node = executor->queues.next; node != &executor->queues;
+         node = node->next) {
+        runs += rti_taskq_runs(RTI_CONTAINER_OF(node, struct rt_taskq, link));
+    }
+    return runs;
+}
+
 void rt_stats_get(struct rt_stats *out, size_t bytes)
 {
     const struct rti_executor *executor = rti_current;
@@ -538,7 +549,7 @@ void rt_stats_get(struct rt_stats *out, size_t bytes)
         .ops_in_flight = executor->reactor.in_flight,
         .timers_armed = executor->wheel.armed,
         .turns = executor->turns,
-        .runs = executor->runs,
+        .runs = all_runs(executor),
         .spawns = executor->spawns,
         .spawns_refused = executor->spawns_refused,
         .enters = executor->reactor.ring.enters,

@@ -42,7 +42,6 @@ struct rti_executor {
     struct rt_taskq *active;         /* whose slice it is, or was last (core/taskq.h) */
     struct rti_countdown runs_left;  /* task runs until the ticks are looked at */
     struct rti_countdown calls_left; /* and calls of rt_should_yield() */
-    uint64_t runs;                   /* tasks run, ever; atomic: the watchdog reads it */
     bool cut;                        /* the slice ends for a queue with a latency goal */
     bool turn_over;                  /* the quota is used, or something has come that cannot wait */
     bool dropping;                   /* a drop function runs: nothing begins */
@@ -63,8 +62,10 @@ struct rti_executor {
     uint32_t shared_room;     /* of `shared` */
     uint64_t turn_begin;      /* ticks at which this turn began to run tasks */
     uint64_t charged_at;      /* L1 */
-    uint64_t seen;            /* ticks as looked at last */
-    uint64_t runs_counted;    /* of `runs`, in a queue's own count */
+    rt_time cpu_charged;      /* CPU time of the thread up to which a lone queue was charged */
+    uint64_t seen;            /* ticks as looked at last; atomic: the watchdog reads it. A task run
+                                 changes it or runs_left.left */
+    uint64_t runs_gone;       /* task runs of queues that are no more */
     rt_time sampled_at;       /* turn in which callbacks were asked for shares */
 
     struct rti_task_table tasks;
@@ -136,7 +137,8 @@ void rti_executor_dump(const struct rti_executor *executor, enum rt_log_level le
 static inline bool rti_executor_has_runnable(const struct rti_executor *executor)
 {
     return rti_taskq_length(executor->active) > 0 ||
-           executor->queues_runnable > rti_sched_is_runnable(&executor->active->entity);
+           (RTI_UNLIKELY(executor->queue_count > 1) &&
+            executor->queues_runnable > rti_sched_is_runnable(&executor->active->entity));
 }
 
 /* Whether a message or a completion can be taken. */

@@ -107,7 +107,7 @@ int rti_sched_add(struct rti_sched *sched, struct rti_sched_entity *entity,
     }
     set_shares(entity, entity->shares);
     entity->parent = parent;
-    entity->vruntime = level->floor;
+    entity->vruntime = level->average;
     level->members++;
     if (entity->goal != 0) {
         count_goal(sched, entity, true);
@@ -130,21 +130,20 @@ void rti_sched_remove(struct rti_sched *sched, struct rti_sched_entity *entity)
 
 /* Virtual time */
 
-static void raise_floor(struct rti_sched_level *level) /* S1 */
+/* S1. A mean below the average is that of a level which somebody has left who was ahead of it. */
+static void raise_average(struct rti_sched_level *level)
 {
-    uint64_t least;
+    wide sum = 0;
+    uint64_t weight = 0;
 
-    if (level->count == 0) {
-        return;
+    for (uint32_t i = 0; i < level->count; i++) {
+        const struct rti_sched_entity *entity = level->runnable[i];
+
+        sum += (wide)ahead(entity->vruntime, level->average) * entity->shares;
+        weight += entity->shares;
     }
-    least = level->runnable[0]->vruntime;
-    for (uint32_t i = 1; i < level->count; i++) {
-        if (ahead(least, level->runnable[i]->vruntime) > 0) {
-            least = level->runnable[i]->vruntime;
-        }
-    }
-    if (ahead(least, level->floor) > 0) {
-        level->floor = least;
+    if (sum > 0) {
+        level->average += (uint64_t)((uwide)sum / weight);
     }
 }
 
@@ -162,7 +161,7 @@ static void charge(struct rti_sched *sched, struct rti_sched_entity *entity, uin
         begin_slice(sched, entity);
     }
     if (entity->place != 0) {
-        raise_floor(level);
+        raise_average(level);
     }
     if (entity->parent != NULL) {
         charge(sched, entity->parent, ticks);
@@ -174,19 +173,34 @@ void rti_sched_charge(struct rti_sched *sched, struct rti_sched_entity *entity, 
     charge(sched, entity, ticks < CHARGE_MAX ? ticks : CHARGE_MAX);
 }
 
+static void stand_at_average(const struct rti_sched_level *level, struct rti_sched_entity *entity)
+{
+    if (ahead(level->average, entity->vruntime) > 0) { /* S2 */
+        entity->vruntime = level->average;
+    }
+}
+
+void rti_sched_catch_up(struct rti_sched *sched, struct rti_sched_entity *entity)
+{
+    if (entity->place == 0) {
+        stand_at_average(level_of(sched, entity), entity);
+    }
+}
+
 void rti_sched_wake(struct rti_sched *sched, struct rti_sched_entity *entity, uint64_t now)
 {
     struct rti_sched_level *level = level_of(sched, entity);
 
     RTI_DASSERT(entity->place == 0);
-    if (ahead(level->floor, entity->vruntime) > 0) { /* S2 */
-        entity->vruntime = level->floor;
+    if (ahead(level->average, entity->vruntime) > 0 || entity->period != level->period) { /* S2 */
+        entity->vruntime = level->average;
     }
+    entity->period = level->period;
     begin_slice(sched, entity);
     entity->due = now + entity->goal;
     level->runnable[level->count++] = entity;
     entity->place = level->count;
-    raise_floor(level);
+    raise_average(level);
     if (entity->parent != NULL && entity->parent->place == 0) {
         rti_sched_wake(sched, entity->parent, now);
     }
@@ -202,7 +216,8 @@ void rti_sched_sleep(struct rti_sched *sched, struct rti_sched_entity *entity)
     last->place = entity->place;
     entity->place = 0;
     level->count--;
-    raise_floor(level);
+    level->period += level->count == 0;
+    raise_average(level);
     if (entity->parent != NULL && level->count == 0) {
         rti_sched_sleep(sched, entity->parent);
     }
@@ -210,27 +225,10 @@ void rti_sched_sleep(struct rti_sched *sched, struct rti_sched_entity *entity)
 
 /* Choosing */
 
-/* Where all runnable entities of the level should stand, as the difference from the floor, times
- * the sum of their shares, which `weight` gets. */
-static wide sum_of(const struct rti_sched_level *level, int64_t *weight)
-{
-    wide sum = 0;
-
-    *weight = 0;
-    for (uint32_t i = 0; i < level->count; i++) {
-        const struct rti_sched_entity *entity = level->runnable[i];
-
-        sum += (wide)ahead(entity->vruntime, level->floor) * entity->shares;
-        *weight += entity->shares;
-    }
-    return sum;
-}
-
 /* Whether its lag is 0 or more: it does not stand ahead of the average. */
-static bool is_owed(const struct rti_sched_level *level, const struct rti_sched_entity *entity,
-                    wide sum, int64_t weight)
+static bool is_owed(const struct rti_sched_level *level, const struct rti_sched_entity *entity)
 {
-    return (wide)ahead(entity->vruntime, level->floor) * weight <= sum;
+    return ahead(entity->vruntime, level->average) <= 0;
 }
 
 /* Whether the entity has a goal, its own or a child's that is owed time; and when it ends. */
@@ -238,8 +236,6 @@ static bool is_urgent(const struct rti_sched_entity *entity, uint64_t *due)
 {
     const struct rti_sched_level *level = &entity->children;
     bool urgent = false;
-    wide sum;
-    int64_t weight;
 
     if (level->members == 0) {
         *due = entity->due;
@@ -248,12 +244,10 @@ static bool is_urgent(const struct rti_sched_entity *entity, uint64_t *due)
     if (level->goals == 0) {
         return false;
     }
-    sum = sum_of(level, &weight);
     for (uint32_t i = 0; i < level->count; i++) {
         const struct rti_sched_entity *child = level->runnable[i];
 
-        if (child->goal != 0 && is_owed(level, child, sum, weight) &&
-            (!urgent || ahead(*due, child->due) > 0)) {
+        if (child->goal != 0 && is_owed(level, child) && (!urgent || ahead(*due, child->due) > 0)) {
             *due = child->due;
             urgent = true;
         }
@@ -278,17 +272,14 @@ static bool goes_before(const struct rti_sched_entity *a, const struct rti_sched
 static struct rti_sched_entity *pick_in(const struct rti_sched_level *level)
 {
     struct rti_sched_entity *best = NULL;
-    int64_t weight;
-    wide sum;
 
     if (level->count <= 1) {
         return level->count == 1 ? level->runnable[0] : NULL;
     }
-    sum = sum_of(level, &weight);
     for (uint32_t i = 0; i < level->count; i++) {
         struct rti_sched_entity *entity = level->runnable[i];
 
-        if (is_owed(level, entity, sum, weight) && (best == NULL || goes_before(entity, best))) {
+        if (is_owed(level, entity) && (best == NULL || goes_before(entity, best))) {
             best = entity;
         }
     }
@@ -317,13 +308,13 @@ bool rti_sched_preempts(const struct rti_sched *sched, const struct rti_sched_en
 void rti_sched_set_shares(struct rti_sched *sched, struct rti_sched_entity *entity, uint32_t shares)
 {
     struct rti_sched_level *level = level_of(sched, entity);
-    const int64_t owes = ahead(entity->vruntime, level->floor);
+    const int64_t owes = ahead(entity->vruntime, level->average);
 
-    entity->vruntime = level->floor + (uint64_t)(int64_t)((wide)owes * entity->shares / shares);
+    entity->vruntime = level->average + (uint64_t)(int64_t)((wide)owes * entity->shares / shares);
     set_shares(entity, shares);
     begin_slice(sched, entity);
     if (entity->place != 0) {
-        raise_floor(level);
+        raise_average(level);
     }
 }
 
@@ -343,15 +334,22 @@ void rti_sched_set_goal(struct rti_sched *sched, struct rti_sched_entity *entity
 
 static void check_level(const struct rti_sched_level *level, const struct rti_sched_entity *parent)
 {
+    wide sum = 0;
+    wide weight = 0;
+    bool some_is_owed = false;
+
     RTI_ASSERT(level->count <= level->members && level->members <= level->room);
     for (uint32_t i = 0; i < level->count; i++) {
         const struct rti_sched_entity *entity = level->runnable[i];
 
+        sum += (wide)ahead(entity->vruntime, level->average) * entity->shares;
+        weight += entity->shares;
+        some_is_owed = some_is_owed || is_owed(level, entity);
         RTI_ASSERT(entity->place == i + 1 && entity->parent == parent);
-        RTI_ASSERT(ahead(entity->vruntime, level->floor) >= 0);                  /* S1, S2 */
         RTI_ASSERT(entity->children.members == 0 || entity->children.count > 0); /* S3 */
         check_level(&entity->children, entity);
     }
+    RTI_ASSERT(level->count == 0 || (sum < weight && some_is_owed)); /* S1, S4 */
 }
 
 void rti_sched_check(const struct rti_sched *sched)

@@ -7,9 +7,9 @@
  *
  * Each entity has a virtual time, which rises by the CPU time that it is charged
  * for, divided by its shares. All would stand at the same virtual time if the
- * core could be divided at will. The average of the runnable ones, weighted by
- * shares, is where they should be: one behind it is owed time (its lag is 0 or
- * more), one ahead of it has had too much. Of those that are owed time the one
+ * core could be divided at will: at the mean of the runnable ones, weighted by
+ * shares. One behind it is owed time (its lag is 0 or more), one ahead of it has
+ * had too much. Of those that are owed time the one
  * runs whose deadline is the earliest: the virtual time at which it will have had
  * one slice. (Stoica and Abdel-Wahab, "Earliest Eligible Virtual Deadline First",
  * 1995; Linux since 6.6 does the same with processes.)
@@ -18,10 +18,13 @@
  * among several the one whose goal ends first. It can have no more than its shares
  * so, but has them at once.
  *
- * S1 The floor of a level never falls. It is the least virtual time of the runnable
- *    entities, when there are any.
- * S2 An entity that wakes stands at the floor or ahead of it: it gains nothing by
- *    having slept, and what it owed it owes still.
+ * S1 The average of a level never falls. It is the mean of the runnable entities, or
+ *    was it and has been left by one that was ahead: what that one has had too much the
+ *    others would still have to wait for, if the core could be divided.
+ * S2 An entity that wakes stands at the average or ahead of it: it gains nothing by
+ *    having slept, and what it owed it owes still. (At the least virtual time it would
+ *    gain: a poor entity waits thousands of a rich one's slices behind the mean.) Only
+ *    when none was runnable meanwhile, all had what they wanted, and owe nothing.
  * S3 An entity is runnable if it was woken and has not slept since; a parent is when
  *    one of its children is. The one that runs is runnable too.
  * S4 Some runnable entity has a lag of 0 or more; so one is found when there is one.
@@ -41,7 +44,8 @@ struct rti_sched_level {
     uint32_t room;    /* of `runnable`: at least `members`, so that a wake cannot fail */
     uint32_t members; /* entities of this level, runnable or not */
     uint32_t goals;   /* of these, with a latency goal, their own or a child's */
-    uint64_t floor;   /* S1 */
+    uint64_t average; /* S1 */
+    uint64_t period;  /* how often none was runnable */
 };
 
 struct rti_sched_entity {
@@ -50,6 +54,7 @@ struct rti_sched_entity {
     uint64_t due;      /* ticks: when the goal of this wake ends; valid with a goal */
     uint64_t goal;     /* ticks; 0 = none */
     uint64_t inverse;  /* of the shares */
+    uint64_t period;   /* of its level, when it woke */
     uint32_t shares;
     uint32_t place; /* in `runnable` of its level, + 1; 0 = not runnable */
     struct rti_sched_entity *parent;
@@ -98,6 +103,10 @@ void rti_sched_set_shares(struct rti_sched *sched, struct rti_sched_entity *enti
                           uint32_t shares);
 void rti_sched_set_goal(struct rti_sched *sched, struct rti_sched_entity *entity, uint64_t goal,
                         uint64_t now);
+
+/* An entity that is not runnable and has fallen behind comes to where its wake would put it: a
+ * difference of virtual times means nothing from 2^63 on, some hours of a poor one's CPU time. */
+void rti_sched_catch_up(struct rti_sched *sched, struct rti_sched_entity *entity);
 
 /* S1 to S3, for tests and debug builds. */
 void rti_sched_check(const struct rti_sched *sched);

@@ -22,8 +22,8 @@
  * there. The pace is smoothed, half of it new at each look: a lag with its pole
  * at 1/2. P = I puts the zero of the controller there, which takes the lag back. What
  * remains is one pole, at 1 - I * g / 2. With I = 1 that is within 1/2..1: no
- * overshoot at any load; and if the shares worked one look later, both poles
- * would still be within 0.71 of 0.
+ * overshoot at any load. If the shares took effect one look later, there would be two
+ * poles, at most 0.71 from 0 where they swing.
  *
  * (Glommio's DeadlineQueue controls the progress itself. Its error compares what is
  * done with what is expected, and has no lower limit, so early work sets the shares
@@ -103,6 +103,18 @@ static uint64_t add(uint64_t a, uint64_t b)
     return a <= UINT64_MAX - b ? a + b : UINT64_MAX;
 }
 
+/* What points to the work, or the end of the list. */
+static struct rt_deadline_work **place_of(struct rt_deadline_controller *controller,
+                                          const struct rt_deadline_work *work)
+{
+    struct rt_deadline_work **link = &controller->first;
+
+    while (*link != NULL && *link != work) {
+        link = &(*link)->next;
+    }
+    return link;
+}
+
 void rt_deadline_work_begin(struct rt_deadline_controller *controller,
                             struct rt_deadline_work *work, uint64_t units, rt_time deadline,
                             rt_time now)
@@ -110,6 +122,9 @@ void rt_deadline_work_begin(struct rt_deadline_controller *controller,
     struct rt_deadline_work **link = &controller->first;
     rt_time goal = deadline;
 
+    if (*place_of(controller, work) != NULL) {
+        rti_misuse("rt_deadline_work_begin(): the work is under way already");
+    }
     if (deadline > now) {
         goal -= (rt_time)(((uint64_t)deadline - (uint64_t)now) >> RESERVE_SHIFT);
     }
@@ -117,7 +132,6 @@ void rt_deadline_work_begin(struct rt_deadline_controller *controller,
         controller->since = now;
     }
     while (*link != NULL && (*link)->goal <= goal) {
-        RTI_ASSERT(*link != work);
         link = &(*link)->next;
     }
     *work = (struct rt_deadline_work){ *link, controller, units, deadline, goal };
@@ -138,13 +152,10 @@ void rt_deadline_work_done(struct rt_deadline_work *work, uint64_t units)
 void rt_deadline_work_end(struct rt_deadline_work *work, rt_time now)
 {
     struct rt_deadline_controller *controller = work->controller;
-    struct rt_deadline_work **link = &controller->first;
+    struct rt_deadline_work **link = place_of(controller, work);
 
-    while (*link != work) {
-        if (*link == NULL) {
-            rti_misuse("rt_deadline_work_end(): the work is not under way");
-        }
-        link = &(*link)->next;
+    if (*link == NULL) {
+        rti_misuse("rt_deadline_work_end(): the work is not under way");
     }
     *link = work->next;
     if (controller->first == NULL) { /* the time until more begins does not count */
@@ -159,23 +170,21 @@ static bool look(struct rt_deadline_controller *controller, rt_time now)
 {
     const double passed = between(controller->since, now);
     const double time = controller->busy + passed;
-    const double pace = controller->done / time;
     const bool slept = passed > LOOK_MAX;
 
     if (!slept && time < LOOK_MIN) {
         return false; /* let it become longer */
     }
+    if (!slept) {
+        const double pace = controller->done / time;
+
+        controller->pace = controller->pace < 0 ? pace : controller->pace;
+        controller->pace += (pace - controller->pace) * NEW_PART;
+    }
     controller->since = now;
     controller->busy = 0;
     controller->done = 0;
-    if (slept) {
-        return false;
-    }
-    if (controller->pace < 0) {
-        controller->pace = pace;
-    }
-    controller->pace += (pace - controller->pace) * NEW_PART;
-    return true;
+    return !slept;
 }
 
 /* The pace at which all work is done when it should; below 0 when some is late. */
@@ -184,8 +193,7 @@ static double needed(const struct rt_deadline_controller *controller, rt_time no
     double most = 0;
     double left = 0;
 
-    for (const struct rt_deadline_work *work = controller->first; work != NULL;
-         work = work->next) {
+    for (const struct rt_deadline_work *work = controller->first; work != NULL; work = work->next) {
         const double time = between(now, work->goal);
         double pace;
 
@@ -205,8 +213,8 @@ static void correct(struct rt_deadline_controller *controller, double error)
     const double factor = change >= 0 ? 1 + change : 1 / (1 - change); /* e^change, roughly */
 
     controller->error = error;
-    controller->shares =
-        bring_within(controller->shares * factor, controller->shares_min, controller->shares_max);
+    controller->shares = bring_within(controller->shares * factor, controller->shares_min,
+                                      controller->shares_max);
 }
 
 uint32_t rt_deadline_shares(void *arg, rt_time now)
@@ -215,15 +223,11 @@ uint32_t rt_deadline_shares(void *arg, rt_time now)
     double pace;
     bool seen;
 
-    if (controller->first == NULL) {
-        return (uint32_t)controller->shares_min;
-    }
-    seen = look(controller, now);
+    seen = controller->first != NULL && look(controller, now);
     pace = needed(controller, now);
     if (pace < 0) {
         controller->shares = controller->shares_max;
-        controller->error = 1;
-    } else if (seen && pace > 0) { /* with nothing left, it goes on as it did */
+    } else if (seen && pace > 0) { /* with nothing left to do it goes on as it did */
         correct(controller, (pace - controller->pace) / (pace + controller->pace));
     }
     return (uint32_t)(controller->shares + 0.5);

@@ -13,6 +13,11 @@
 
 /* Looking at the ticks */
 
+static void note_ticks(struct rti_executor *executor, uint64_t at)
+{
+    __atomic_store_n(&executor->seen, at, __ATOMIC_RELAXED); /* for the watchdog, as `turns` */
+}
+
 static void restart(const struct rti_executor *executor, struct rti_countdown *countdown,
                     uint64_t at)
 {
@@ -33,7 +38,7 @@ static void look_at_once(struct rti_executor *executor)
 /* On a shard with a latency goal, what comes for it from outside is not to wait for the quota. */
 static bool slice_is_over(struct rti_executor *executor, uint64_t at)
 {
-    executor->seen = at;
+    note_ticks(executor, at);
     if (at - executor->turn_begin >= executor->quota_ticks || /* also if the counter fell back */
         (executor->sched.root.goals > 0 && rti_executor_has_come(executor))) {
         executor->turn_over = true;
@@ -86,23 +91,23 @@ static void charge(struct rti_executor *executor, struct rt_taskq *queue, uint64
         return; /* the counter fell back: another CPU's */
     }
     queue->run += ticks;
-    if (executor->queue_count > 1) {
-        rti_sched_charge(&executor->sched, &queue->entity, ticks);
-    }
+    rti_sched_charge(&executor->sched, &queue->entity, ticks);
 }
 
 static void charge_active(struct rti_executor *executor, uint64_t at)
 {
     charge(executor, executor->active, at - executor->charged_at);
     executor->charged_at = at; /* L1 */
-    executor->active->runs += executor->runs - executor->runs_counted;
-    executor->runs_counted = executor->runs;
 }
 
-static void charge_kernel(struct rti_executor *executor, uint64_t ticks)
+/* No task has run since `charged_at`: the kernel has. */
+static void charge_kernel(struct rti_executor *executor, uint64_t at)
 {
+    const uint64_t ticks = at - executor->charged_at;
     struct rt_taskq *queue;
     uint64_t work = 0;
+
+    executor->charged_at = at; /* L1 */
 
     for (queue = executor->worked; queue != NULL; queue = queue->next_worked) {
         work += queue->kernel_work;
@@ -114,17 +119,6 @@ static void charge_kernel(struct rti_executor *executor, uint64_t ticks)
     }
 }
 
-/* No task has run since `charged_at`: the kernel has. */
-static void charge_idle(struct rti_executor *executor, uint64_t at)
-{
-    if (executor->queue_count == 1) {
-        charge_active(executor, at);
-    } else {
-        charge_kernel(executor, at - executor->charged_at);
-        executor->charged_at = at;
-    }
-}
-
 void rti_slice_note_work(struct rti_executor *executor, struct rt_taskq *queue)
 {
     if (queue->kernel_work++ == 0) {
@@ -133,19 +127,37 @@ void rti_slice_note_work(struct rti_executor *executor, struct rt_taskq *queue)
     }
 }
 
+/* A queue that is alone has had all that its thread has. */
+static void charge_lone(struct rti_executor *executor)
+{
+    const rt_time used = rti_sys_thread_cpu();
+
+    executor->queue.run += rti_ticks_of(&executor->ticks, used - executor->cpu_charged);
+    executor->cpu_charged = used;
+}
+
 void rti_slice_settle(struct rti_executor *executor)
 {
-    charge_active(executor, executor->seen);
+    if (executor->queue_count > 1) {
+        charge_active(executor, executor->seen);
+    } else {
+        charge_lone(executor);
+    }
 }
 
 void rti_slice_sleeps(struct rti_executor *executor)
 {
-    charge_idle(executor, rti_sys_ticks());
+    if (RTI_UNLIKELY(executor->queue_count > 1)) {
+        charge_kernel(executor, rti_sys_ticks());
+    }
 }
 
 void rti_slice_slept(struct rti_executor *executor)
 {
-    executor->charged_at = rti_sys_ticks();
+    if (RTI_UNLIKELY(executor->queue_count > 1)) {
+        executor->charged_at = rti_sys_ticks();
+        note_ticks(executor, executor->charged_at); /* what wakes now does not wait since before */
+    }
 }
 
 /* The turn */
@@ -190,16 +202,18 @@ void rti_slice_begin_turn(struct rti_executor *executor, rt_time now)
     if (RTI_UNLIKELY(!executor->ticks.calibrated)) {
         calibrate(executor, now, at);
     }
-    charge_idle(executor, at);
+    if (RTI_UNLIKELY(executor->queue_count > 1)) {
+        charge_kernel(executor, at);
+    }
     executor->turn_begin = at;
-    executor->seen = at;
+    note_ticks(executor, at);
     executor->turn_over = false;
     begin_countdown(&executor->runs_left, at);
     begin_countdown(&executor->calls_left, at);
     executor->reactor.flushed_at = at;
 }
 
-static bool choose_among(struct rti_executor *executor)
+bool rti_slice_choose_among(struct rti_executor *executor)
 {
     struct rt_taskq *active = executor->active;
     const uint64_t at = rti_sys_ticks();
@@ -207,7 +221,7 @@ static bool choose_among(struct rti_executor *executor)
     struct rt_taskq *next;
 
     charge_active(executor, at);
-    executor->seen = at;
+    note_ticks(executor, at);
     active->since = at;
     if (rti_taskq_length(active) == 0 && rti_sched_is_runnable(&active->entity)) { /* P1 */
         rti_sched_sleep(&executor->sched, &active->entity);
@@ -223,14 +237,6 @@ static bool choose_among(struct rti_executor *executor)
     next->switches += next != active;
     executor->active = next;
     return true;
-}
-
-bool rti_slice_choose(struct rti_executor *executor)
-{
-    if (RTI_UNLIKELY(executor->queue_count > 1)) {
-        return choose_among(executor);
-    }
-    return !executor->turn_over && rti_taskq_length(executor->active) > 0;
 }
 
 /* Queues */
@@ -257,6 +263,11 @@ void rti_slice_queues_changed(struct rti_executor *executor, int more)
 {
     rti_slice_settle(executor);
     executor->queue_count += (uint32_t)more;
+    if (more != 0) { /* from one way of charging to the other, perhaps */
+        executor->charged_at = rti_sys_ticks();
+        note_ticks(executor, executor->charged_at);
+        executor->cpu_charged = rti_sys_thread_cpu();
+    }
     read_goals(executor);
 }
 
@@ -299,6 +310,7 @@ void rti_slice_sample_shares(struct rti_executor *executor, rt_time now)
          node = node->next) {
         struct rt_taskq *queue = RTI_CONTAINER_OF(node, struct rt_taskq, link);
 
+        rti_sched_catch_up(&executor->sched, &queue->entity);
         if (queue->shares_fn != NULL && rti_sched_is_runnable(&queue->entity)) {
             rti_sched_set_shares(&executor->sched, &queue->entity, sample(queue, now));
         }

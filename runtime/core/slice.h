@@ -13,10 +13,10 @@
  *
  * What an enter of the kernel takes, and finishing operations, is charged by the
  * number of operations that each queue began and got back. An enter that slept is
- * charged to nobody. An executor with one queue charges it all but its sleep.
+ * charged to nobody. A queue that is alone has all CPU time of its thread.
  *
- * L1 Time up to `charged_at` is charged, or belongs to nobody.
- * L2 `turn_begin` <= `charged_at` <= `seen` <= now, while tasks run.
+ * L1 Time up to `charged_at` is charged or belongs to nobody; where there are several queues.
+ * L2 `charged_at` <= `seen` <= now, while tasks run.
  */
 #ifndef RTI_CORE_SLICE_H
 #define RTI_CORE_SLICE_H
@@ -41,9 +41,9 @@ struct rti_countdown {
 /* A turn begins to run tasks; `now` is its time. Charges what the kernel has taken. */
 void rti_slice_begin_turn(struct rti_executor *executor, rt_time now);
 
-/* Charge the slice that has ended and choose the queue to go on with. False when none is runnable
- * or the turn is over. */
-bool rti_slice_choose(struct rti_executor *executor);
+/* There are several queues: charge the slice that has ended and choose the queue to go on with. False
+ * when none is runnable or the turn is over. */
+bool rti_slice_choose_among(struct rti_executor *executor);
 
 /* The countdown of task runs has ended: whether the slice has room for one more. */
 bool rti_slice_may_run(struct rti_executor *executor);

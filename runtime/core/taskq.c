@@ -41,13 +41,13 @@ int rti_taskq_grow(struct rt_taskq *queue)
         return -ENOMEM;
     }
     for (uint32_t i = 0; i < length; i++) {
-        ring[i] = queue->ring[(queue->head + i) & queue->mask];
+        const uint64_t place = queue->head + i;
+
+        ring[place & (entries - 1)] = queue->ring[place & queue->mask];
     }
     rti_sys_free(queue->ring);
     queue->ring = ring;
     queue->mask = entries - 1;
-    queue->head = 0;
-    queue->tail = length;
     return 0;
 }
 
@@ -159,6 +159,7 @@ static void destroy(struct rt_taskq *queue)
     struct rti_executor *executor = queue->executor;
 
     rti_slice_forget(executor, queue);
+    executor->runs_gone += rti_taskq_runs(queue);
     rti_list_remove(&queue->link);
     rti_sched_remove(&executor->sched, &queue->entity);
     rti_slice_queues_changed(executor, -1);
@@ -277,7 +278,7 @@ void rt_taskq_stats(const struct rt_taskq *queue, struct rt_taskq_stats *out, si
         .length = rti_taskq_length(queue),
         .run = ns_of(executor, queue->run),
         .wait = ns_of(executor, queue->wait),
-        .runs = queue->runs,
+        .runs = rti_taskq_runs(queue),
         .switches = queue->switches,
         .slices_cut = queue->slices_cut,
         .stalls = queue->stalls,

@@ -28,9 +28,9 @@ struct rti_executor;
 
 struct rt_taskq {
     struct rt_task **ring;
+    uint64_t head;    /* next to pop; runs free, and so counts the runs */
+    uint64_t tail;    /* next to push; runs free */
     uint32_t mask;    /* entries - 1 */
-    uint32_t head;    /* next to pop; runs free */
-    uint32_t tail;    /* next to push; runs free */
     uint32_t members; /* tasks that belong to the queue; at most mask + 1 */
     struct rti_sched_entity entity;
     struct rti_executor *executor;
@@ -47,7 +47,7 @@ struct rt_taskq {
     uint64_t since; /* ticks: when it became runnable, or its last slice ended; while it waits */
     uint64_t run;   /* ticks charged */
     uint64_t wait;  /* ticks */
-    uint64_t runs;
+    uint64_t runs_alone; /* runs of a task that yielded with no other there: it was not popped */
     uint64_t switches;
     uint64_t slices_cut;
     uint64_t stalls;
@@ -92,9 +92,15 @@ static inline void rti_taskq_leave(struct rt_taskq *queue)
     queue->members--;
 }
 
+/* Times a task of it was started or continued. */
+static inline uint64_t rti_taskq_runs(const struct rt_taskq *queue)
+{
+    return queue->head + queue->runs_alone;
+}
+
 static inline uint32_t rti_taskq_length(const struct rt_taskq *queue)
 {
-    return queue->tail - queue->head;
+    return (uint32_t)(queue->tail - queue->head);
 }
 
 static inline void rti_taskq_push(struct rt_taskq *queue, struct rt_task *task)
@@ -113,6 +119,15 @@ static inline struct rt_task *rti_taskq_pop(struct rt_taskq *queue)
         return NULL;
     }
     return queue->ring[queue->head++ & queue->mask];
+}
+
+/* The oldest task, for which `task` is put in as the youngest; the queue is not empty. */
+static inline struct rt_task *rti_taskq_exchange(struct rt_taskq *queue, struct rt_task *task)
+{
+    struct rt_task *oldest = queue->ring[queue->head++ & queue->mask];
+
+    queue->ring[queue->tail++ & queue->mask] = task;
+    return oldest;
 }
 
 #endif /* RTI_CORE_TASKQ_H */

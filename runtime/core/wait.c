@@ -21,43 +21,39 @@ static inline bool may_run(struct rti_executor *executor)
     return RTI_LIKELY(--executor->runs_left.left >= 0) || rti_slice_may_run(executor);
 }
 
-static inline void count_run(struct rti_executor *executor)
-{
-    __atomic_store_n(&executor->runs, executor->runs + 1, __ATOMIC_RELAXED);
-}
-
-static inline struct rt_task *pop(struct rti_executor *executor)
-{
-    struct rt_task *task = rti_taskq_pop(executor->active);
-
-    if (task != NULL) {
-        count_run(executor);
-    }
-    return task;
-}
-
 /* The task to go on with, or NULL: the loop has to. */
 static inline struct rt_task *next_task(struct rti_executor *executor)
 {
-    return may_run(executor) ? pop(executor) : NULL;
+    return may_run(executor) ? rti_taskq_pop(executor->active) : NULL;
 }
 
-/* Mark `task` as the one that runs (T1, T2), or none; the fiber to switch to. A future has none: it
- * is polled on the loop's. */
-static inline struct rti_fiber *begin_run(struct rti_executor *executor, struct rt_task *task)
+/* Mark `task` as the one that runs (T1, T2); the fiber to switch to. A future has none: it is polled
+ * on the loop's. */
+static inline struct rti_fiber *begin_run_untraced(struct rti_executor *executor,
+                                                   struct rt_task *task)
 {
     executor->running = task;
-    if (task == NULL) {
-        return &executor->loop;
-    }
     task->state = (task->state & ~(uint32_t)RTI_TASK_SCHEDULED) | RTI_TASK_RUNNING;
-    rti_trace(executor, RT_TRACE_RUN, task, NULL, NULL, 0);
-    if (RTI_UNLIKELY((task->state & RTI_TASK_FUTURE) != 0)) {
+    if (RTI_LIKELY((task->state & RTI_TASK_FUTURE) == 0)) {
         __asm__ volatile(
             ""); /* a branch: what a conditional move gives is known too late (measured) */
+        return &task->fiber;
+    }
+    return &executor->loop;
+}
+
+/* The same, also of no task. */
+static inline struct rti_fiber *begin_run(struct rti_executor *executor, struct rt_task *task)
+{
+    struct rti_fiber *to;
+
+    if (task == NULL) {
+        executor->running = NULL;
         return &executor->loop;
     }
-    return &task->fiber;
+    to = begin_run_untraced(executor, task);
+    rti_trace(executor, RT_TRACE_RUN, task, NULL, NULL, 0);
+    return to;
 }
 
 /* A call that runs inline suspends for the first time (T7). Being asked to end already, it may find
@@ -93,6 +89,25 @@ static inline __attribute__((always_inline)) void switch_away(struct rti_executo
     rti_fiber_switch(&task->fiber, begin_run(executor, next));
 }
 
+/* The same where nobody traces. */
+static inline __attribute__((always_inline)) void
+switch_away_untraced(struct rti_executor *executor, struct rt_task *task)
+{
+    struct rt_task *next = next_task(executor);
+    struct rti_fiber *to = &executor->loop;
+
+    task->state &= ~(uint32_t)RTI_TASK_RUNNING;
+    if (RTI_UNLIKELY((task->state & RTI_TASK_SCHEDULED) != 0)) {
+        rti_taskq_push(task->queue, task);
+    }
+    if (RTI_LIKELY(next != NULL)) {
+        to = begin_run_untraced(executor, next);
+    } else {
+        executor->running = NULL;
+    }
+    rti_fiber_switch(&task->fiber, to);
+}
+
 static inline void suspend(struct rti_executor *executor, struct rt_task *task)
 {
     if (RTI_UNLIKELY((task->state & (RTI_TASK_INLINE | RTI_TASK_POLLS)) != 0) &&
@@ -120,9 +135,18 @@ static void run_slice(struct rti_executor *executor)
     }
 }
 
+/* Whether a queue is there to run, which then is the active one. */
+static inline bool choose(struct rti_executor *executor)
+{
+    if (RTI_UNLIKELY(executor->queue_count > 1)) {
+        return rti_slice_choose_among(executor);
+    }
+    return !executor->turn_over && rti_taskq_length(executor->active) > 0;
+}
+
 void rti_executor_run_tasks(struct rti_executor *executor)
 {
-    while (rti_slice_choose(executor)) {
+    while (choose(executor)) {
         run_slice(executor);
     }
 }
@@ -152,21 +176,39 @@ static RTI_NOINLINE bool runs_on_alone(struct rti_executor *executor, const stru
         !may_run(executor)) {
         return false;
     }
-    count_run(executor);
+    executor->active->runs_alone++;
     return true;
 }
 
-void rt_yield(void)
+static RTI_NOINLINE void yield_with_care(struct rti_executor *executor, struct rt_task *task)
 {
-    struct rti_executor *executor = rti_executor_here("rt_yield");
-    struct rt_task *task = executor->running;
-
-    if (RTI_UNLIKELY(rti_taskq_length(executor->active) == 0) && runs_on_alone(executor, task)) {
+    if (rti_taskq_length(executor->active) == 0 && runs_on_alone(executor, task)) {
         return;
     }
     task->state |= RTI_TASK_SCHEDULED;
     rti_trace(executor, RT_TRACE_YIELD, task, NULL, NULL, 0);
     suspend(executor, task);
+}
+
+/* Mostly nobody traces, and another task of the queue can run: then this one changes places with
+ * it. */
+void rt_yield(void)
+{
+    struct rti_executor *executor = rti_executor_here("rt_yield");
+    struct rt_task *task = executor->running;
+    struct rt_taskq *queue = executor->active;
+    struct rt_task *next;
+
+    if (RTI_UNLIKELY(executor->trace != NULL || rti_taskq_length(queue) == 0 ||
+                     (task->state & (RTI_TASK_INLINE | RTI_TASK_POLLS)) != 0 ||
+                     executor->runs_left.left <= 0)) {
+        yield_with_care(executor, task);
+        return;
+    }
+    executor->runs_left.left--;
+    next = rti_taskq_exchange(queue, task);
+    task->state = (task->state | RTI_TASK_SCHEDULED) & ~(uint32_t)RTI_TASK_RUNNING;
+    rti_fiber_switch(&task->fiber, begin_run_untraced(executor, next));
 }
 
 static inline bool is_due(struct rti_executor *executor)
@@ -299,7 +341,7 @@ static inline __attribute__((always_inline)) int wait_inline(struct rti_waiter *
     if (deadline != RT_NEVER) {
         rti_timer_arm(&executor->wheel, &waiter->timer, deadline);
     }
-    switch_away(executor, task);
+    switch_away_untraced(executor, task);
     if (RTI_UNLIKELY(!waiter->done)) { /* Q2 */
         go_on_waiting(executor, waiter);
     }

@@ -213,8 +213,10 @@ static void refuse(struct rti_mesh_shard *shard)
 
 /* One request in the pump's flow. True when its function has suspended: then this fiber is the
  * function's own task, and ends with it. */
-static bool run_inline(struct rti_mesh_shard *shard, struct rt_task *self, struct rti_port *port,
-                       const struct rti_request *request)
+static inline __attribute__((always_inline)) bool run_inline(struct rti_mesh_shard *shard,
+                                                             struct rt_task *self,
+                                                             struct rti_port *port,
+                                                             const struct rti_request *request)
 {
     bool suspended;
     int result;

@@ -34,6 +34,14 @@ rt_time rti_sys_now(void)
     return (rt_time)now.tv_sec * RT_SECONDS(1) + now.tv_nsec;
 }
 
+rt_time rti_sys_thread_cpu(void)
+{
+    struct timespec used;
+
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return (rt_time)used.tv_sec * RT_SECONDS(1) + used.tv_nsec;
+}
+
 uint64_t rti_sys_ticks(void)
 {
     static _Thread_local int8_t invariant; /* 0: not yet asked, else 1 or -1 */

@@ -26,6 +26,9 @@
 /* clock */
 rt_time rti_sys_now(void); /* CLOCK_MONOTONIC, ns */
 
+/* CPU time that the calling thread has used, ns; a system call. */
+rt_time rti_sys_thread_cpu(void);
+
 /* The processor's cycle counter if it runs at one rate always, else the clock in ns. */
 uint64_t rti_sys_ticks(void);
 

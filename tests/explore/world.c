@@ -320,7 +320,7 @@ static unsigned times_in_queue(const struct rt_task *task)
     const struct rt_taskq *queue = &world_executor.queue;
     unsigned count = 0;
 
-    for (uint32_t i = queue->head; i != queue->tail; i++) {
+    for (uint64_t i = queue->head; i != queue->tail; i++) {
         count += queue->ring[i & queue->mask] == task;
     }
     return count;

@@ -212,6 +212,13 @@ rt_time __wrap_rti_sys_now(void)
     return __real_rti_sys_now();
 }
 
+rt_time __real_rti_sys_thread_cpu(void);
+rt_time __wrap_rti_sys_thread_cpu(void);
+rt_time __wrap_rti_sys_thread_cpu(void)
+{
+    return __real_rti_sys_thread_cpu();
+}
+
 uint64_t __real_rti_sys_ticks(void);
 uint64_t __wrap_rti_sys_ticks(void);
 uint64_t __wrap_rti_sys_ticks(void)

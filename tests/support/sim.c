@@ -24,6 +24,8 @@ static struct sigaction old_abort_action;
 
 rt_time __real_rti_sys_now(void);
 rt_time __wrap_rti_sys_now(void);
+rt_time __real_rti_sys_thread_cpu(void);
+rt_time __wrap_rti_sys_thread_cpu(void);
 uint64_t __real_rti_sys_ticks(void);
 uint64_t __wrap_rti_sys_ticks(void);
 
@@ -248,6 +250,12 @@ void sim_at(rt_time time, void (*function)(void *arg), void *arg)
     hook->function = function;
     hook->arg = arg;
     sim_event_queue(&hook->event, time, hook_fire);
+}
+
+/* A simulated thread has the processor all the time. */
+rt_time __wrap_rti_sys_thread_cpu(void)
+{
+    return sim.is_active ? __wrap_rti_sys_now() : __real_rti_sys_thread_cpu();
 }
 
 /* Ticks are virtual ns. */

@@ -20,7 +20,7 @@ set(RT_SIM_WRAPS
     rti_sys_uring_enter
     rti_sys_uring_register
     rti_sys_now
-    rti_sys_ticks
+    rti_sys_ticks rti_sys_thread_cpu
     rti_sys_mmap
     rti_sys_close
     rti_sys_socket
