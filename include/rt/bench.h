@@ -57,6 +57,7 @@ enum rt_bench_flags {
     RT_BENCH_PLAIN = 1u << 2,   /* `run` starts what it needs itself: it is called as `limit` is */
     RT_BENCH_RATE = 1u << 3,    /* shown as units per second: more is better */
     RT_BENCH_MATRIX = 1u << 4,  /* of a pair: part of the matrix over all pairs (--pairs) */
+    RT_BENCH_LONG = 1u << 5,    /* takes seconds, or GiB: only run when --filter names it */
 };
 
 /** One repetition. Read what you need; do not write. */

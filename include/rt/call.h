@@ -8,8 +8,8 @@
  *
  * The function runs on the other shard as a task; it may wait, and may call
  * back. `arg` is lent to it until it has returned. Functions that one shard
- * sends to another start in the order sent; one that waits may be overtaken
- * from then on.
+ * sends to another, from tasks of the same queue (rt/taskq.h), start in the order
+ * sent; one that waits may be overtaken from then on.
  *
  * Many calls from one task at once:
  *

@@ -20,6 +20,7 @@
 #define RT_EXECUTOR_H
 
 #include "rt/base.h"
+#include "rt/stall.h"
 #include "rt/task.h"
 #include "rt/trace.h"
 
@@ -46,8 +47,9 @@ enum rt_place {
 };
 
 enum rt_config_flag {
-    RT_CONFIG_KEEP = 1u << 0,       /* a first task that fails does not stop the others */
-    RT_CONFIG_NO_SIGNALS = 1u << 1, /* rt_start() leaves SIGINT and SIGTERM alone */
+    RT_CONFIG_KEEP = 1u << 0,        /* a first task that fails does not stop the others */
+    RT_CONFIG_NO_SIGNALS = 1u << 1,  /* rt_start() leaves SIGINT and SIGTERM alone */
+    RT_CONFIG_STACK_MARKS = 1u << 2, /* measure how deep stacks go (rt/memory.h); rt_run() too */
 };
 
 /** Of config.spin: the default. */
@@ -88,11 +90,21 @@ struct rt_config {
     uint32_t dump_signal;  /* dump all tasks when this signal comes (rt/dump.h); default: none */
     uint32_t dump_flags;   /* enum rt_dump_flag, or'ed, for that */
     const char *dump_path; /* a file to add such dumps to; default: standard error */
+    rt_time timer_slack;   /* a shard that sleeps may meet a deadline so much late, to meet several
+                              by one wake-up; never early. Default 0: each in time */
+    rt_time stall_threshold; /* a task that holds the core longer, in CPU time, is reported
+                                (rt/stall.h); default 10 ms; RT_STALL_OFF */
+    rt_time stall_pause;     /* of each shard one such report in so long; default 1 s */
+    rt_stall_fn stall;       /* takes the reports; default: the log, as warnings */
+    void *stall_arg;         /* given to stall */
+    uint32_t stall_signal;   /* by which a thread is asked where it is; default SIGRTMAX - 2 */
+    uint32_t stacks_warm;    /* free stacks of each size that keep their memory though they have not
+                             been needed for 0.2 s; 1..16777216; default 1024 (rt/memory.h) */
 };
 
 #define RT_CONFIG_INIT \
     { (uint32_t)sizeof(struct rt_config), 0, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, \
-      NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, NULL }
+      NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, NULL, NULL, 0, 0 }
 
 /**
  * Run first(arg) as the first task of a new executor on this thread.
@@ -153,6 +165,9 @@ struct rt_stats {
     uint64_t wakes_sent;      /* of these, the ones that woke a sleeper */
     uint64_t wakes_resent;    /* wakes that went by eventfd after the ring refused them */
     uint64_t wakes_received;  /* tasks woken by other shards and threads */
+    uint64_t stalls;          /* times a task held the core too long (rt/stall.h) */
+    uint64_t stacks_free;     /* free stacks that have memory */
+    uint64_t stacks_trimmed;  /* times that a free stack gave its memory back */
 };
 
 /**

@@ -64,7 +64,7 @@ struct rt_deadline_controller {
 /** Limits of the shares; start from RT_DEADLINE_OPTIONS_INIT. A field of 0 means the default. */
 struct rt_deadline_options {
     uint32_t size;         /* sizeof(struct rt_deadline_options) */
-    uint32_t shares_min;   /* also when there is no work; default 10 */
+    uint32_t shares_min;   /* default 10 */
     uint32_t shares_max;   /* default RT_SHARES_MAX */
     uint32_t shares_start; /* of the very first work; default 1000, or the limit next to it */
 };
@@ -90,7 +90,7 @@ int rt_deadline_controller_init(struct rt_deadline_controller *controller,
  * taken to do that first whose deadline is first. All pieces of a controller are
  * counted in one unit, whatever it is: bytes, rows.
  *
- * @param work      memory of the caller's until rt_deadline_work_end(); not under way already.
+ * @param work      memory of the caller's until rt_deadline_work_end(). Aborts when under way.
  * @param units     how much it is; an estimate will do.
  * @param deadline  in 5 s or more: the controller needs some 20 looks to get there.
  * @param now       rt_now().
@@ -124,12 +124,12 @@ void rt_deadline_work_end(struct rt_deadline_work *work, rt_time now);
 /**
  * The shares now: an rt_shares_fn, whose `arg` is the controller.
  *
- * Without work, shares_min. With work that is late, shares_max.
+ * With work that is late, shares_max. Without work, what they were: the next begins with them.
  *
  * \context{On the shard of the queue. Does not suspend.}
  */
 RT_API RT_ANY_THREAD
-uint32_t rt_deadline_shares(void *controller, rt_time now);
+uint32_t rt_deadline_shares(void *arg, rt_time now);
 
 /* By backlog */
 
@@ -170,7 +170,7 @@ void rt_backlog_controller_set(struct rt_backlog_controller *controller, uint64_
 /** The shares now: an rt_shares_fn, whose `arg` is the controller.
  * \context{On the shard of the queue. Does not suspend.} */
 RT_API RT_ANY_THREAD
-uint32_t rt_backlog_shares(void *controller, rt_time now);
+uint32_t rt_backlog_shares(void *arg, rt_time now);
 
 #ifdef __cplusplus
 }

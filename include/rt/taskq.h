@@ -134,11 +134,12 @@ int rt_taskq_set_latency(struct rt_taskq *queue, rt_time latency);
  *
  * @param id       gets the number, on success only; above 0.
  * @param options  must stay valid until the call returns.
- * Numbers are not used again.
+ * A number is used again once no shard has it. A post of a task of the old queue that is
+ * still on its way then runs in the new one.
  *
  * @return 0; as rt_taskq_create(), of whichever shard it failed on: then no shard has it;
- *         -EAGAIN when 4095 numbers were given out, or a shard was at its limit of tasks; -ECANCELED when the caller was cancelled;
- *         -ESHUTDOWN when the runtime is stopping.
+ *         -EAGAIN when 4095 numbers are in use;
+ *         -ECANCELED when the caller was cancelled; -ESHUTDOWN when the runtime is stopping.
  * \context{In a task. Suspends.}
  */
 RT_API RT_MUST_CHECK RT_SUSPENDS
@@ -148,7 +149,8 @@ int rt_taskq_create_all(uint32_t *id, const struct rt_taskq_options *options);
  * Take a queue of rt_taskq_create_all() away on every shard.
  *
  * @return 0; -EBUSY while on some shard tasks belong to it, or queues have it as parent:
- *         there it stays, on the others it is gone, and the call can be made again;
+ *         there it stays, and mostly everywhere, and the call can be made again; -EINVAL
+ *         when no queue has the number, or another task makes it or takes it away;
  *         -ECANCELED when the caller was cancelled; -ESHUTDOWN when the runtime is stopping.
  * \context{In a task. Suspends.}
  */

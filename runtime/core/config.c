@@ -3,11 +3,13 @@
 #include "core/config.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stddef.h>
 
 #include "base/sized.h"
 
-#define FLAGS ((uint32_t)RT_CONFIG_KEEP | (uint32_t)RT_CONFIG_NO_SIGNALS)
+#define FLAGS \
+    ((uint32_t)RT_CONFIG_KEEP | (uint32_t)RT_CONFIG_NO_SIGNALS | (uint32_t)RT_CONFIG_STACK_MARKS)
 
 /* Numbers from 1 to a maximum. */
 static const struct {
@@ -25,6 +27,7 @@ static const struct {
     NUMBER(shards, 0, 4096),
     NUMBER(port_entries, 128, 65536),
     NUMBER(posts_max, 64, 65536),
+    NUMBER(stacks_warm, 1024, 16777216),
 #undef NUMBER
 };
 
@@ -36,6 +39,8 @@ static const struct {
     { "task_quota", offsetof(struct rt_config, task_quota), RT_MICROSECONDS(500) },
     { "stop_timeout", offsetof(struct rt_config, stop_timeout), RT_SECONDS(30) },
     { "spin", offsetof(struct rt_config, spin), RT_SPIN_OFF },
+    { "stall_pause", offsetof(struct rt_config, stall_pause), RT_SECONDS(1) },
+    { "timer_slack", offsetof(struct rt_config, timer_slack), 0 },
 };
 
 static int complete_numbers(struct rt_config *config, const struct rti_log *log)
@@ -71,6 +76,33 @@ static int complete_times(struct rt_config *config, const struct rti_log *log)
     return 0;
 }
 
+/* Below 0 is one of its values. */
+static int complete_stall(struct rt_config *config, const struct rti_log *log)
+{
+    if (config->stall_threshold == 0) {
+        config->stall_threshold = RT_MILLISECONDS(10);
+    }
+    if (config->stall_threshold != RT_STALL_OFF && config->stall_threshold < RT_STALL_MIN) {
+        rti_log(log, RT_LOG_ERROR,
+                "config.stall_threshold is %lld ns; it must be %lld or more, 0 for the default, or "
+                "RT_STALL_OFF",
+                (long long)config->stall_threshold, (long long)RT_STALL_MIN);
+        return -EINVAL;
+    }
+    if (config->stall_signal == 0) {
+        config->stall_signal = (uint32_t)SIGRTMAX - 2;
+    }
+    if ((config->stall_signal < (uint32_t)SIGRTMIN && config->stall_signal != SIGURG) ||
+        config->stall_signal > (uint32_t)SIGRTMAX || config->stall_signal == config->dump_signal) {
+        rti_log(log, RT_LOG_ERROR,
+                "config.stall_signal is %u; it must be SIGURG (%d) or a real-time signal (%d to "
+                "%d), and not config.dump_signal",
+                config->stall_signal, SIGURG, SIGRTMIN, SIGRTMAX);
+        return -EINVAL;
+    }
+    return 0;
+}
+
 static int check_choices(const struct rt_config *config, const struct rti_log *log)
 {
     if (config->place > RT_PLACE_UNBOUND) {
@@ -93,6 +125,9 @@ static int complete(struct rt_config *config, const struct rti_log *log)
 
     if (r == 0) {
         r = complete_times(config, log);
+    }
+    if (r == 0) {
+        r = complete_stall(config, log);
     }
     if (r == 0) {
         r = check_choices(config, log);

@@ -26,9 +26,11 @@
 #include "core/pool.h"
 #include "core/reactor.h"
 #include "core/slice.h"
+#include "core/stack_marks.h"
 #include "core/task.h"
 #include "core/taskq.h"
 #include "core/timer.h"
+#include "core/watched.h"
 #include "fiber/fiber.h"
 #include "fiber/overflow.h"
 #include "os/thread.h"
@@ -49,7 +51,9 @@ struct rti_executor {
     bool closed;                     /* no task lives, and no other shard needs this one */
     struct rt_future **polling;      /* a poll function runs: the list of waits that it begins */
     rt_time turn_time;               /* the clock at the start of this turn */
+    rt_time stacks_due;              /* when to look at free stacks again */
     rt_trace_fn trace;
+    bool careful;          /* fibers are made on the long way: there is a trace, or stack marks */
     struct rti_fiber loop; /* the flow of rt_run() itself */
 
     struct rti_sched sched;
@@ -57,19 +61,21 @@ struct rti_executor {
     struct rti_list queues; /* all, in the order in which they were made */
     uint32_t queue_count;
     uint32_t queues_runnable;
+    uint32_t shares_fns; /* queues whose shares are asked for */
     struct rt_taskq *worked;  /* those that have given the kernel work */
     struct rt_taskq **shared; /* queues that every shard has, by number; the default one is 0 */
     uint32_t shared_room;     /* of `shared` */
+    uint32_t shared_count;
     uint64_t turn_begin;      /* ticks at which this turn began to run tasks */
     uint64_t charged_at;      /* L1 */
     rt_time cpu_charged;      /* CPU time of the thread up to which a lone queue was charged */
-    uint64_t seen;            /* ticks as looked at last; atomic: the watchdog reads it. A task run
-                                 changes it or runs_left.left */
+    uint64_t seen;            /* ticks as looked at last */
     uint64_t runs_gone;       /* task runs of queues that are no more */
     rt_time sampled_at;       /* turn in which callbacks were asked for shares */
 
     struct rti_task_table tasks;
     struct rti_stack_pool *stacks;
+    struct rti_stack_marks stack_marks;
     enum rti_stack_class stack_class; /* of tasks that name none */
     uint32_t spurious_per_mille;      /* of turns, that wake some task for nothing; debug builds */
     struct rti_reactor reactor;
@@ -86,14 +92,16 @@ struct rti_executor {
     struct rti_overflow_thread overflow;
     struct rt_task *first;
     struct rt_group *groups; /* that have live tasks */
-    rt_time stop_deadline;   /* when tasks that still live are an error; RT_NEVER: not stopping */
+    struct rti_watched watched;
+    uint64_t stalls;       /* counted by the handler of shard/probe.c, on this thread */
+    rt_time stop_deadline; /* when tasks that still live are an error; RT_NEVER: not stopping */
     struct rti_ticks ticks;
     uint64_t quota_ticks; /* config.task_quota, or the smallest latency goal */
     uint64_t far_ticks;   /* that runs are apart, so that each is worth a look */
     uint64_t spin_ticks;  /* config.spin */
     rt_time start_time;   /* a deadline long before it is a length by mistake */
     uint64_t spurious_random;
-    uint64_t turns; /* atomic: the watchdog reads it */
+    uint64_t turns; /* atomic: the watch for stalls reads it */
     uint64_t spawns;
     uint64_t spawns_refused;
     uint64_t accept_backoffs;

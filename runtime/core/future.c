@@ -177,24 +177,50 @@ static void end(struct rt_task *task)
     rti_task_complete_future(task, task->result);
 }
 
+/* Polling is over, with `result`. */
+static void finish(struct rt_task *task, int result)
+{
+    if (RTI_LIKELY(task->poll.begun == NULL && task->poll.future->drop == NULL)) {
+        rti_task_complete_future(task, result);
+        return;
+    }
+    task->state |= RTI_TASK_ENDING;
+    task->result = result;
+    end(task);
+}
+
+/* It was cancelled, or its waits were to be awaited. */
+static RTI_NOINLINE void go_on_ending(struct rt_task *task)
+{
+    if ((task->state & RTI_TASK_ENDING) != 0) {
+        end(task);
+    } else {
+        task->waiter = NULL;
+        finish(task, -ECANCELED);
+    }
+}
+
 void rti_future_run(struct rt_task *task)
 {
-    if ((task->state & RTI_TASK_ENDING) == 0) {
-        int r = -ECANCELED;
+    struct rti_executor *executor = task->executor;
+    int r;
 
-        task->waiter = NULL; /* what it names may go away in this poll */
-        if (RTI_LIKELY((task->state & RTI_TASK_CANCEL) == 0)) {
-            r = poll_once(task->executor, task->poll.future, &task->poll.begun);
-        }
-        if (r == RT_PENDING) {
-            task->waiter = task->poll.begun == NULL ? NULL : rti_future_waiter(task->poll.begun);
-            rti_future_run_ended(task);
-            return;
-        }
-        task->state |= RTI_TASK_ENDING;
-        task->result = r;
+    if (RTI_UNLIKELY((task->state & (RTI_TASK_ENDING | RTI_TASK_CANCEL)) != 0)) {
+        go_on_ending(task);
+        return;
     }
-    end(task);
+    task->waiter = NULL; /* what it names may go away in this poll */
+    executor->polling = &task->poll.begun;
+    r = task->poll.future->poll(task->poll.future);
+    executor->polling = NULL;
+    if (r != RT_PENDING) {
+        finish(task, r);
+        return;
+    }
+    if (task->poll.begun != NULL) {
+        task->waiter = rti_future_waiter(task->poll.begun);
+    }
+    rti_future_run_ended(task);
 }
 
 void rti_future_prepare(struct rt_future *future, const char *call)

@@ -16,21 +16,13 @@
 #include "core/trace.h"
 #include "core/waiters.h"
 
-struct group_waiter {
-    struct rti_waiter waiter;
-    struct rt_group *group;
-};
-
-static void group_abort(struct rti_waiter *waiter, int reason)
+static void group_leave(struct rti_waiter *waiter)
 {
-    struct group_waiter *self = RTI_CONTAINER_OF(waiter, struct group_waiter, waiter);
-
-    self->group->waiter = NULL;
-    rti_waiter_finish(waiter, reason);
+    ((struct rt_group *)waiter->object)->waiter = NULL;
 }
 
-static const struct rti_wait_kind wait_kind = { .name = "group wait", .abort = group_abort };
-static const struct rti_wait_kind leave_kind = { .name = "group leave", .abort = group_abort };
+static const struct rti_wait_kind wait_kind = { .name = "group wait", .leave = group_leave };
+static const struct rti_wait_kind leave_kind = { .name = "group leave", .leave = group_leave };
 
 static void must_own(const struct rt_group *group, const char *call)
 {
@@ -51,14 +43,21 @@ static bool is_empty(const struct rt_group *group)
     return group->live + group->granted == 0; /* G2 */
 }
 
-/* A place has come free, or a promise was kept: who waits for it? (G1, G2) */
-static void place_came_free(struct rt_group *group)
+static RTI_NOINLINE void promise_room(struct rt_group *group)
 {
     struct rti_queued *oldest;
 
     while (has_room(group) && (oldest = rti_waiters_pop(&group->room)) != NULL) {
         group->granted++;
         rti_waiter_finish(&oldest->waiter, 0);
+    }
+}
+
+/* A place has come free, or a promise was kept: who waits for it? (G1, G2) */
+static void place_came_free(struct rt_group *group)
+{
+    if (RTI_UNLIKELY(!rti_waiters_is_empty(&group->room))) {
+        promise_room(group);
     }
     if (is_empty(group) && group->waiter != NULL) {
         struct rti_waiter *waiter = group->waiter;
@@ -78,13 +77,12 @@ static void turn_away(struct rt_group *group, int reason)
     }
 }
 
-static void room_abort(struct rti_waiter *waiter, int reason)
+static void room_leave(struct rti_waiter *waiter)
 {
     rti_waiters_remove(&((struct rt_group *)waiter->object)->room, rti_queued_of(waiter));
-    rti_waiter_finish(waiter, reason);
 }
 
-static const struct rti_wait_kind room_kind = { .name = "group room", .abort = room_abort };
+static const struct rti_wait_kind room_kind = { .name = "group room", .leave = room_leave };
 
 /* Spawning */
 
@@ -165,34 +163,40 @@ int rt_group_spawn_future(struct rt_group *group, struct rt_future *future)
 
 /* Waiting */
 
-static int await_empty(struct rt_group *group, const struct rti_wait_kind *kind, bool exempt,
-                       rt_time deadline)
+static void check_alone(const struct rt_group *group)
 {
-    struct group_waiter self = { .group = group };
-
     if (group->waiter != NULL) {
         rti_misuse("a group is being waited for by two tasks");
     }
     if (rti_current->running->group == group) {
         rti_misuse("task %u waits for its own group to be empty", rti_current->running->index);
     }
-    rti_waiter_init(&self.waiter, kind);
-    self.waiter.mode = exempt ? RTI_WAIT_EXEMPT : RTI_WAIT_PLAIN;
-    group->waiter = &self.waiter;
-    return rti_wait(&self.waiter, deadline);
 }
 
+RTI_RETURNS_AFTER_SWITCH
 int rt_group_wait(struct rt_group *group, rt_time deadline)
 {
-    int r;
-
     (void)rti_executor_here("rt_group_wait");
     must_own(group, "rt_group_wait");
     if (is_empty(group)) {
         return 0;
     }
-    r = rti_wait_allowed();
-    return r < 0 ? r : await_empty(group, &wait_kind, false, deadline);
+    check_alone(group);
+    return rti_wait_alone(&group->waiter, &wait_kind, group, 0, deadline);
+}
+
+/* Whatever comes: whoever leaves gives something back. */
+RTI_RETURNS_AFTER_SWITCH
+static int await_empty(struct rt_group *group, rt_time deadline)
+{
+    struct rti_waiter self;
+
+    check_alone(group);
+    rti_waiter_init(&self, &leave_kind);
+    self.object = group;
+    self.mode = RTI_WAIT_EXEMPT;
+    group->waiter = &self;
+    return rti_wait(&self, deadline);
 }
 
 void rt_group_cancel(struct rt_group *group)
@@ -210,10 +214,10 @@ int rt_group_leave(struct rt_group *group, rt_time drain_deadline)
     must_own(group, "rt_group_leave");
     group->leaving = 1;
     turn_away(group, -ESHUTDOWN);
-    if (!is_empty(group) && await_empty(group, &leave_kind, true, drain_deadline) < 0) {
+    if (!is_empty(group) && await_empty(group, drain_deadline) < 0) {
         rt_group_cancel(group);
         if (!is_empty(group)) {
-            (void)await_empty(group, &leave_kind, true, RT_NEVER);
+            (void)await_empty(group, RT_NEVER);
         }
     }
     return group->first_error;
@@ -265,8 +269,11 @@ static void unlink_member(struct rt_group *group, struct rt_task *task)
     }
 }
 
-static RTI_COLD void member_failed(struct rt_group *group, int result)
+static RTI_COLD void member_failed(struct rt_group *group, const struct rt_task *task, int result)
 {
+    if (result == -ECANCELED && (task->state & RTI_TASK_CANCEL) != 0) {
+        return; /* it gave way */
+    }
     group->failures++;
     if (group->first_error == 0) {
         group->first_error = result;
@@ -279,11 +286,9 @@ static RTI_COLD void member_failed(struct rt_group *group, int result)
 
 void rti_group_task_ended(struct rt_group *group, struct rt_task *task, int result)
 {
-    const bool gave_way = result == -ECANCELED && (task->state & RTI_TASK_CANCEL) != 0;
-
     unlink_member(group, task);
-    if (RTI_UNLIKELY(result < 0 && !gave_way)) {
-        member_failed(group, result);
+    if (RTI_UNLIKELY(result < 0)) {
+        member_failed(group, task, result);
     }
     place_came_free(group);
 }

@@ -19,7 +19,7 @@
 
 #define ROOM_FIRST 4u
 
-__extension__ typedef __int128 wide;
+typedef rti_sched_wide wide;
 __extension__ typedef unsigned __int128 uwide;
 
 static struct rti_sched_level *level_of(struct rti_sched *sched, struct rti_sched_entity *entity)
@@ -133,18 +133,29 @@ void rti_sched_remove(struct rti_sched *sched, struct rti_sched_entity *entity)
 /* S1. A mean below the average is that of a level which somebody has left who was ahead of it. */
 static void raise_average(struct rti_sched_level *level)
 {
-    wide sum = 0;
-    uint64_t weight = 0;
+    uint64_t step;
 
-    for (uint32_t i = 0; i < level->count; i++) {
-        const struct rti_sched_entity *entity = level->runnable[i];
+    if (level->sum <= 0 || level->sum < (wide)level->weight) {
+        return;
+    }
+    /* mostly small: then without a division of 128 bits, which takes a call */
+    step = level->sum <= INT64_MAX ? (uint64_t)level->sum / level->weight
+                                   : (uint64_t)((uwide)level->sum / level->weight);
+    level->average += step;
+    level->sum -= (wide)step * level->weight;
+}
 
-        sum += (wide)ahead(entity->vruntime, level->average) * entity->shares;
-        weight += entity->shares;
-    }
-    if (sum > 0) {
-        level->average += (uint64_t)((uwide)sum / weight);
-    }
+/* The entity is counted in, or out, where it stands. */
+static void count_in(struct rti_sched_level *level, const struct rti_sched_entity *entity)
+{
+    level->sum += (wide)ahead(entity->vruntime, level->average) * entity->shares;
+    level->weight += entity->shares;
+}
+
+static void count_out(struct rti_sched_level *level, const struct rti_sched_entity *entity)
+{
+    level->sum -= (wide)ahead(entity->vruntime, level->average) * entity->shares;
+    level->weight -= entity->shares;
 }
 
 static void begin_slice(const struct rti_sched *sched, struct rti_sched_entity *entity)
@@ -155,12 +166,14 @@ static void begin_slice(const struct rti_sched *sched, struct rti_sched_entity *
 static void charge(struct rti_sched *sched, struct rti_sched_entity *entity, uint64_t ticks)
 {
     struct rti_sched_level *level = level_of(sched, entity);
+    const uint64_t step = virtual_of(entity, ticks);
 
-    entity->vruntime += virtual_of(entity, ticks);
+    entity->vruntime += step;
     if (ahead(entity->vruntime, entity->deadline) >= 0) {
         begin_slice(sched, entity);
     }
     if (entity->place != 0) {
+        level->sum += (wide)step * entity->shares;
         raise_average(level);
     }
     if (entity->parent != NULL) {
@@ -200,6 +213,7 @@ void rti_sched_wake(struct rti_sched *sched, struct rti_sched_entity *entity, ui
     entity->due = now + entity->goal;
     level->runnable[level->count++] = entity;
     entity->place = level->count;
+    count_in(level, entity);
     raise_average(level);
     if (entity->parent != NULL && entity->parent->place == 0) {
         rti_sched_wake(sched, entity->parent, now);
@@ -217,6 +231,7 @@ void rti_sched_sleep(struct rti_sched *sched, struct rti_sched_entity *entity)
     entity->place = 0;
     level->count--;
     level->period += level->count == 0;
+    count_out(level, entity);
     raise_average(level);
     if (entity->parent != NULL && level->count == 0) {
         rti_sched_sleep(sched, entity->parent);
@@ -310,10 +325,14 @@ void rti_sched_set_shares(struct rti_sched *sched, struct rti_sched_entity *enti
     struct rti_sched_level *level = level_of(sched, entity);
     const int64_t owes = ahead(entity->vruntime, level->average);
 
+    if (entity->place != 0) {
+        count_out(level, entity);
+    }
     entity->vruntime = level->average + (uint64_t)(int64_t)((wide)owes * entity->shares / shares);
     set_shares(entity, shares);
     begin_slice(sched, entity);
     if (entity->place != 0) {
+        count_in(level, entity);
         raise_average(level);
     }
 }
@@ -349,6 +368,7 @@ static void check_level(const struct rti_sched_level *level, const struct rti_sc
         RTI_ASSERT(entity->children.members == 0 || entity->children.count > 0); /* S3 */
         check_level(&entity->children, entity);
     }
+    RTI_ASSERT(sum == level->sum && weight == level->weight);
     RTI_ASSERT(level->count == 0 || (sum < weight && some_is_owed)); /* S1, S4 */
 }
 

@@ -9,10 +9,10 @@
  * for, divided by its shares. All would stand at the same virtual time if the
  * core could be divided at will: at the mean of the runnable ones, weighted by
  * shares. One behind it is owed time (its lag is 0 or more), one ahead of it has
- * had too much. Of those that are owed time the one
- * runs whose deadline is the earliest: the virtual time at which it will have had
- * one slice. (Stoica and Abdel-Wahab, "Earliest Eligible Virtual Deadline First",
- * 1995; Linux since 6.6 does the same with processes.)
+ * had too much. Of those that are owed time the one runs whose deadline is the
+ * earliest: the virtual time at which it will have had one slice. (Stoica and
+ * Abdel-Wahab, "Earliest Eligible Virtual Deadline First", 1995; Linux since 6.6
+ * does the same with processes.)
  *
  * An entity with a latency goal that is owed time goes before all that have none;
  * among several the one whose goal ends first. It can have no more than its shares
@@ -37,6 +37,8 @@
 
 struct rti_sched_entity;
 
+__extension__ typedef __int128 rti_sched_wide;
+
 /* Entities that compete with each other: those without a parent, or the children of one. */
 struct rti_sched_level {
     struct rti_sched_entity **runnable; /* in no order */
@@ -45,7 +47,10 @@ struct rti_sched_level {
     uint32_t members; /* entities of this level, runnable or not */
     uint32_t goals;   /* of these, with a latency goal, their own or a child's */
     uint64_t average; /* S1 */
-    uint64_t period;  /* how often none was runnable */
+    uint64_t weight;  /* shares of the runnable ones, together */
+    rti_sched_wide
+        sum;         /* of how far each is ahead of the average, times its shares: below `weight` */
+    uint64_t period; /* how often none was runnable */
 };
 
 struct rti_sched_entity {

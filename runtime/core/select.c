@@ -26,16 +26,32 @@ static const struct rti_case_ops *ops_of(const struct rt_case *self)
     return self->ops;
 }
 
-static void abort_legs(struct select *select, int reason)
+/* A leg that is only to be unlinked is not finished: nobody would look at it. */
+static inline void end_leg(struct select *select, struct rti_waiter *leg, int reason)
+{
+    if (leg->done) {
+        return;
+    }
+    if (RTI_UNLIKELY(leg->kind->leave == NULL)) {
+        rti_waiter_abort(leg, reason);
+        return;
+    }
+    leg->kind->leave(leg);
+    leg->done = true;
+    rti_timer_disarm(&rti_current->wheel, &leg->timer);
+    select->open--; /* not the last: who ends legs has one to close */
+}
+
+static void end_legs(struct select *select, int reason)
 {
     /* From the last: those that wait for room in the ring leave before others make some. */
     for (uint32_t i = select->linked; i > 0; i--) {
-        rti_waiter_abort(rti_case_memory(&select->cases[i - 1]), reason);
+        end_leg(select, rti_case_memory(&select->cases[i - 1]), reason);
     }
 }
 
-/* One leg less is open, or linking is over. */
-static void close_one(struct select *select)
+/* One leg less is open, or linking or ending is over. */
+static inline void close_one(struct select *select)
 {
     if (--select->open == 0) {
         rti_waiter_finish(&select->waiter,
@@ -55,7 +71,7 @@ void rti_select_leg_done(struct rti_waiter *leg)
     if (select->winner < 0 && (leg->reason == 0 || leg->result != leg->reason)) {
         select->winner = (int32_t)self->index;
         self->result = leg->result;
-        abort_legs(select, -ECANCELED);
+        end_legs(select, -ECANCELED);
     }
     close_one(select);
 }
@@ -64,7 +80,9 @@ static void select_abort(struct rti_waiter *waiter, int reason)
 {
     struct select *select = RTI_CONTAINER_OF(waiter, struct select, waiter);
 
-    abort_legs(select, reason); /* the last one finishes the whole */
+    select->open++;
+    end_legs(select, reason);
+    close_one(select); /* unless an operation goes on: the last one finishes the whole */
 }
 
 static const struct rti_wait_kind select_kind = { .name = "select", .abort = select_abort };
@@ -205,7 +223,7 @@ static const struct rti_case_ops join_ops = { .take_now = join_now,
 
 struct rt_case rt_case_join(struct rt_task *task, int *result)
 {
-    return (struct rt_case){ .ops = &join_ops, .object = task, .argument = result };
+    return rti_case(&join_ops, task, result);
 }
 
 static bool time_now(struct rt_case *self)
@@ -232,5 +250,5 @@ static const struct rti_case_ops time_ops = { .take_now = time_now, .link = time
 
 struct rt_case rt_case_at(rt_time time)
 {
-    return (struct rt_case){ .ops = &time_ops, .argument = (void *)(intptr_t)time };
+    return rti_case(&time_ops, NULL, (void *)(intptr_t)time);
 }

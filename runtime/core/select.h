@@ -10,8 +10,8 @@
  *
  * A leg is a waiter that lies in the case, linked into what the case waits for
  * like any other; that knows nothing of the select. The first leg that is
- * finished wins, and in the same step all others are aborted. Those that are
- * not the kernel's unlink themselves on the spot, so nothing can be handed to a
+ * finished wins, and in the same step all others are ended. Those that are
+ * not the kernel's are unlinked on the spot, so nothing can be handed to a
  * leg that has lost; an operation is awaited, and what it says is not used.
  *
  * L1 At most one leg is finished before the select is decided.
@@ -36,6 +36,20 @@ struct rti_case_ops {
     /* It has won by its leg: what is left to do, in the task's flow; NULL: nothing. */
     void (*taken)(struct rt_case *self);
 };
+
+/* A case; its leg is filled when it is linked, and not cleared here: that took 5 ns. */
+static inline struct rt_case rti_case(const struct rti_case_ops *ops, void *object, void *argument)
+{
+    struct rt_case made;
+
+    made.result = 0;
+    made.index = 0;
+    made.ops = ops;
+    made.object = object;
+    made.argument = argument;
+    made.select = NULL;
+    return made;
+}
 
 #define RTI_CASE_LEG_BYTES 88
 

@@ -14,8 +14,8 @@
  *
  *     log shares += P * (e - e before) + I * e
  *
- * Its only memory of the past is the shares and one error. Shares that are cut to
- * their limits are cut in that memory too, so nothing winds up.
+ * Its only memory of the past is the shares, one error and the pace. Shares that are
+ * cut to their limits are cut in that memory too, so nothing winds up.
  *
  * The constants are derived. Let the queue have a part f of the core. If its shares
  * rise by 1 %, its pace rises by g % with g = 1 - f: between 0 and 1, whoever else is
@@ -220,11 +220,9 @@ static void correct(struct rt_deadline_controller *controller, double error)
 uint32_t rt_deadline_shares(void *arg, rt_time now)
 {
     struct rt_deadline_controller *controller = arg;
-    double pace;
-    bool seen;
+    const bool seen = controller->first != NULL && look(controller, now);
+    const double pace = needed(controller, now);
 
-    seen = controller->first != NULL && look(controller, now);
-    pace = needed(controller, now);
     if (pace < 0) {
         controller->shares = controller->shares_max;
     } else if (seen && pace > 0) { /* with nothing left to do it goes on as it did */

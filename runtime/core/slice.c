@@ -15,17 +15,27 @@
 
 static void note_ticks(struct rti_executor *executor, uint64_t at)
 {
-    __atomic_store_n(&executor->seen, at, __ATOMIC_RELAXED); /* for the watchdog, as `turns` */
+    executor->seen = at;
 }
 
+static void set_read_at(struct rti_countdown *countdown, uint64_t at)
+{
+    __atomic_store_n(&countdown->read_at, at, __ATOMIC_RELAXED); /* pairs with the watch's load */
+}
+
+/* Far apart: each is looked at from now on. Near: twice as many as before are not. */
 static void restart(const struct rti_executor *executor, struct rti_countdown *countdown,
                     uint64_t at)
 {
     const uint64_t far_apart = (uint64_t)countdown->length * executor->far_ticks;
 
-    countdown->length = at - countdown->read_at > far_apart ? 1 : RTI_COUNTDOWN;
+    if (at - countdown->read_at > far_apart) {
+        countdown->length = 1;
+    } else if (countdown->length < RTI_COUNTDOWN) {
+        countdown->length *= 2;
+    }
     countdown->left = countdown->length - 1;
-    countdown->read_at = at;
+    set_read_at(countdown, at);
 }
 
 /* Both countdowns are at their end: the next run and the next call look. */
@@ -65,11 +75,11 @@ static bool look(struct rti_executor *executor, struct rti_countdown *countdown)
         schedule_if_done(executor->running);
     }
     rti_reactor_flush_if_due(&executor->reactor, at);
+    restart(executor, countdown, at);
     if (slice_is_over(executor, at)) {
         look_at_once(executor);
         return true;
     }
-    restart(executor, countdown, at);
     return false;
 }
 
@@ -103,7 +113,7 @@ static void charge_active(struct rti_executor *executor, uint64_t at)
 /* No task has run since `charged_at`: the kernel has. */
 static void charge_kernel(struct rti_executor *executor, uint64_t at)
 {
-    const uint64_t ticks = at - executor->charged_at;
+    const int64_t ticks = (int64_t)(at - executor->charged_at); /* below 0: it fell back */
     struct rt_taskq *queue;
     uint64_t work = 0;
 
@@ -114,7 +124,8 @@ static void charge_kernel(struct rti_executor *executor, uint64_t at)
     }
     while ((queue = executor->worked) != NULL) {
         executor->worked = queue->next_worked;
-        charge(executor, queue, (uint64_t)((double)ticks * queue->kernel_work / (double)work));
+        charge(executor, queue,
+               (uint64_t)(int64_t)((double)ticks * queue->kernel_work / (double)work));
         queue->kernel_work = 0;
     }
 }
@@ -160,6 +171,47 @@ void rti_slice_slept(struct rti_executor *executor)
     }
 }
 
+/* Shares that change */
+
+static uint32_t ask(const struct rt_taskq *queue, rt_time now)
+{
+    const uint32_t shares = queue->shares_fn(queue->shares_arg, now);
+
+    if (shares < RT_SHARES_MIN) {
+        return RT_SHARES_MIN;
+    }
+    return shares < RT_SHARES_MAX ? shares : RT_SHARES_MAX;
+}
+
+static void sample_if_due(struct rti_executor *executor, struct rt_taskq *queue)
+{
+    const rt_time now = executor->turn_time;
+
+    if (queue->shares_fn != NULL && now - queue->sampled_at >= SAMPLE_EVERY) {
+        queue->sampled_at = now;
+        rti_sched_set_shares(&executor->sched, &queue->entity, ask(queue, now));
+    }
+}
+
+/* Also of those that are runnable and are not chosen. */
+void rti_slice_sample_shares(struct rti_executor *executor)
+{
+    if (RTI_LIKELY(executor->queue_count == 1) ||
+        executor->turn_time - executor->sampled_at < SAMPLE_EVERY) {
+        return;
+    }
+    executor->sampled_at = executor->turn_time;
+    for (struct rti_list *node = executor->queues.next; node != &executor->queues;
+         node = node->next) {
+        struct rt_taskq *queue = RTI_CONTAINER_OF(node, struct rt_taskq, link);
+
+        rti_sched_catch_up(&executor->sched, &queue->entity);
+        if (rti_sched_is_runnable(&queue->entity)) {
+            sample_if_due(executor, queue);
+        }
+    }
+}
+
 /* The turn */
 
 static void read_goals(struct rti_executor *executor)
@@ -189,10 +241,14 @@ static RTI_COLD void calibrate(struct rti_executor *executor, rt_time now, uint6
     read_goals(executor);
 }
 
+/* What ran in the last turn was quick; what runs in this one may not be. */
 static void begin_countdown(struct rti_countdown *countdown, uint64_t at)
 {
+    if (countdown->length > RTI_COUNTDOWN_FIRST) {
+        countdown->length = RTI_COUNTDOWN_FIRST;
+    }
     countdown->left = countdown->length;
-    countdown->read_at = at;
+    set_read_at(countdown, at);
 }
 
 void rti_slice_begin_turn(struct rti_executor *executor, rt_time now)
@@ -235,6 +291,7 @@ bool rti_slice_choose_among(struct rti_executor *executor)
     next = rti_taskq_of_entity(entity);
     next->wait += at - next->since;
     next->switches += next != active;
+    sample_if_due(executor, next);
     executor->active = next;
     return true;
 }
@@ -287,32 +344,5 @@ void rti_slice_forget(struct rti_executor *executor, struct rt_taskq *queue)
     }
     if (executor->active == queue) {
         executor->active = &executor->queue;
-    }
-}
-
-static uint32_t sample(const struct rt_taskq *queue, rt_time now)
-{
-    const uint32_t shares = queue->shares_fn(queue->shares_arg, now);
-
-    if (shares < RT_SHARES_MIN) {
-        return RT_SHARES_MIN;
-    }
-    return shares < RT_SHARES_MAX ? shares : RT_SHARES_MAX;
-}
-
-void rti_slice_sample_shares(struct rti_executor *executor, rt_time now)
-{
-    if (RTI_LIKELY(executor->queue_count == 1) || now - executor->sampled_at < SAMPLE_EVERY) {
-        return;
-    }
-    executor->sampled_at = now;
-    for (struct rti_list *node = executor->queues.next; node != &executor->queues;
-         node = node->next) {
-        struct rt_taskq *queue = RTI_CONTAINER_OF(node, struct rt_taskq, link);
-
-        rti_sched_catch_up(&executor->sched, &queue->entity);
-        if (queue->shares_fn != NULL && rti_sched_is_runnable(&queue->entity)) {
-            rti_sched_set_shares(&executor->sched, &queue->entity, sample(queue, now));
-        }
     }
 }

@@ -8,8 +8,8 @@
  *
  * The cycle counter costs 7 ns to read, a task run 3 or more. So runs are counted
  * down, and the counter is read once in 16 of them, or at each one once they are
- * seen to be more than 1 us apart. Calls of rt_should_yield() are counted down in
- * the same way.
+ * seen to be more than 1 us apart; a turn begins with 4. Calls of rt_should_yield()
+ * are counted down in the same way.
  *
  * What an enter of the kernel takes, and finishing operations, is charged by the
  * number of operations that each queue began and got back. An enter that slept is
@@ -32,17 +32,18 @@ struct rti_executor;
 /* Of something that happens often: how often until the ticks are looked at. */
 struct rti_countdown {
     int32_t left;
-    int32_t length; /* that `left` began with */
-    uint64_t read_at;
+    int32_t length;   /* that `left` began with */
+    uint64_t read_at; /* ticks; atomic: the watch for stalls reads that of task runs */
 };
 
-#define RTI_COUNTDOWN 16
+#define RTI_COUNTDOWN       16
+#define RTI_COUNTDOWN_FIRST 4 /* at most, in a turn */
 
 /* A turn begins to run tasks; `now` is its time. Charges what the kernel has taken. */
 void rti_slice_begin_turn(struct rti_executor *executor, rt_time now);
 
-/* There are several queues: charge the slice that has ended and choose the queue to go on with. False
- * when none is runnable or the turn is over. */
+/* There are several queues: charge the slice that has ended and choose the queue to go on with.
+ * False when none is runnable or the turn is over. */
 bool rti_slice_choose_among(struct rti_executor *executor);
 
 /* The countdown of task runs has ended: whether the slice has room for one more. */
@@ -71,6 +72,6 @@ void rti_slice_settle(struct rti_executor *executor);
 void rti_slice_note_work(struct rti_executor *executor, struct rt_taskq *queue);
 
 /* Ask the callbacks of queues for their shares, if it is time. */
-void rti_slice_sample_shares(struct rti_executor *executor, rt_time now);
+void rti_slice_sample_shares(struct rti_executor *executor);
 
 #endif /* RTI_CORE_SLICE_H */

@@ -8,6 +8,7 @@
 #include "base/sized.h"
 #include "core/executor.h"
 #include "core/locals.h"
+#include "core/runnable.h"
 #include "core/scope.h"
 #include "core/trace.h"
 #include "os/sys.h"
@@ -66,6 +67,16 @@ static RTI_COLD int add_block(struct rti_executor *executor)
     return 0;
 }
 
+static inline struct rt_task *pop_slot(struct rti_task_table *table)
+{
+    struct rt_task *task = table->free;
+
+    table->free = task->next;
+    __builtin_prefetch(table->free); /* many that are spawned together */
+    table->used++;
+    return task;
+}
+
 static inline __attribute__((always_inline)) int take_slot(struct rti_executor *executor,
                                                            struct rt_task **out)
 {
@@ -78,9 +89,7 @@ static inline __attribute__((always_inline)) int take_slot(struct rti_executor *
             return r;
         }
     }
-    *out = table->free;
-    table->free = (*out)->next;
-    table->used++;
+    *out = pop_slot(table);
     return 0;
 }
 
@@ -96,6 +105,8 @@ static void give_slot(struct rt_task *task)
 /* The end of a task: nobody can name it any more (T5, T6). */
 void rti_task_free(struct rt_task *task)
 {
+    RTI_DASSERT(task->waiter == NULL && task->awaiter == NULL && task->group == NULL &&
+                task->call == NULL && task->locals == NULL); /* T11 */
     rti_trace(task->executor, RT_TRACE_FREE, task, NULL, NULL, 0);
     task->state = RTI_TASK_CLOSED;
     task->generation++;
@@ -126,41 +137,43 @@ RTI_COLD void rti_task_put_locals(struct rt_task *task)
     task->locals = NULL;
 }
 
-/* What a task has of its executor; of a future `stack` is NULL. */
-static inline __attribute__((always_inline)) void give_back(struct rt_task *task,
-                                                            struct rti_stack *stack)
+/* What few tasks have at their end: a scope that was not left, a trace, locals. */
+static RTI_NOINLINE void complete_with_care(struct rt_task *task)
 {
-    if (stack != NULL) {
-        rti_stack_put(task->executor->stacks, stack); /* nobody gets one before rti_task_exit() */
-        task->stack = NULL;
+    if ((task->state & RTI_TASK_SCOPED) != 0) {
+        rti_task_has_open_scope(task);
     }
-    if (RTI_UNLIKELY(task->locals != NULL)) {
+    rti_trace(task->executor, RT_TRACE_RETURN, task, NULL, NULL, task->result);
+    if (task->locals != NULL) {
         rti_task_put_locals(task);
     }
 }
 
-static inline __attribute__((always_inline)) void complete(struct rt_task *task,
-                                                           struct rti_stack *stack, int result)
+/* Keeps nothing but the task over its calls, and so saves one register. */
+static inline __attribute__((always_inline)) void complete(struct rt_task *task, bool has_stack,
+                                                           int result)
 {
-    struct rti_executor *executor = task->executor;
-
-    if (RTI_UNLIKELY((task->state & RTI_TASK_SCOPED) != 0)) {
-        rti_task_has_open_scope(task);
-    }
-    rti_trace(executor, RT_TRACE_RETURN, task, NULL, NULL, result);
-    task->state &= ~(uint32_t)(RTI_TASK_RUNNING | RTI_TASK_SCHEDULED); /* T1, T2 */
-    task->state |= RTI_TASK_COMPLETED;
     task->result = result;
-    give_back(task, stack);
-    executor->tasks.active--;
+    if (RTI_UNLIKELY((task->state & RTI_TASK_SCOPED) != 0 || task->executor->trace != NULL ||
+                     task->locals != NULL)) {
+        complete_with_care(task);
+    }
+    task->state = (task->state & ~(uint32_t)(RTI_TASK_RUNNING | RTI_TASK_SCHEDULED)) | /* T1, T2 */
+                  RTI_TASK_COMPLETED;
+    if (has_stack) {
+        rti_stack_put(task->executor->stacks, task->stack); /* nobody gets one before the exit */
+        task->stack = NULL;
+    }
+    task->executor->tasks.active--;
     if (task->awaiter != NULL) {
         rti_waiter_finish(task->awaiter, 0);
     }
     if (task->group != NULL) {
-        rti_group_task_ended(task->group, task, result);
+        rti_group_task_ended(task->group, task, task->result);
+        task->group = NULL; /* T11 */
     }
-    if (RTI_UNLIKELY(task == executor->first)) {
-        first_returned(executor, result);
+    if (RTI_UNLIKELY(task == task->executor->first)) {
+        first_returned(task->executor, task->result);
     }
     if ((task->state & RTI_TASK_HANDLE) == 0) {
         rti_task_free(task);
@@ -171,7 +184,13 @@ void rti_task_discard(struct rt_task *task)
 {
     struct rti_executor *executor = task->executor;
 
-    give_back(task, task->stack);
+    if (task->stack != NULL) {
+        rti_stack_put(executor->stacks, task->stack);
+        task->stack = NULL;
+    }
+    if (task->locals != NULL) {
+        rti_task_put_locals(task);
+    }
     task->state = RTI_TASK_COMPLETED | RTI_TASK_HANDLE;
     executor->tasks.active--;
     rt_detach(task);
@@ -179,10 +198,10 @@ void rti_task_discard(struct rt_task *task)
 
 void rti_task_complete_future(struct rt_task *task, int result)
 {
-    complete(task, NULL, result);
+    complete(task, false, result);
 }
 
-static void task_main(void *arg)
+static RTI_NORETURN void task_main(void *arg)
 {
     struct rt_task *task = arg;
 
@@ -191,7 +210,23 @@ static void task_main(void *arg)
     if (RTI_DEBUG) {
         rti_group_check_left(task);
     }
-    complete(task, task->stack, result);
+    complete(task, true, result);
+    rti_task_exit(task);
+}
+
+/* As task_main(), and how deep the stack went is noted (core/stack_marks.h). */
+static RTI_NORETURN void measured_main(void *arg)
+{
+    struct rt_task *task = arg;
+    const rt_task_fn fn = task->start.fn; /* the task forgets it */
+    const bool begun = rti_stack_marks_begin(task->stack);
+    const int result = fn(task->start.arg);
+
+    rti_stack_marks_end(&task->executor->stack_marks, fn, task->stack, begun);
+    if (RTI_DEBUG) {
+        rti_group_check_left(task);
+    }
+    complete(task, true, result);
     rti_task_exit(task);
 }
 
@@ -275,9 +310,8 @@ static inline __attribute__((always_inline)) int reserve(struct rti_executor *ex
 
 static void join_group(struct rt_task *task, struct rt_group *group)
 {
-    task->group = group;
-    task->next = NULL;
     if (group != NULL) {
+        task->group = group;
         rti_group_join(group, task);
     }
 }
@@ -289,9 +323,6 @@ static inline __attribute__((always_inline)) void start(struct rt_task *task, co
     struct rti_executor *executor = task->executor;
 
     task->name = name;
-    task->waiter = NULL;
-    task->awaiter = NULL;
-    task->call = NULL;
     task->state = RTI_TASK_SCHEDULED | state;
     task->locals = executor->running == NULL ? NULL : rti_locals_get(executor->running->locals);
     executor->tasks.active++;
@@ -306,9 +337,11 @@ static inline __attribute__((always_inline)) void start(struct rt_task *task, co
 static inline __attribute__((always_inline)) void
 start_fiber(struct rt_task *task, rt_task_fn fn, void *arg, const char *name, uint32_t state)
 {
+    const bool measured = (task->executor->config.flags & RT_CONFIG_STACK_MARKS) != 0;
+
     task->start.fn = fn;
     task->start.arg = arg;
-    rti_fiber_init(&task->fiber, task->stack, task_main, task);
+    rti_fiber_init(&task->fiber, task->stack, measured ? measured_main : task_main, task);
     start(task, name, state);
 }
 
@@ -322,47 +355,113 @@ static int may_spawn(const struct rti_executor *executor)
     return table->used - table->extra >= table->max ? -EAGAIN : 0;
 }
 
-int rti_task_spawn(struct rti_executor *executor, struct rt_task **out, rt_task_fn fn, void *arg,
-                   const struct rt_spawn_options *options, struct rt_group *group)
+static RTI_NOINLINE int refused(struct rti_executor *executor, int r)
 {
-    struct rt_task *task = NULL;
-    const char *name = NULL;
+    executor->spawns_refused += r == -EAGAIN || r == -ENOMEM;
+    return r;
+}
+
+static RTI_NOINLINE int spawn_with_care(struct rti_executor *executor, struct rt_task **out,
+                                        rt_task_fn fn, void *arg,
+                                        const struct rt_spawn_options *options,
+                                        struct rt_group *group)
+{
+    struct rt_spawn_options read = { .name = NULL };
     struct rt_taskq *queue = own_queue(executor);
-    uint32_t stack_bytes = 0;
-    int r = 0;
+    struct rt_task *task = NULL;
+    int r = options == NULL ? 0 : rti_sized_copy(&read, sizeof(read), options);
 
-    if (options != NULL) {
-        struct rt_spawn_options read;
-
-        r = rti_sized_copy(&read, sizeof(read), options);
-        name = read.name;
-        stack_bytes = read.stack_bytes;
-        if (read.queue != NULL) {
-            queue = read.queue;
-            r = r == 0 ? check_queue(queue) : r;
-        }
+    if (r == 0 && read.queue != NULL) {
+        queue = read.queue;
+        r = check_queue(queue);
     }
     if (r == 0) {
         r = may_spawn(executor);
     }
     if (r == 0) {
-        r = reserve(executor, queue, stack_bytes, &task);
+        r = reserve(executor, queue, read.stack_bytes, &task);
     }
     if (RTI_UNLIKELY(r != 0)) {
-        executor->spawns_refused += r == -EAGAIN || r == -ENOMEM;
-        return r;
+        return refused(executor, r);
     }
     join_group(task, group);
-    start_fiber(task, fn, arg, name, out != NULL ? RTI_TASK_HANDLE : 0);
+    start_fiber(task, fn, arg, read.name, out != NULL ? RTI_TASK_HANDLE : 0);
     if (out != NULL) {
         *out = task;
     }
     return 0;
 }
 
-int rti_task_spawn_future(struct rti_executor *executor, struct rt_task **out,
-                          struct rt_future *future, const struct rt_spawn_options *options,
-                          struct rt_group *group)
+/* The short way of a spawn, that cannot fail: a task does it, nobody traces, a slot is there. */
+static inline __attribute__((always_inline)) bool
+can_spawn_quickly(const struct rti_executor *executor)
+{
+    return RTI_LIKELY(executor->running != NULL && !executor->careful && may_spawn(executor) == 0 &&
+                      executor->tasks.free != NULL && rti_taskq_has_place(executor->active));
+}
+
+/* And for a fiber a warm stack. */
+static inline __attribute__((always_inline)) bool
+can_spawn_fiber_quickly(const struct rti_executor *executor)
+{
+    return can_spawn_quickly(executor) &&
+           RTI_LIKELY(rti_stack_is_warm(executor->stacks, executor->stack_class));
+}
+
+/* A slot that stands in the queue, with all that fibers and futures have in common. */
+static inline __attribute__((always_inline)) struct rt_task *
+spawn_quickly(struct rti_executor *executor, uint32_t state, struct rt_group *group)
+{
+    struct rt_taskq *queue = executor->active;
+    struct rt_task *task = pop_slot(&executor->tasks);
+
+    queue->members++;
+    task->queue = queue;
+    task->name = NULL;
+    task->state = RTI_TASK_SCHEDULED | state;
+    if (RTI_UNLIKELY(executor->running->locals != NULL)) {
+        task->locals = rti_locals_get(executor->running->locals);
+    }
+    executor->tasks.active++;
+    executor->spawns++;
+    rti_taskq_push_active(queue, task);
+    join_group(task, group);
+    return task;
+}
+
+static inline __attribute__((always_inline)) struct rt_task *
+spawn_fiber_quickly(struct rti_executor *executor, rt_task_fn fn, void *arg, uint32_t state,
+                    struct rt_group *group)
+{
+    struct rti_stack *stack = rti_stack_get_warm(executor->stacks, executor->stack_class);
+    struct rt_task *task = spawn_quickly(executor, state, group);
+
+    task->stack = stack;
+    task->start.fn = fn;
+    task->start.arg = arg;
+    rti_fiber_init(&task->fiber, stack, task_main, task);
+    return task;
+}
+
+int rti_task_spawn(struct rti_executor *executor, struct rt_task **out, rt_task_fn fn, void *arg,
+                   const struct rt_spawn_options *options, struct rt_group *group)
+{
+    struct rt_task *task;
+
+    if (options != NULL || !can_spawn_fiber_quickly(executor)) {
+        return spawn_with_care(executor, out, fn, arg, options, group);
+    }
+    task = spawn_fiber_quickly(executor, fn, arg, out != NULL ? RTI_TASK_HANDLE : 0, group);
+    if (out != NULL) {
+        *out = task;
+    }
+    return 0;
+}
+
+static RTI_NOINLINE int spawn_future_with_care(struct rti_executor *executor, struct rt_task **out,
+                                               struct rt_future *future,
+                                               const struct rt_spawn_options *options,
+                                               struct rt_group *group)
 {
     struct rt_spawn_options read = { .name = NULL };
     struct rt_taskq *queue = own_queue(executor);
@@ -380,14 +479,30 @@ int rti_task_spawn_future(struct rti_executor *executor, struct rt_task **out,
         r = reserve_slot(executor, queue, &task);
     }
     if (RTI_UNLIKELY(r != 0)) {
-        executor->spawns_refused += r == -EAGAIN || r == -ENOMEM;
-        return r;
+        return refused(executor, r);
     }
-    task->stack = NULL;
     task->poll.future = future;
     task->poll.begun = NULL;
     join_group(task, group);
     start(task, read.name, RTI_TASK_FUTURE | (out != NULL ? RTI_TASK_HANDLE : 0));
+    if (out != NULL) {
+        *out = task;
+    }
+    return 0;
+}
+
+int rti_task_spawn_future(struct rti_executor *executor, struct rt_task **out,
+                          struct rt_future *future, const struct rt_spawn_options *options,
+                          struct rt_group *group)
+{
+    struct rt_task *task;
+
+    if (options != NULL || !can_spawn_quickly(executor)) {
+        return spawn_future_with_care(executor, out, future, options, group);
+    }
+    task = spawn_quickly(executor, RTI_TASK_FUTURE | (out != NULL ? RTI_TASK_HANDLE : 0), group);
+    task->poll.future = future;
+    task->poll.begun = NULL;
     if (out != NULL) {
         *out = task;
     }
@@ -433,7 +548,13 @@ int rti_task_spawn_served(struct rt_taskq *queue, rt_task_fn fn, void *arg, cons
 
 int rt_spawn(struct rt_task **out, rt_task_fn fn, void *arg)
 {
-    return rti_task_spawn(rti_executor_here("rt_spawn"), out, fn, arg, NULL, NULL);
+    struct rti_executor *executor = rti_executor_here("rt_spawn");
+
+    if (out == NULL || !can_spawn_fiber_quickly(executor)) {
+        return spawn_with_care(executor, out, fn, arg, NULL, NULL);
+    }
+    *out = spawn_fiber_quickly(executor, fn, arg, RTI_TASK_HANDLE, NULL);
+    return 0;
 }
 
 int rt_spawn_with(struct rt_task **out, rt_task_fn fn, void *arg,
@@ -451,16 +572,28 @@ int rt_spawn_in(struct rt_task **out, struct rt_taskq *queue, rt_task_fn fn, voi
 
 /* Wake and cancel */
 
+static RTI_COLD void trace_wake(struct rt_task *task, bool waits)
+{
+    rti_trace_emit(task->executor, RT_TRACE_WAKE, task, task->executor->running, NULL, 0);
+    if (waits) {
+        rti_trace_emit(task->executor, RT_TRACE_SCHEDULE, task, NULL, NULL, 0);
+    }
+}
+
 void rti_task_wake(struct rt_task *task)
 {
-    if ((task->state & (RTI_TASK_SCHEDULED | RTI_TASK_COMPLETED | RTI_TASK_CLOSED)) != 0) {
+    const uint32_t state = task->state;
+    const bool waits = (state & RTI_TASK_RUNNING) == 0; /* else when its run ends: T1 */
+
+    if ((state & (RTI_TASK_SCHEDULED | RTI_TASK_COMPLETED | RTI_TASK_CLOSED)) != 0) {
         return;
     }
-    rti_trace(task->executor, RT_TRACE_WAKE, task, task->executor->running, NULL, 0);
-    task->state |= RTI_TASK_SCHEDULED;
-    if ((task->state & RTI_TASK_RUNNING) == 0) { /* else when its run ends: T1 */
-        rti_trace(task->executor, RT_TRACE_SCHEDULE, task, NULL, NULL, 0);
-        rti_taskq_push(task->queue, task);
+    task->state = state | RTI_TASK_SCHEDULED;
+    if (RTI_UNLIKELY(task->executor->trace != NULL)) {
+        trace_wake(task, waits);
+    }
+    if (waits) {
+        rti_make_runnable(rti_current, task);
     }
 }
 

@@ -29,6 +29,7 @@
  * T10 SCOPED: it is in a cancel scope or a shield (core/scope.h). Of fibers.
  * T6 CLOSED: the slot is free; set in the same step that frees it, so that a
  *    stale pointer is recognised as long as the slot is not used again.
+ * T11 A free slot has no waiter, awaiter, group, call and locals: whoever sets one takes it back.
  *
  * The word is touched by its own shard only. Slots live in blocks that are
  * freed with the executor, so a stale waker may always look at its slot.

@@ -72,6 +72,7 @@ static int add(struct rti_executor *executor, struct rt_taskq *queue,
         rti_taskq_fini(queue);
         return r;
     }
+    executor->shares_fns += queue->shares_fn != NULL;
     rti_list_push_back(&executor->queues, &queue->link);
     rti_slice_queues_changed(executor, 1);
     return 0;
@@ -122,9 +123,9 @@ static int check_parent(const struct rti_executor *executor, const struct rt_tas
     return -EINVAL;
 }
 
-int rt_taskq_create(struct rt_taskq **out, const struct rt_taskq_options *options)
+int rti_taskq_create(struct rti_executor *executor, struct rt_taskq **out,
+                     const struct rt_taskq_options *options)
 {
-    struct rti_executor *executor = rti_executor_here("rt_taskq_create");
     struct rt_taskq_options read;
     struct rt_taskq *queue;
     int r = rti_sized_copy(&read, sizeof(read), options);
@@ -154,11 +155,17 @@ int rt_taskq_create(struct rt_taskq **out, const struct rt_taskq_options *option
     return 0;
 }
 
+int rt_taskq_create(struct rt_taskq **out, const struct rt_taskq_options *options)
+{
+    return rti_taskq_create(rti_executor_here("rt_taskq_create"), out, options);
+}
+
 static void destroy(struct rt_taskq *queue)
 {
     struct rti_executor *executor = queue->executor;
 
     rti_slice_forget(executor, queue);
+    executor->shares_fns -= queue->shares_fn != NULL;
     executor->runs_gone += rti_taskq_runs(queue);
     rti_list_remove(&queue->link);
     rti_sched_remove(&executor->sched, &queue->entity);
@@ -169,7 +176,7 @@ static void destroy(struct rt_taskq *queue)
 
 int rti_taskq_destroy(struct rt_taskq *queue)
 {
-    if (queue->members > 0 || queue->entity.children.members > 0) {
+    if (rti_taskq_is_used(queue)) {
         return -EBUSY;
     }
     destroy(queue);
@@ -214,6 +221,7 @@ int rt_taskq_set_shares(struct rt_taskq *queue, uint32_t shares)
     if (r < 0) {
         return r;
     }
+    executor->shares_fns -= queue->shares_fn != NULL;
     queue->shares_fn = NULL;
     rti_sched_set_shares(&executor->sched, &queue->entity, shares);
     return 0;

@@ -42,6 +42,7 @@ struct rt_taskq {
     rt_time latency;
     rt_shares_fn shares_fn;
     void *shares_arg;
+    rt_time sampled_at; /* turn in which shares_fn was asked */
     char name[RT_TASKQ_NAME_BYTES];
 
     uint64_t since; /* ticks: when it became runnable, or its last slice ended; while it waits */
@@ -60,6 +61,16 @@ void rti_taskq_fini(struct rt_taskq *queue);
 /* Double the room, keeping the order: 0 or -ENOMEM. */
 int rti_taskq_grow(struct rt_taskq *queue);
 
+/* As rt_taskq_create(), outside of a task too. */
+int rti_taskq_create(struct rti_executor *executor, struct rt_taskq **out,
+                     const struct rt_taskq_options *options);
+
+/* Tasks belong to it, or queues have it as parent. */
+static inline bool rti_taskq_is_used(const struct rt_taskq *queue)
+{
+    return queue->members > 0 || queue->entity.children.members > 0;
+}
+
 /* As rt_taskq_destroy(), also of one that every shard has. */
 int rti_taskq_destroy(struct rt_taskq *queue);
 
@@ -71,10 +82,16 @@ static inline struct rt_taskq *rti_taskq_of_entity(struct rti_sched_entity *enti
     return RTI_CONTAINER_OF(entity, struct rt_taskq, entity);
 }
 
+/* Whether one more can join without making room. */
+static inline bool rti_taskq_has_place(const struct rt_taskq *queue)
+{
+    return queue->members <= queue->mask;
+}
+
 /* A task joins the queue's members, which makes room for it: 0 or -ENOMEM. */
 static inline int rti_taskq_join(struct rt_taskq *queue)
 {
-    if (RTI_UNLIKELY(queue->members > queue->mask)) {
+    if (RTI_UNLIKELY(!rti_taskq_has_place(queue))) {
         const int r = rti_taskq_grow(queue);
 
         if (r < 0) {
@@ -112,13 +129,30 @@ static inline void rti_taskq_push(struct rt_taskq *queue, struct rt_task *task)
     }
 }
 
+/* The oldest task; one stands there. */
+static inline struct rt_task *rti_taskq_take(struct rt_taskq *queue)
+{
+    RTI_DASSERT(rti_taskq_length(queue) > 0);
+    return queue->ring[queue->head++ & queue->mask];
+}
+
+/* As rti_taskq_push(), by a task of the active queue, which is runnable (P1). */
+static inline void rti_taskq_push_active(struct rt_taskq *queue, struct rt_task *task)
+{
+    RTI_DASSERT(rti_sched_is_runnable(&queue->entity));
+    queue->ring[queue->tail++ & queue->mask] = task;
+}
+
+/* The oldest task, if there is one, will soon be taken. */
+static inline void rti_taskq_prefetch(const struct rt_taskq *queue)
+{
+    __builtin_prefetch(queue->ring[queue->head & queue->mask]);
+}
+
 /* The oldest task, or NULL. */
 static inline struct rt_task *rti_taskq_pop(struct rt_taskq *queue)
 {
-    if (queue->head == queue->tail) {
-        return NULL;
-    }
-    return queue->ring[queue->head++ & queue->mask];
+    return queue->head == queue->tail ? NULL : rti_taskq_take(queue);
 }
 
 /* The oldest task, for which `task` is put in as the youngest; the queue is not empty. */

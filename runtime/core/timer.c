@@ -5,185 +5,486 @@
 #include "base/assert.h"
 
 /* A far slot with more timers than this is not searched for its earliest: the wheel wakes at the
- * slot's start instead and spreads it over the level below. */
+ * slot's start instead and spreads it over the levels below. */
 #define CROWDED 64
 
-static unsigned level_shift(unsigned level)
+#define NO_TICK UINT64_MAX
+
+_Static_assert(sizeof(struct rti_timer_node) == 32, "two nodes a cache line");
+
+static inline unsigned shift_of(unsigned level)
 {
-    return level * RTI_WHEEL_LEVEL_BITS;
+    return RTI_WHEEL_NEAR_BITS + level * RTI_WHEEL_FAR_BITS;
 }
 
-static unsigned slot_index(uint64_t tick, unsigned level)
+static inline struct rti_timer_node *node_of(struct rti_list *link)
 {
-    return (unsigned)(tick >> level_shift(level)) & (RTI_WHEEL_SLOTS - 1);
+    return RTI_CONTAINER_OF(link, struct rti_timer_node, link);
+}
+
+static inline struct rti_list *near_slot(struct rti_wheel *wheel, uint64_t tick)
+{
+    return &wheel->near[tick % RTI_WHEEL_NEAR];
+}
+
+/* The slot of a far level in which a tick lies. */
+static inline unsigned far_slot(uint64_t tick, unsigned level)
+{
+    return (unsigned)(tick >> shift_of(level)) % RTI_WHEEL_FAR;
 }
 
 void rti_wheel_init(struct rti_wheel *wheel, rt_time now)
 {
     wheel->tick = (uint64_t)now >> RTI_WHEEL_TICK_BITS;
+    wheel->now = now;
     wheel->armed = 0;
+    wheel->without = NULL;
+    rti_pool_init(&wheel->nodes, sizeof(struct rti_timer_node));
+    rti_list_init(&wheel->due);
+    wheel->near_words = 0;
+    for (unsigned word = 0; word < RTI_WHEEL_NEAR / 64; word++) {
+        wheel->near_bits[word] = 0;
+    }
+    for (unsigned slot = 0; slot < RTI_WHEEL_NEAR; slot++) {
+        rti_list_init(&wheel->near[slot]);
+    }
     for (unsigned level = 0; level < RTI_WHEEL_LEVELS; level++) {
-        wheel->occupied[level] = 0;
-        for (unsigned slot = 0; slot < RTI_WHEEL_SLOTS; slot++) {
-            rti_list_init(&wheel->slots[level][slot]);
+        wheel->far_bits[level] = 0;
+        for (unsigned slot = 0; slot < RTI_WHEEL_FAR; slot++) {
+            rti_list_init(&wheel->far[level][slot]);
         }
     }
 }
 
-static inline void place(struct rti_wheel *wheel, struct rti_timer *timer)
+void rti_wheel_fini(struct rti_wheel *wheel)
 {
-    uint64_t tick = timer->deadline > 0 ? (uint64_t)timer->deadline >> RTI_WHEEL_TICK_BITS : 0;
+    rti_pool_fini(&wheel->nodes);
+}
+
+/* Arming */
+
+static RTI_NOINLINE void place_far(struct rti_wheel *wheel, struct rti_timer_node *node,
+                                   uint64_t tick)
+{
     unsigned level = 0;
     unsigned slot;
 
+    while ((tick >> shift_of(level)) - (wheel->tick >> shift_of(level)) >= RTI_WHEEL_FAR) {
+        level++;
+    }
+    slot = far_slot(tick, level);
+    rti_list_push_back(&wheel->far[level][slot], &node->link);
+    wheel->far_bits[level] |= UINT64_C(1) << slot;
+}
+
+static inline void place(struct rti_wheel *wheel, struct rti_timer_node *node)
+{
+    uint64_t tick = node->deadline > 0 ? (uint64_t)node->deadline >> RTI_WHEEL_TICK_BITS : 0;
+    unsigned slot;
+
     if (tick < wheel->tick) {
-        tick = wheel->tick; /* W1 */
+        tick = wheel->tick; /* W2 */
     }
-    if ((tick ^ wheel->tick) >= RTI_WHEEL_SLOTS) {
-        level = (63u - (unsigned)__builtin_clzll(tick ^ wheel->tick)) / RTI_WHEEL_LEVEL_BITS;
+    if (tick - wheel->tick >= RTI_WHEEL_NEAR) {
+        place_far(wheel, node, tick);
+        return;
     }
-    slot = slot_index(tick, level);
-    rti_list_push_back(&wheel->slots[level][slot], &timer->link);
-    wheel->occupied[level] |= 1ull << slot;
+    slot = (unsigned)(tick % RTI_WHEEL_NEAR);
+    rti_list_push_back(&wheel->near[slot], &node->link);
+    wheel->near_bits[slot / 64] |= UINT64_C(1) << (slot % 64);
+    wheel->near_words |= UINT64_C(1) << (slot / 64);
+}
+
+static inline void put(struct rti_wheel *wheel, struct rti_timer *timer,
+                       struct rti_timer_node *node, rt_time deadline)
+{
+    node->deadline = deadline;
+    node->timer = timer;
+    timer->node = node;
+    place(wheel, node);
+}
+
+static RTI_NOINLINE void arm_without(struct rti_wheel *wheel, struct rti_timer *timer,
+                                     rt_time deadline)
+{
+    timer->deadline = deadline;
+    timer->next = wheel->without;
+    timer->link = &wheel->without;
+    if (timer->next != NULL) {
+        timer->next->link = &timer->next;
+    }
+    wheel->without = timer;
 }
 
 void rti_timer_arm(struct rti_wheel *wheel, struct rti_timer *timer, rt_time deadline)
 {
+    struct rti_timer_node *node = rti_pool_get(&wheel->nodes);
+
     RTI_DASSERT(!rti_timer_is_armed(timer));
-    timer->deadline = deadline;
-    place(wheel, timer);
     wheel->armed++;
+    if (RTI_UNLIKELY(node == NULL)) {
+        arm_without(wheel, timer, deadline);
+        return;
+    }
+    put(wheel, timer, node, deadline);
 }
 
-/* The first slot that holds timers, in order of time. False when the wheel is empty: it may turn
- * then with bits left behind, but no timer (W3). */
-static bool find_first(struct rti_wheel *wheel, unsigned *out_level, unsigned *out_slot)
+static RTI_NOINLINE void unlink_without(struct rti_timer *timer)
 {
-    if (wheel->armed == 0) {
-        return false;
+    *timer->link = timer->next;
+    if (timer->next != NULL) {
+        timer->next->link = timer->link;
     }
+    rti_timer_init(timer);
+}
+
+void rti_timer_unlink(struct rti_wheel *wheel, struct rti_timer *timer)
+{
+    struct rti_timer_node *node = timer->node;
+
+    wheel->armed--;
+    if (RTI_UNLIKELY(timer->link != NULL)) {
+        unlink_without(timer);
+        return;
+    }
+    rti_list_remove(&node->link);
+    rti_pool_put(&wheel->nodes, node);
+    timer->node = NULL;
+}
+
+/* Looking for the first */
+
+/* The first slot of the near level, in order of time, whose bit is set: its tick. */
+static uint64_t near_marked(struct rti_wheel *wheel)
+{
+    const unsigned own = (unsigned)(wheel->tick % RTI_WHEEL_NEAR);
+    unsigned word = own / 64;
+    uint64_t bits = wheel->near_bits[word] & (UINT64_MAX << (own % 64));
+    unsigned slot;
+
+    if (bits == 0) { /* the words after it, then those before it, its own is the last of these */
+        const uint64_t after = wheel->near_words & ((UINT64_MAX << word) << 1);
+
+        if (wheel->near_words == 0) {
+            return NO_TICK;
+        }
+        word = (unsigned)__builtin_ctzll(after != 0 ? after : wheel->near_words);
+        bits = wheel->near_bits[word];
+    }
+    slot = word * 64 + (unsigned)__builtin_ctzll(bits);
+    return wheel->tick + ((slot - own) % RTI_WHEEL_NEAR);
+}
+
+/* The first tick of the near level that has a node. */
+static uint64_t near_first(struct rti_wheel *wheel)
+{
+    uint64_t tick;
+
+    while ((tick = near_marked(wheel)) != NO_TICK && rti_list_is_empty(near_slot(wheel, tick))) {
+        const unsigned slot = (unsigned)(tick % RTI_WHEEL_NEAR);
+
+        wheel->near_bits[slot / 64] &= ~(UINT64_C(1) << (slot % 64)); /* W3 */
+        if (wheel->near_bits[slot / 64] == 0) {
+            wheel->near_words &= ~(UINT64_C(1) << (slot / 64));
+        }
+    }
+    return tick;
+}
+
+/* The start of the first slot of a far level that has a node. */
+static RTI_NOINLINE uint64_t search_far(struct rti_wheel *wheel, unsigned level)
+{
+    const uint64_t at = wheel->tick >> shift_of(level);
+    const unsigned own = (unsigned)at % RTI_WHEEL_FAR;
+
+    while (wheel->far_bits[level] != 0) {
+        const uint64_t bits = wheel->far_bits[level];
+        const unsigned ahead = (unsigned)__builtin_ctzll((bits >> own) |
+                                                         (bits << ((64 - own) % 64)));
+        const unsigned slot = (own + ahead) % RTI_WHEEL_FAR;
+
+        if (!rti_list_is_empty(&wheel->far[level][slot])) {
+            return (at + ahead) << shift_of(level);
+        }
+        wheel->far_bits[level] &= ~(UINT64_C(1) << slot); /* W3 */
+    }
+    return NO_TICK;
+}
+
+static inline uint64_t far_first_of(struct rti_wheel *wheel, unsigned level)
+{
+    return wheel->far_bits[level] == 0 ? NO_TICK : search_far(wheel, level); /* most are empty */
+}
+
+static uint64_t far_first(struct rti_wheel *wheel, unsigned *out_level)
+{
+    uint64_t first = NO_TICK;
+
     for (unsigned level = 0; level < RTI_WHEEL_LEVELS; level++) {
-        while (wheel->occupied[level] != 0) { /* W2: no timer lies before the wheel's slot */
-            const unsigned slot = (unsigned)__builtin_ctzll(wheel->occupied[level]);
+        const uint64_t start = far_first_of(wheel, level);
 
-            if (!rti_list_is_empty(&wheel->slots[level][slot])) {
-                *out_level = level;
-                *out_slot = slot;
-                return true;
-            }
-            wheel->occupied[level] &= ~(1ull << slot); /* W3 */
+        if (start < first) {
+            first = start;
+            *out_level = level;
         }
     }
-    return false;
+    return first;
 }
 
-/* The tick at which a slot begins, seen from where the wheel stands (W2). */
-static uint64_t slot_start(const struct rti_wheel *wheel, unsigned level, unsigned slot)
+/* Moving on */
+
+/* The wheel stands at the start of a far slot: spread its nodes over lower levels. */
+static void cascade(struct rti_wheel *wheel, unsigned level)
 {
-    const unsigned shift = level_shift(level);
-    const uint64_t above = wheel->tick >> shift >> RTI_WHEEL_LEVEL_BITS;
+    const unsigned slot = far_slot(wheel->tick, level);
+    struct rti_list *link;
 
-    return ((above << RTI_WHEEL_LEVEL_BITS) | slot) << shift;
-}
-
-/* The wheel stands at the start of a slot above level 0: spread its timers over lower levels. */
-static void cascade(struct rti_wheel *wheel, unsigned level, unsigned slot)
-{
-    struct rti_list *head = &wheel->slots[level][slot];
-    struct rti_list *node;
-
-    wheel->occupied[level] &= ~(1ull << slot);
-    while ((node = rti_list_first(head)) != NULL) {
-        rti_list_remove(node);
-        place(wheel, RTI_CONTAINER_OF(node, struct rti_timer, link));
+    wheel->far_bits[level] &= ~(UINT64_C(1) << slot);
+    while ((link = rti_list_first(&wheel->far[level][slot])) != NULL) {
+        rti_list_remove(link);
+        place(wheel, node_of(link));
     }
 }
 
-/* A timer of this level-0 slot that is due, unlinked. */
-static struct rti_timer *take_due(struct rti_wheel *wheel, unsigned slot, rt_time now)
+/* All of a slot are due. */
+static void all_due(struct rti_wheel *wheel, struct rti_list *slot)
 {
-    struct rti_list *head = &wheel->slots[0][slot];
+    struct rti_list *due = &wheel->due;
 
-    for (struct rti_list *node = head->next; node != head; node = node->next) {
-        struct rti_timer *timer = RTI_CONTAINER_OF(node, struct rti_timer, link);
+    slot->next->prev = due->prev;
+    due->prev->next = slot->next;
+    slot->prev->next = due;
+    due->prev = slot->prev;
+    rti_list_init(slot);
+}
 
-        if (timer->deadline <= now) {
-            rti_list_remove(node);
-            wheel->armed--;
-            return timer;
+/* Of the slot in which `now` lies, some are. */
+static void some_due(struct rti_wheel *wheel, struct rti_list *slot, rt_time now)
+{
+    struct rti_list *next;
+
+    for (struct rti_list *link = slot->next; link != slot; link = next) {
+        next = link->next;
+        if (node_of(link)->deadline <= now) {
+            rti_list_remove(link);
+            rti_list_push_back(&wheel->due, link);
         }
     }
-    return NULL;
 }
 
-struct rti_timer *rti_wheel_expire(struct rti_wheel *wheel, rt_time now)
+/* Give nodes to those without, now that there may be memory. */
+static RTI_NOINLINE void find_nodes(struct rti_wheel *wheel)
+{
+    struct rti_timer *timer;
+    struct rti_timer_node *node;
+
+    while ((timer = wheel->without) != NULL && (node = rti_pool_get(&wheel->nodes)) != NULL) {
+        unlink_without(timer);
+        put(wheel, timer, node, timer->deadline);
+    }
+}
+
+/* All slots before that of `now`, and far ones that begin with it, in order of time. */
+static void pass_slots(struct rti_wheel *wheel, uint64_t now_tick)
+{
+    for (;;) {
+        unsigned level = 0;
+        const uint64_t far = far_first(wheel, &level);
+        const uint64_t near = near_first(wheel);
+
+        if (far <= now_tick && far <= near) {
+            wheel->tick = far;
+            cascade(wheel, level);
+        } else if (near < now_tick) {
+            wheel->tick = near;
+            all_due(wheel, near_slot(wheel, near));
+        } else {
+            return;
+        }
+    }
+}
+
+void rti_wheel_advance(struct rti_wheel *wheel, rt_time now)
 {
     const uint64_t now_tick = (uint64_t)now >> RTI_WHEEL_TICK_BITS;
-    unsigned level;
-    unsigned slot;
 
-    while (find_first(wheel, &level, &slot)) {
-        const uint64_t start = slot_start(wheel, level, slot);
-
-        if (start > now_tick) {
-            break;
-        }
-        if (start > wheel->tick) {
-            wheel->tick = start;
-        }
-        if (level > 0) {
-            cascade(wheel, level, slot);
-            continue;
-        }
-        return take_due(wheel, slot, now); /* none: this is the slot of `now`, all are later */
+    wheel->now = now;
+    if (RTI_UNLIKELY(wheel->without != NULL)) {
+        find_nodes(wheel);
     }
-    if (now_tick > wheel->tick) {
+    if (wheel->armed > 0 && wheel->tick < now_tick) {
+        pass_slots(wheel, now_tick);
+    }
+    if (wheel->tick <= now_tick) {
         wheel->tick = now_tick;
+        some_due(wheel, near_slot(wheel, now_tick), now);
     }
-    return NULL;
 }
 
-rt_time rti_wheel_next(struct rti_wheel *wheel)
+static RTI_NOINLINE unsigned take_without(struct rti_wheel *wheel, struct rti_timer **out,
+                                          unsigned max)
+{
+    unsigned count = 0;
+    struct rti_timer *next;
+
+    for (struct rti_timer *timer = wheel->without; timer != NULL && count < max; timer = next) {
+        next = timer->next;
+        if (timer->deadline <= wheel->now) {
+            unlink_without(timer);
+            out[count++] = timer;
+        }
+    }
+    return count;
+}
+
+unsigned rti_wheel_take(struct rti_wheel *wheel, struct rti_timer **out, unsigned max)
+{
+    unsigned count = 0;
+    struct rti_list *link;
+
+    while (count < max && (link = rti_list_first(&wheel->due)) != NULL) {
+        struct rti_timer_node *node = node_of(link);
+
+        out[count++] = node->timer;
+        __builtin_prefetch(node->timer, 1);
+        rti_list_remove(link);
+        rti_pool_put(&wheel->nodes, node);
+    }
+    for (unsigned i = 0; i < count; i++) {
+        out[i]->node = NULL;
+    }
+    if (RTI_UNLIKELY(wheel->without != NULL)) {
+        count += take_without(wheel, out + count, max - count);
+    }
+    wheel->armed -= count;
+    return count;
+}
+
+/* When to wake */
+
+static inline rt_time earlier(rt_time a, rt_time b)
+{
+    return a < b ? a : b;
+}
+
+static rt_time earliest_without(const struct rti_wheel *wheel)
 {
     rt_time earliest = RT_NEVER;
-    unsigned count = 0;
-    unsigned level;
-    unsigned slot;
-    struct rti_list *head;
 
-    if (!find_first(wheel, &level, &slot)) {
-        return RT_NEVER;
-    }
-    head = &wheel->slots[level][slot];
-    for (struct rti_list *node = head->next; node != head; node = node->next) {
-        const struct rti_timer *timer = RTI_CONTAINER_OF(node, struct rti_timer, link);
-
-        if (level > 0 && ++count > CROWDED) {
-            return (rt_time)(slot_start(wheel, level, slot) << RTI_WHEEL_TICK_BITS);
-        }
-        if (timer->deadline < earliest) {
-            earliest = timer->deadline;
-        }
+    for (const struct rti_timer *timer = wheel->without; timer != NULL; timer = timer->next) {
+        earliest = earlier(earliest, timer->deadline);
     }
     return earliest;
 }
 
-void rti_wheel_check(const struct rti_wheel *wheel)
+/* The earliest deadline of a slot; `crowd`, if there are more than CROWDED. */
+static rt_time earliest_of(const struct rti_list *slot, rt_time crowd)
+{
+    rt_time earliest = RT_NEVER;
+    unsigned count = 0;
+
+    for (struct rti_list *link = slot->next; link != slot; link = link->next) {
+        if (++count > CROWDED && crowd != RT_NEVER) {
+            return crowd;
+        }
+        earliest = earlier(earliest, node_of(link)->deadline);
+    }
+    return earliest;
+}
+
+rt_time rti_wheel_next(struct rti_wheel *wheel)
+{
+    rt_time next;
+    uint64_t near;
+
+    if (wheel->armed == 0) {
+        return RT_NEVER;
+    }
+    if (!rti_list_is_empty(&wheel->due)) {
+        return node_of(wheel->due.next)->deadline; /* at once, whichever it is */
+    }
+    next = earliest_without(wheel);
+    near = near_first(wheel);
+    if (near != NO_TICK) {
+        next = earlier(next, earliest_of(near_slot(wheel, near), RT_NEVER));
+    }
+    for (unsigned level = 0; level < RTI_WHEEL_LEVELS; level++) {
+        const uint64_t tick = far_first_of(wheel, level);
+        const rt_time start = (rt_time)(tick << RTI_WHEEL_TICK_BITS);
+
+        if (tick != NO_TICK && start < next) { /* slots overlap those of other levels */
+            next = earlier(next, earliest_of(&wheel->far[level][far_slot(tick, level)], start));
+        }
+    }
+    return next;
+}
+
+/* W1, of one list of nodes; how many. */
+static uint32_t check_nodes(const struct rti_list *list)
 {
     uint32_t count = 0;
 
+    for (struct rti_list *link = list->next; link != list; link = link->next) {
+        RTI_ASSERT(node_of(link)->timer->node == node_of(link));
+        RTI_ASSERT(node_of(link)->timer->link == NULL);
+        RTI_ASSERT(link->next->prev == link);
+        count++;
+    }
+    return count;
+}
+
+/* The tick that counts for a node (W2). */
+static uint64_t tick_of(const struct rti_wheel *wheel, const struct rti_timer_node *node)
+{
+    const uint64_t tick = node->deadline > 0 ? (uint64_t)node->deadline >> RTI_WHEEL_TICK_BITS : 0;
+
+    return tick > wheel->tick ? tick : wheel->tick;
+}
+
+static uint32_t check_near(const struct rti_wheel *wheel, unsigned slot)
+{
+    const struct rti_list *list = &wheel->near[slot];
+
+    for (struct rti_list *link = list->next; link != list; link = link->next) {
+        const uint64_t tick = tick_of(wheel, node_of(link));
+
+        RTI_ASSERT(tick - wheel->tick < RTI_WHEEL_NEAR && tick % RTI_WHEEL_NEAR == slot); /* W2 */
+        RTI_ASSERT((wheel->near_bits[slot / 64] >> (slot % 64) & 1) != 0);                /* W3 */
+        RTI_ASSERT((wheel->near_words >> (slot / 64) & 1) != 0);
+    }
+    return check_nodes(list);
+}
+
+static uint32_t check_far(const struct rti_wheel *wheel, unsigned level, unsigned slot)
+{
+    const struct rti_list *list = &wheel->far[level][slot];
+
+    for (struct rti_list *link = list->next; link != list; link = link->next) {
+        const uint64_t tick = tick_of(wheel, node_of(link));
+        const uint64_t ahead = (tick >> shift_of(level)) - (wheel->tick >> shift_of(level));
+
+        RTI_ASSERT(ahead > 0 && ahead < RTI_WHEEL_FAR && far_slot(tick, level) == slot); /* W2 */
+        RTI_ASSERT((wheel->far_bits[level] >> slot & 1) != 0);                           /* W3 */
+    }
+    return check_nodes(list);
+}
+
+void rti_wheel_check(const struct rti_wheel *wheel)
+{
+    uint32_t count = check_nodes(&wheel->due);
+
+    for (unsigned slot = 0; slot < RTI_WHEEL_NEAR; slot++) {
+        count += check_near(wheel, slot);
+    }
     for (unsigned level = 0; level < RTI_WHEEL_LEVELS; level++) {
-        const unsigned own = slot_index(wheel->tick, level);
-
-        for (unsigned slot = 0; slot < RTI_WHEEL_SLOTS; slot++) {
-            const struct rti_list *head = &wheel->slots[level][slot];
-
-            for (const struct rti_list *node = head->next; node != head; node = node->next) {
-                RTI_ASSERT((wheel->occupied[level] & (1ull << slot)) != 0); /* W3 */
-                RTI_ASSERT(slot > own || (level == 0 && slot == own));      /* W2 */
-                count++;
-            }
+        for (unsigned slot = 0; slot < RTI_WHEEL_FAR; slot++) {
+            count += check_far(wheel, level, slot);
         }
     }
-    RTI_ASSERT(count == wheel->armed); /* W1 */
+    RTI_ASSERT(count == wheel->nodes.in_use);
+    for (struct rti_timer *const *link = &wheel->without; *link != NULL; link = &(*link)->next) {
+        RTI_ASSERT((*link)->link == link); /* W1 */
+        count++;
+    }
+    RTI_ASSERT(count == wheel->armed);
 }

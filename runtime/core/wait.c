@@ -9,6 +9,7 @@
 
 #include "core/executor.h"
 #include "core/future.h"
+#include "core/runnable.h"
 #include "core/scope.h"
 #include "core/select.h"
 #include "core/trace.h"
@@ -21,14 +22,33 @@ static inline bool may_run(struct rti_executor *executor)
     return RTI_LIKELY(--executor->runs_left.left >= 0) || rti_slice_may_run(executor);
 }
 
+/* Where another queue is to go on, the loop needs not be entered for it: unless the scheduler may
+ * have to ask for shares, which it does in no task. */
+static RTI_NOINLINE struct rt_task *next_of_others(struct rti_executor *executor)
+{
+    if (executor->shares_fns > 0 || !rti_slice_choose_among(executor)) {
+        return NULL;
+    }
+    return rti_taskq_pop(executor->active);
+}
+
 /* The task to go on with, or NULL: the loop has to. */
 static inline struct rt_task *next_task(struct rti_executor *executor)
 {
-    return may_run(executor) ? rti_taskq_pop(executor->active) : NULL;
+    struct rt_task *next;
+
+    if (!may_run(executor)) {
+        return NULL;
+    }
+    next = rti_taskq_pop(executor->active);
+    if (RTI_UNLIKELY(next == NULL && executor->queue_count > 1)) {
+        next = next_of_others(executor);
+    }
+    return next;
 }
 
-/* Mark `task` as the one that runs (T1, T2); the fiber to switch to. A future has none: it is polled
- * on the loop's. */
+/* Mark `task` as the one that runs (T1, T2); the fiber to switch to. A future has none: it is
+ * polled on the loop's. */
 static inline struct rti_fiber *begin_run_untraced(struct rti_executor *executor,
                                                    struct rt_task *task)
 {
@@ -89,23 +109,35 @@ static inline __attribute__((always_inline)) void switch_away(struct rti_executo
     rti_fiber_switch(&task->fiber, begin_run(executor, next));
 }
 
-/* The same where nobody traces. */
-static inline __attribute__((always_inline)) void
-switch_away_untraced(struct rti_executor *executor, struct rt_task *task)
+static inline bool has_next(const struct rti_executor *executor)
 {
-    struct rt_task *next = next_task(executor);
-    struct rti_fiber *to = &executor->loop;
+    return rti_taskq_length(executor->active) > 0;
+}
 
-    task->state &= ~(uint32_t)RTI_TASK_RUNNING;
-    if (RTI_UNLIKELY((task->state & RTI_TASK_SCHEDULED) != 0)) {
-        rti_taskq_push(task->queue, task);
-    }
-    if (RTI_LIKELY(next != NULL)) {
-        to = begin_run_untraced(executor, next);
-    } else {
+/*
+ * The short way of a suspension, for most of them: nobody traces, the countdown of runs goes on,
+ * the task has none of the bits `careful`, and no other queue is to be chosen. No call but the
+ * switch, so that the compiler keeps nothing over it and saves no register.
+ */
+static inline __attribute__((always_inline)) bool
+can_go_quickly(const struct rti_executor *executor, const struct rt_task *task, uint32_t careful)
+{
+    return RTI_LIKELY(executor->runs_left.left > 0 && executor->trace == NULL &&
+                      (task->state & careful) == 0 &&
+                      (has_next(executor) || executor->queue_count == 1));
+}
+
+/* Where to go on then: with the next task, or with the loop. */
+static inline __attribute__((always_inline)) struct rti_fiber *
+next_quickly(struct rti_executor *executor)
+{
+    if (RTI_UNLIKELY(!has_next(executor))) {
         executor->running = NULL;
+        __asm__ volatile(""); /* as in begin_run_untraced() */
+        return &executor->loop;
     }
-    rti_fiber_switch(&task->fiber, to);
+    executor->runs_left.left--;
+    return begin_run_untraced(executor, rti_taskq_take(executor->active));
 }
 
 static inline void suspend(struct rti_executor *executor, struct rt_task *task)
@@ -127,9 +159,10 @@ static void run_slice(struct rti_executor *executor)
 
         if (to != &executor->loop) {
             rti_fiber_switch(&executor->loop, to);
+            task = executor->running; /* a fiber that came here to have this one polled */
         }
-        if (executor->running != NULL) { /* and if a fiber came here, then to have this polled */
-            rti_future_run(executor->running);
+        if (task != NULL) {
+            rti_future_run(task);
             executor->running = NULL;
         }
     }
@@ -154,19 +187,13 @@ void rti_executor_run_tasks(struct rti_executor *executor)
 /* A future's run ends without a suspension. */
 void rti_future_run_ended(struct rt_task *task)
 {
-    task->state &= ~(uint32_t)RTI_TASK_RUNNING;
-    if ((task->state & RTI_TASK_SCHEDULED) != 0) { /* T1 */
+    const uint32_t state = task->state;
+
+    task->state = state & ~(uint32_t)RTI_TASK_RUNNING;
+    if ((state & RTI_TASK_SCHEDULED) != 0) { /* T1 */
         rti_trace(task->executor, RT_TRACE_SCHEDULE, task, NULL, NULL, 0);
-        rti_taskq_push(task->queue, task);
+        rti_make_runnable(task->executor, task);
     }
-}
-
-void rti_task_exit(struct rt_task *task)
-{
-    struct rti_executor *executor = rti_current;
-
-    rti_fiber_exit_to(&task->fiber, begin_run(executor, next_task(executor)));
-    __builtin_unreachable();
 }
 
 /* Nobody else can run: so the loop would run this task again, while the quota lasts. */
@@ -180,9 +207,28 @@ static RTI_NOINLINE bool runs_on_alone(struct rti_executor *executor, const stru
     return true;
 }
 
+static RTI_NOINLINE RTI_NORETURN void exit_with_care(struct rti_executor *executor,
+                                                     struct rt_task *task)
+{
+    rti_fiber_exit_to(&task->fiber, begin_run(executor, next_task(executor)));
+}
+
+void rti_task_exit(struct rt_task *task)
+{
+    struct rti_executor *executor = rti_current;
+    struct rti_fiber *to;
+
+    if (!can_go_quickly(executor, task, 0)) {
+        exit_with_care(executor, task);
+    }
+    to = next_quickly(executor);
+    rti_taskq_prefetch(executor->active); /* many that end together: their slots are cold */
+    rti_fiber_exit_to(&task->fiber, to);
+}
+
 static RTI_NOINLINE void yield_with_care(struct rti_executor *executor, struct rt_task *task)
 {
-    if (rti_taskq_length(executor->active) == 0 && runs_on_alone(executor, task)) {
+    if (!has_next(executor) && runs_on_alone(executor, task)) {
         return;
     }
     task->state |= RTI_TASK_SCHEDULED;
@@ -190,23 +236,23 @@ static RTI_NOINLINE void yield_with_care(struct rti_executor *executor, struct r
     suspend(executor, task);
 }
 
-/* Mostly nobody traces, and another task of the queue can run: then this one changes places with
- * it. */
+/* Mostly another task of the queue can run: then this one changes places with it. */
 void rt_yield(void)
 {
     struct rti_executor *executor = rti_executor_here("rt_yield");
     struct rt_task *task = executor->running;
-    struct rt_taskq *queue = executor->active;
     struct rt_task *next;
 
-    if (RTI_UNLIKELY(executor->trace != NULL || rti_taskq_length(queue) == 0 ||
-                     (task->state & (RTI_TASK_INLINE | RTI_TASK_POLLS)) != 0 ||
-                     executor->runs_left.left <= 0)) {
+    if (!can_go_quickly(executor, task, RTI_TASK_INLINE | RTI_TASK_POLLS)) {
         yield_with_care(executor, task);
         return;
     }
     executor->runs_left.left--;
-    next = rti_taskq_exchange(queue, task);
+    if (!has_next(executor)) { /* the loop would run this one again */
+        executor->active->runs_alone++;
+        return;
+    }
+    next = rti_taskq_exchange(executor->active, task);
     task->state = (task->state | RTI_TASK_SCHEDULED) & ~(uint32_t)RTI_TASK_RUNNING;
     rti_fiber_switch(&task->fiber, begin_run_untraced(executor, next));
 }
@@ -239,26 +285,45 @@ void rt_yield_if_due(void)
     }
 }
 
-void rti_waiter_init(struct rti_waiter *waiter, const struct rti_wait_kind *kind)
+static inline __attribute__((always_inline)) void init(struct rti_executor *executor,
+                                                       struct rti_waiter *waiter,
+                                                       const struct rti_wait_kind *kind,
+                                                       const void *object)
 {
-    waiter->task = rti_current->running;
+    waiter->task = executor->running;
     waiter->kind = kind;
-    waiter->object = NULL;
+    waiter->object = object;
     rti_timer_init(&waiter->timer);
+    waiter->since = executor->turn_time;
     waiter->result = 0;
     waiter->reason = 0;
     waiter->done = false;
     waiter->mode = RTI_WAIT_PLAIN;
-    waiter->since = rti_current->turn_time;
 }
 
-int rti_wait_allowed(void)
+void rti_waiter_init(struct rti_waiter *waiter, const struct rti_wait_kind *kind)
 {
-    if (RTI_LIKELY(!rti_scope_ends(rti_current->running))) {
+    init(rti_current, waiter, kind, NULL);
+}
+
+static RTI_NOINLINE int look_whether_allowed(struct rti_executor *executor)
+{
+    if (!rti_scope_ends(executor->running)) {
         return 0;
     }
     rti_yield_if_due();
     return -ECANCELED;
+}
+
+/* Most often, neither a cancel nor a scope has a word in it. */
+static inline bool is_free_to_wait(const struct rti_executor *executor)
+{
+    return RTI_LIKELY((executor->running->state & (RTI_TASK_CANCEL | RTI_TASK_SCOPED)) == 0);
+}
+
+int rti_wait_allowed(void)
+{
+    return is_free_to_wait(rti_current) ? 0 : look_whether_allowed(rti_current);
 }
 
 /* A deadline that has passed asks for the end at once; any other is left to the wheel. */
@@ -324,90 +389,187 @@ static RTI_NOINLINE int wait_with_care(struct rti_waiter *waiter, rt_time deadli
     return waiter->result;
 }
 
-/* Most waits end by their event, in no scope and with nobody who traces: these are one suspension
- * and a few stores. */
-static inline __attribute__((always_inline)) int wait_inline(struct rti_waiter *waiter,
-                                                             rt_time deadline)
+/* What is left to do when a task goes on with a wait that is not over, or has a timer. */
+RTI_RETURNS_AFTER_SWITCH
+static RTI_NOINLINE int end_with_care(struct rti_waiter *waiter)
 {
     struct rti_executor *executor = rti_current;
-    struct rt_task *task = waiter->task;
 
-    if (RTI_UNLIKELY(deadline <= executor->turn_time || executor->trace != NULL || waiter->done ||
-                     (task->state & (RTI_TASK_SCOPED | RTI_TASK_SCHEDULED | RTI_TASK_INLINE |
-                                     RTI_TASK_POLLS)) != 0)) {
-        return wait_with_care(waiter, deadline);
-    }
-    task->waiter = waiter;
-    if (deadline != RT_NEVER) {
-        rti_timer_arm(&executor->wheel, &waiter->timer, deadline);
-    }
-    switch_away_untraced(executor, task);
-    if (RTI_UNLIKELY(!waiter->done)) { /* Q2 */
-        go_on_waiting(executor, waiter);
-    }
-    if (deadline != RT_NEVER || RTI_UNLIKELY(waiter->reason != 0)) { /* an abort may arm it */
-        rti_timer_disarm(&executor->wheel, &waiter->timer);
-    }
-    task->waiter = NULL;
+    go_on_waiting(executor, waiter);
+    rti_timer_disarm(&executor->wheel, &waiter->timer);
+    waiter->task->waiter = NULL;
     return waiter->result;
 }
 
-RTI_RETURNS_AFTER_SWITCH
-int rti_wait(struct rti_waiter *waiter, rt_time deadline)
+/* Most waits end by their event, in no scope and with nobody who traces: these are one suspension
+ * and a few stores. */
+static inline __attribute__((always_inline)) int wait_quickly(struct rti_executor *executor,
+                                                              struct rti_waiter *waiter)
 {
-    return wait_inline(waiter, deadline);
+    struct rt_task *task = executor->running;
+
+    if (!can_go_quickly(executor, task,
+                        RTI_TASK_SCOPED | RTI_TASK_SCHEDULED | RTI_TASK_INLINE | RTI_TASK_POLLS)) {
+        return wait_with_care(waiter, RT_NEVER);
+    }
+    task->waiter = waiter;
+    task->state &= ~(uint32_t)RTI_TASK_RUNNING;
+    rti_fiber_switch(&task->fiber, next_quickly(executor));
+    if (RTI_UNLIKELY(!waiter->done || rti_timer_is_armed(&waiter->timer))) { /* Q2 */
+        return end_with_care(waiter);
+    }
+    waiter->task->waiter = NULL;
+    return waiter->result;
 }
 
+/* A wait with a timer is a call of its own, so that others need not save what it uses. */
 RTI_RETURNS_AFTER_SWITCH
-int rti_wait_in_line(struct rt_waiters *line, const struct rti_wait_kind *kind, const void *object,
-                     uint64_t brought, rt_time deadline)
+static RTI_NOINLINE int wait_until(struct rti_waiter *waiter, rt_time deadline)
+{
+    struct rti_executor *executor = rti_current;
+
+    if (RTI_UNLIKELY(deadline <= executor->turn_time ||
+                     (executor->running->state & RTI_TASK_SCOPED) != 0)) {
+        return wait_with_care(waiter, deadline);
+    }
+    rti_timer_arm(&executor->wheel, &waiter->timer, deadline);
+    return wait_quickly(executor, waiter);
+}
+
+/* The waiter is not done. */
+static inline __attribute__((always_inline)) int
+wait_inline(struct rti_executor *executor, struct rti_waiter *waiter, rt_time deadline)
+{
+    return RTI_UNLIKELY(deadline != RT_NEVER) ? wait_until(waiter, deadline)
+                                              : wait_quickly(executor, waiter);
+}
+
+/* Not inlined, as all that return after a switch: into who does not say so (compiler.h). */
+RTI_RETURNS_AFTER_SWITCH
+RTI_NOINLINE int rti_wait(struct rti_waiter *waiter, rt_time deadline)
+{
+    return RTI_UNLIKELY(waiter->done) ? wait_with_care(waiter, deadline)
+                                      : wait_inline(rti_current, waiter, deadline);
+}
+
+static inline __attribute__((always_inline)) int wait_in_line(struct rti_executor *executor,
+                                                              struct rt_waiters *line,
+                                                              const struct rti_wait_kind *kind,
+                                                              const void *object, uint64_t brought,
+                                                              rt_time deadline)
 {
     struct rti_placed self;
-    int r = rti_wait_allowed();
 
-    if (RTI_UNLIKELY(r < 0)) {
-        return r;
-    }
-    rti_waiter_init(&self.queued.waiter, kind);
-    self.queued.waiter.object = object;
+    init(executor, &self.queued.waiter, kind, object);
     self.wanted = brought;
     rti_waiters_push(line, &self.queued);
-    return wait_inline(&self.queued.waiter, deadline);
+    return wait_inline(executor, &self.queued.waiter, deadline);
 }
 
-/* As rti_task_wake(), of a task that waits. */
-static inline __attribute__((always_inline)) void wake(struct rt_task *task)
+RTI_RETURNS_AFTER_SWITCH
+static RTI_NOINLINE int wait_in_line_if_allowed(struct rt_waiters *line,
+                                                const struct rti_wait_kind *kind,
+                                                const void *object, uint64_t brought,
+                                                rt_time deadline)
 {
-    if (RTI_UNLIKELY(task->executor->trace != NULL)) {
-        rti_task_wake(task);
+    struct rti_executor *executor = rti_current;
+    const int r = look_whether_allowed(executor);
+
+    return r < 0 ? r : wait_in_line(executor, line, kind, object, brought, deadline);
+}
+
+RTI_RETURNS_AFTER_SWITCH
+RTI_NOINLINE int rti_wait_in_line(struct rt_waiters *line, const struct rti_wait_kind *kind,
+                                  const void *object, uint64_t brought, rt_time deadline)
+{
+    struct rti_executor *executor = rti_current;
+
+    return is_free_to_wait(executor)
+               ? wait_in_line(executor, line, kind, object, brought, deadline)
+               : wait_in_line_if_allowed(line, kind, object, brought, deadline);
+}
+
+static inline __attribute__((always_inline)) int
+wait_alone(struct rti_executor *executor, void **place, const struct rti_wait_kind *kind,
+           const void *object, uint64_t brought, rt_time deadline)
+{
+    struct rti_brought self;
+
+    init(executor, &self.waiter, kind, object);
+    self.wanted = brought;
+    *place = &self;
+    return wait_inline(executor, &self.waiter, deadline);
+}
+
+RTI_RETURNS_AFTER_SWITCH
+static RTI_NOINLINE int wait_alone_if_allowed(void **place, const struct rti_wait_kind *kind,
+                                              const void *object, uint64_t brought,
+                                              rt_time deadline)
+{
+    struct rti_executor *executor = rti_current;
+    const int r = look_whether_allowed(executor);
+
+    return r < 0 ? r : wait_alone(executor, place, kind, object, brought, deadline);
+}
+
+RTI_RETURNS_AFTER_SWITCH
+RTI_NOINLINE int rti_wait_alone(void **place, const struct rti_wait_kind *kind, const void *object,
+                                uint64_t brought, rt_time deadline)
+{
+    struct rti_executor *executor = rti_current;
+
+    return is_free_to_wait(executor)
+               ? wait_alone(executor, place, kind, object, brought, deadline)
+               : wait_alone_if_allowed(place, kind, object, brought, deadline);
+}
+
+/* Of a future or a select; or somebody traces. */
+static RTI_NOINLINE void finish_with_care(struct rti_waiter *waiter)
+{
+    if (waiter->mode < RTI_WAIT_LEG) {
+        if ((waiter->task->state & RTI_TASK_RUNNING) == 0) {
+            rti_task_wake(waiter->task);
+        }
         return;
     }
-    task->state |= RTI_TASK_SCHEDULED;
-    rti_taskq_push(task->queue, task);
+    rti_timer_disarm(&waiter->task->executor->wheel, &waiter->timer);
+    if (waiter->mode == RTI_WAIT_LEG) {
+        rti_select_leg_done(waiter);
+    } else {
+        rti_future_wait_done(waiter);
+    }
+}
+
+/* `task` is the waiter's; who knows it need not wait until it is read. */
+static inline __attribute__((always_inline)) void finish(struct rti_waiter *waiter,
+                                                         struct rt_task *task, int32_t result)
+{
+    RTI_DASSERT(!waiter->done && task->executor == rti_current); /* Q1 */
+    waiter->result = result;
+    waiter->done = true;
+    if (RTI_UNLIKELY(waiter->mode >= RTI_WAIT_LEG || rti_current->trace != NULL)) {
+        finish_with_care(waiter);
+    } else if ((task->state & (RTI_TASK_RUNNING | RTI_TASK_SCHEDULED)) == 0) {
+        task->state |= RTI_TASK_SCHEDULED; /* as rti_task_wake() */
+        rti_make_runnable(rti_current, task);
+    }
 }
 
 void rti_waiter_finish(struct rti_waiter *waiter, int32_t result)
 {
-    RTI_DASSERT(!waiter->done); /* Q1 */
-    waiter->result = result;
-    waiter->done = true;
-    if (RTI_UNLIKELY(waiter->mode >= RTI_WAIT_LEG)) {
-        rti_timer_disarm(&waiter->task->executor->wheel, &waiter->timer);
-        if (waiter->mode == RTI_WAIT_LEG) {
-            rti_select_leg_done(waiter);
-        } else {
-            rti_future_wait_done(waiter);
-        }
-    } else if ((waiter->task->state & (RTI_TASK_RUNNING | RTI_TASK_SCHEDULED)) == 0) {
-        wake(waiter->task);
-    }
+    finish(waiter, waiter->task, result);
 }
 
 void rti_waiter_abort(struct rti_waiter *waiter, int reason)
 {
     if (!waiter->done && waiter->reason == 0) { /* Q3, and the first reason counts */
         waiter->reason = (int16_t)reason;
-        waiter->kind->abort(waiter, reason);
+        if (waiter->kind->leave != NULL) {
+            waiter->kind->leave(waiter);
+            rti_waiter_finish(waiter, reason);
+        } else {
+            waiter->kind->abort(waiter, reason);
+        }
     }
 }
 
@@ -433,14 +595,14 @@ void rti_waiter_expire(struct rti_waiter *waiter)
 }
 
 /* Nothing has to be unlinked. */
-static void just_finish(struct rti_waiter *waiter, int reason)
+static void just_leave(struct rti_waiter *waiter)
 {
-    rti_waiter_finish(waiter, reason);
+    (void)waiter;
 }
 
 /* Sleep: nothing but a deadline, which is its event. */
 const struct rti_wait_kind rti_sleep_kind = { .name = "sleep",
-                                              .abort = just_finish,
+                                              .leave = just_leave,
                                               .deadline_is_event = true };
 
 RTI_RETURNS_AFTER_SWITCH
@@ -460,27 +622,42 @@ int rt_sleep_until(rt_time deadline)
 
 /* Park: the wait that a bare wake ends. */
 static const struct rti_wait_kind park_kind = { .name = "park",
-                                                .abort = just_finish,
+                                                .leave = just_leave,
                                                 .any_wake_is_event = true };
+
+/* It was woken since it last went on, which it consumes, or is not free to wait. */
+RTI_RETURNS_AFTER_SWITCH
+static RTI_NOINLINE int park_with_care(struct rti_executor *executor,
+                                       const struct rti_wait_kind *kind, const void *object,
+                                       rt_time deadline)
+{
+    struct rt_task *task = executor->running;
+    struct rti_waiter waiter;
+    const int r = look_whether_allowed(executor);
+
+    if (r < 0) {
+        return r;
+    }
+    if ((task->state & RTI_TASK_SCHEDULED) != 0) {
+        suspend(executor, task);
+        return 0;
+    }
+    init(executor, &waiter, kind, object);
+    return wait_inline(executor, &waiter, deadline);
+}
 
 static inline __attribute__((always_inline)) int park(struct rti_executor *executor,
                                                       const struct rti_wait_kind *kind,
                                                       const void *object, rt_time deadline)
 {
-    struct rt_task *task = executor->running;
     struct rti_waiter waiter;
-    int r = rti_wait_allowed();
 
-    if (r < 0) {
-        return r;
+    if (RTI_UNLIKELY((executor->running->state &
+                      (RTI_TASK_CANCEL | RTI_TASK_SCOPED | RTI_TASK_SCHEDULED)) != 0)) {
+        return park_with_care(executor, kind, object, deadline);
     }
-    rti_waiter_init(&waiter, kind);
-    waiter.object = object;
-    if ((task->state & RTI_TASK_SCHEDULED) != 0) { /* woken since it last went on: consume it */
-        suspend(executor, task);
-        return 0;
-    }
-    return wait_inline(&waiter, deadline);
+    init(executor, &waiter, kind, object);
+    return wait_inline(executor, &waiter, deadline);
 }
 
 RTI_RETURNS_AFTER_SWITCH
@@ -491,7 +668,7 @@ int rt_park(rt_time deadline)
 
 /* Await: a park between two polls of a future. */
 static const struct rti_wait_kind await_kind = { .name = "await",
-                                                 .abort = just_finish,
+                                                 .leave = just_leave,
                                                  .any_wake_is_event = true };
 
 RTI_RETURNS_AFTER_SWITCH
@@ -517,42 +694,37 @@ void rti_future_park_exempt(const struct rt_future *future)
 
 void rti_task_wake_by_waker(struct rt_task *task)
 {
-    if (task->waiter != NULL && task->waiter->kind->any_wake_is_event && !task->waiter->done) {
-        rti_waiter_finish(task->waiter, 0);
-        return;
+    struct rti_waiter *waiter = task->waiter;
+
+    if (waiter != NULL && waiter->kind->any_wake_is_event && !waiter->done) {
+        finish(waiter, task, 0);
+    } else {
+        rti_task_wake(task);
     }
-    rti_task_wake(task);
 }
 
 /* Join: waits here, as each `ret` after a switch is mispredicted, and a join is mostly waits. */
-static void join_abort(struct rti_waiter *waiter, int reason)
-{
-    ((struct rt_task *)waiter->object)->awaiter = NULL;
-    rti_waiter_finish(waiter, reason);
-}
-
-/* Of a future or a select, which may not come to take the result: the handle is free again. */
-static void join_ended(struct rti_waiter *waiter)
+static void join_leave(struct rti_waiter *waiter)
 {
     ((struct rt_task *)waiter->object)->awaiter = NULL;
 }
 
 const struct rti_wait_kind rti_join_kind = { .name = "join",
-                                             .abort = join_abort,
-                                             .ended = join_ended };
+                                             .leave = join_leave,
+                                             .ended = join_leave };
 
-static inline __attribute__((always_inline)) int await_end(struct rt_task *task, rt_time deadline)
+static inline __attribute__((always_inline)) int await_end(struct rti_executor *executor,
+                                                           struct rt_task *task, rt_time deadline)
 {
     struct rti_waiter waiter;
-    int r = rti_wait_allowed();
+    const int r = is_free_to_wait(executor) ? 0 : look_whether_allowed(executor);
 
     if (r < 0) {
         return r;
     }
-    rti_waiter_init(&waiter, &rti_join_kind);
-    waiter.object = task;
+    init(executor, &waiter, &rti_join_kind, task);
     task->awaiter = &waiter;
-    return wait_inline(&waiter, deadline);
+    return wait_inline(executor, &waiter, deadline);
 }
 
 static inline __attribute__((always_inline)) void
@@ -575,11 +747,12 @@ void rti_join_check(const struct rt_task *task, const char *call)
 static inline __attribute__((always_inline)) void take(struct rti_executor *executor,
                                                        struct rt_task *task, int *result)
 {
-    rti_trace(executor, RT_TRACE_JOINED, task, executor->running, NULL, task->result);
     if (result != NULL) {
         *result = task->result;
     }
-    task->state &= ~(uint32_t)RTI_TASK_HANDLE;
+    if (RTI_UNLIKELY(executor->trace != NULL)) {
+        rti_trace_emit(executor, RT_TRACE_JOINED, task, executor->running, NULL, task->result);
+    }
     rti_task_free(task);
 }
 
@@ -601,13 +774,13 @@ int rt_join(struct rt_task *task, int *result, rt_time deadline)
 
     check(executor, task, "rt_join");
     if ((task->state & RTI_TASK_COMPLETED) == 0) {
-        const int r = await_end(task, deadline);
+        const int r = await_end(executor, task, deadline);
 
-        if (r < 0) {
+        if (RTI_UNLIKELY(r < 0)) {
             return r;
         }
         task->awaiter = NULL; /* not before: until now the handle was ours alone */
     }
-    take(executor, task, result);
+    take(task->executor, task, result);
     return 0;
 }

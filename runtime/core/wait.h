@@ -9,12 +9,14 @@
  *          rti_wait()                 rti_waiter_finish(result)
  *   made ------------> waiting ------------------------------> done
  *                         |                                     ^
- *                         | deadline or cancel: kind->abort()   |
+ *                         | deadline or cancel: kind->leave()   |
+ *                         +-------------------------------------+
+ *                         |               or kind->abort()      |
  *                         +--> aborting ------------------------+
  *
- * Abort is a request in the words of what is waited for: an operation asks the
- * kernel to cancel and stays until its own completion came; everything else
- * unlinks the waiter and finishes it on the spot. The first reason counts.
+ * Most kinds just unlink the waiter, which is then finished on the spot. Abort is a
+ * request in the words of what is waited for: an operation asks the kernel to cancel
+ * and stays until its own completion came. The first reason counts.
  *
  * Q1 A waiter is finished exactly once; what finishes it has unlinked it.
  * Q2 While its task waits, task->waiter is the waiter; a wake with the waiter
@@ -40,9 +42,13 @@ struct rti_waiter;
 struct rti_wait_kind {
     const char *name; /* what is waited for, as traces and dumps show it: "read", "join" */
 
-    /* End the wait with `reason` (-ETIME, -ECANCELED or another error): finish the waiter now, or
-     * see to it that it is finished. Never called when it is done; called once, and again with the
-     * same reason each time the waiter's timer fires, if abort has armed it. */
+    /* The wait is ended before its event: take the waiter out of what is waited for. */
+    void (*leave)(struct rti_waiter *waiter);
+
+    /* Of a kind that has no `leave`, for it takes more: end the wait with `reason` (-ETIME,
+     * -ECANCELED or another error): finish the waiter now, or see to it that it is finished. Never
+     * called when it is done; called once, and again with the same reason each time the waiter's
+     * timer fires, if abort has armed it. */
     void (*abort)(struct rti_waiter *waiter, int reason);
 
     /* A wait of a future or a leg of a select is done, and its task may never come to look: let go

@@ -14,10 +14,9 @@
  *         rti_waiter_finish(&oldest->waiter, 0);
  *     }
  *
- * and in kind->abort, which finds the object in waiter->object,
+ * and in kind->leave, which finds the object in waiter->object,
  *
  *     rti_waiters_remove(&mutex->waiters, rti_queued_of(waiter));
- *     rti_waiter_finish(waiter, reason);
  */
 #ifndef RTI_CORE_WAITERS_H
 #define RTI_CORE_WAITERS_H
@@ -43,6 +42,20 @@ static inline struct rti_placed *rti_placed_of(struct rti_queued *queued)
 {
     return RTI_CONTAINER_OF(queued, struct rti_placed, queued);
 }
+
+/* A waiter of an object that one task at a time can wait for, with what that has brought. */
+struct rti_brought {
+    struct rti_waiter waiter;
+    union {
+        void *item;
+        uint64_t wanted;
+    };
+};
+
+/* Wait for `object` alone: *place, which is NULL, shows the struct rti_brought until the wait has
+ * ended; who ends it makes it NULL. Else as below. */
+int rti_wait_alone(void **place, const struct rti_wait_kind *kind, const void *object,
+                   uint64_t brought, rt_time deadline);
 
 /* Stand in line for `object` with what was brought, until the wait has ended; its result, or why it
  * was not begun. As the last thing that a call does: each `ret` after a switch is mispredicted. */

@@ -275,10 +275,9 @@ static RTI_NOINLINE int begin_with_care(struct rti_mesh_shard *shard,
 int rt_call_begin(struct rt_call *call, uint32_t to, rt_task_fn fn, void *arg, rt_time deadline)
 {
     struct rti_mesh_shard *shard = begin("rt_call_begin", to);
-    const struct rti_request request = { .fn = fn,
-                                         .arg = arg,
-                                         .call = call,
-                                         .queue = shard->executor->active->id };
+    const struct rti_request request = {
+        .fn = fn, .arg = arg, .call = call, .queue = shard->executor->active->id
+    };
     struct rti_port *port = open_port(shard, to);
 
     call->waiter = NULL; /* the rest is written with the reply, or where it is used */
@@ -353,6 +352,27 @@ int rt_call(uint32_t to, rt_task_fn fn, void *arg, int *result, rt_time deadline
     return r < 0 ? r : rt_call_end(&call, result, deadline);
 }
 
+int rti_call_taskless(uint32_t to, rt_task_fn fn, void *arg, int *result)
+{
+    struct rti_mesh_shard *shard = begin("rti_call_taskless", to);
+    struct rt_call call = { .shard = to, .state = CALL_SENT };
+    const struct rti_request request = {
+        .fn = fn, .arg = arg, .call = &call, .queue = RTI_QUEUE_NONE
+    };
+    struct rti_port *port = open_port(shard, to);
+
+    if (port == NULL) {
+        const int r = begin_with_care(shard, &request, to, RT_NEVER);
+
+        if (r < 0) {
+            return r;
+        }
+    } else {
+        push(shard, port, &request);
+    }
+    return rt_call_end(&call, result, RT_NEVER);
+}
+
 /* Posts */
 
 static bool has_credit(struct rti_port *port)
@@ -409,7 +429,9 @@ RTI_RETURNS_AFTER_SWITCH
 int rt_post(uint32_t to, rt_task_fn fn, void *arg, rt_time deadline)
 {
     struct rti_mesh_shard *shard = begin("rt_post", to);
-    const struct rti_request request = { .fn = fn, .arg = arg };
+    const struct rti_request request = { .fn = fn,
+                                         .arg = arg,
+                                         .queue = shard->executor->active->id };
     struct rti_port *port = open_port(shard, to);
 
     if (RTI_UNLIKELY(port == NULL || !has_credit(port))) {

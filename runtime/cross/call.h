@@ -47,6 +47,9 @@ void rti_call_requests_came(struct rti_mesh_shard *shard, struct rti_port *port)
 /* Make the pump, or tasks, if there is work; refuse the requests if none can be had. */
 void rti_call_need_pump(struct rti_mesh_shard *shard);
 
+/* As rt_call(), of a function that does not wait: it runs without a task, and is never refused. */
+int rti_call_taskless(uint32_t to, rt_task_fn fn, void *arg, int *result);
+
 /* The receiver has rung: replies may have come, and room or credits. */
 void rti_call_take_replies(struct rti_mesh_shard *shard, struct rti_port *port);
 void rti_call_serve_waiters(struct rti_mesh_shard *shard, struct rti_port *port);

@@ -39,6 +39,9 @@
 /* Messages for one shard after which they are published. */
 #define RTI_MESSAGES_PER_FLUSH 16
 
+/* Task queues that every shard has: numbers 1 to this - 1. */
+#define RTI_SHARED_TASKQS 4096
+
 struct rti_mesh;
 
 struct rti_mesh_shard {
@@ -76,8 +79,8 @@ struct rti_mesh_shard {
 
 struct rti_mesh {
     uint32_t shard_count;
-    uint32_t taskqs; /* numbers given to task queues that every shard has; atomic */
-    uint32_t port_entries; /* a power of two */
+    uint8_t taskqs[RTI_SHARED_TASKQS]; /* by number: a state (cross/taskqs.c); atomic */
+    uint32_t port_entries;             /* a power of two */
     uint32_t posts_max;
     struct rti_mesh_shard **shards; /* each stored by its own thread before any runs */
     struct rti_claims *claims;

@@ -28,6 +28,10 @@
 #include "cross/ring.h"
 #include "rt/call.h"
 
+/* In place of a queue's number: the function does not wait and needs no task. It runs where
+ * requests are taken out of the ring. */
+#define RTI_QUEUE_NONE UINT64_MAX
+
 struct rti_request {
     rt_task_fn fn;
     void *arg;

@@ -109,26 +109,28 @@ static void start_post(struct rti_mesh_shard *shard, struct rti_port *port)
     }
 }
 
-/* A post that waited for a task to end. It has not started yet: start_post() tells that. */
-static struct rti_port *next_waiting_post(struct rti_mesh_shard *shard, struct rti_request *out)
+/* The port whose oldest waiting post is the next to start, or NULL. */
+static struct rti_port *first_starved(struct rti_mesh_shard *shard)
 {
     struct rti_list *node = rti_list_first(&shard->starved);
-    struct rti_port *port;
 
-    if (RTI_LIKELY(node == NULL)) {
-        return NULL;
-    }
-    port = RTI_CONTAINER_OF(node, struct rti_port, receiver.starved_link);
-    *out = port->posts[port->receiver.posts_head++ & port->posts_mask];
-    rti_list_remove(node);
-    if (rti_port_posts_waiting(port) > 0) {
-        rti_list_push_back(&shard->starved, node); /* each port in turn */
-    }
-    return port;
+    return RTI_LIKELY(node == NULL)
+               ? NULL
+               : RTI_CONTAINER_OF(node, struct rti_port, receiver.starved_link);
+}
+
+static const struct rti_request *oldest_waiting(const struct rti_port *port)
+{
+    return &port->posts[port->receiver.posts_head & port->posts_mask];
 }
 
 static void start_waiting_post(struct rti_mesh_shard *shard, struct rti_port *port)
 {
+    port->receiver.posts_head++;
+    rti_list_remove(&port->receiver.starved_link);
+    if (rti_port_posts_waiting(port) > 0) {
+        rti_list_push_back(&shard->starved, &port->receiver.starved_link); /* each port in turn */
+    }
     start_post(shard, port);
     rti_port_return_credits(port);
 }
@@ -156,6 +158,10 @@ static struct rti_port *next_in_rings(struct rti_mesh_shard *shard, struct rti_r
             rti_list_remove(node);
             rti_list_push_back(&shard->work, node);
         }
+        if (RTI_UNLIKELY(out->queue == RTI_QUEUE_NONE)) {
+            answer(shard, port, out->call, out->fn(out->arg), 0);
+            continue;
+        }
         return port;
     }
     return NULL;
@@ -163,9 +169,10 @@ static struct rti_port *next_in_rings(struct rti_mesh_shard *shard, struct rti_r
 
 static struct rti_port *next_request(struct rti_mesh_shard *shard, struct rti_request *out)
 {
-    struct rti_port *port = next_waiting_post(shard, out);
+    struct rti_port *port = first_starved(shard);
 
     if (RTI_UNLIKELY(port != NULL)) {
+        *out = *oldest_waiting(port);
         start_waiting_post(shard, port);
         return port;
     }
@@ -247,7 +254,7 @@ static inline __attribute__((always_inline)) bool run_inline(struct rti_mesh_sha
  * with few shares, lets a pump run. While the executor drains no task is made, but the pump. */
 static bool serves_in_tasks(const struct rti_mesh_shard *shard)
 {
-    return RTI_UNLIKELY(shard->executor->shared != NULL) && !shard->executor->draining;
+    return RTI_UNLIKELY(shard->executor->shared_count > 0) && !shard->executor->draining;
 }
 
 static int pump(void *arg)
@@ -265,7 +272,7 @@ static int pump(void *arg)
             rti_yield_if_due();
         }
         rti_mesh_flush(shard); /* the answers */
-    } while (rti_mesh_look_again(shard));
+    } while (!serves_in_tasks(shard) && rti_mesh_look_again(shard));
     shard->pump = NULL;
     shard->executor->tasks.extra--;
     rti_call_need_pump(shard); /* to serve in tasks from now on */
@@ -290,18 +297,23 @@ static int serve(void *arg)
     return 0;
 }
 
-/* In the caller's queue, if this shard has it. */
+/* The caller's, if this shard has it and it is no parent here: those have no tasks. */
+static struct rt_taskq *queue_of(struct rti_executor *executor, const struct rti_request *request)
+{
+    struct rt_taskq *queue = rti_taskq_of_id(executor, (uint32_t)request->queue);
+
+    return queue != NULL && queue->entity.children.members == 0 ? queue : &executor->queue;
+}
+
 static int start_in_task(struct rti_mesh_shard *shard, struct rti_port *port,
                          const struct rti_request *request)
 {
-    struct rt_taskq *queue = rti_taskq_of_id(shard->executor, (uint32_t)request->queue);
     struct rti_served *served = rti_pool_get(&shard->served);
     int r = -ENOMEM;
 
     if (served != NULL) {
         *served = (struct rti_served){ .shard = shard, .port = port, .request = *request };
-        r = rti_task_spawn_served(queue != NULL ? queue : &shard->executor->queue, serve, served,
-                                  "call");
+        r = rti_task_spawn_served(queue_of(shard->executor, request), serve, served, "call");
     }
     if (r < 0 && served != NULL) {
         rti_pool_put(&shard->served, served);
@@ -309,18 +321,13 @@ static int start_in_task(struct rti_mesh_shard *shard, struct rti_port *port,
     return r;
 }
 
-/* Posts that wait; false when one has to wait on, and is again the oldest of its port. */
+/* Posts that wait; false when one has to wait on: it stays the first of all. */
 static bool start_waiting_posts(struct rti_mesh_shard *shard)
 {
-    struct rti_request request;
     struct rti_port *port;
 
-    while ((port = next_waiting_post(shard, &request)) != NULL) {
-        if (start_in_task(shard, port, &request) < 0) {
-            port->receiver.posts_head--;
-            if (rti_list_is_empty(&port->receiver.starved_link)) {
-                rti_list_push_back(&shard->starved, &port->receiver.starved_link);
-            }
+    while ((port = first_starved(shard)) != NULL) {
+        if (start_in_task(shard, port, oldest_waiting(port)) < 0) {
             return false;
         }
         start_waiting_post(shard, port);

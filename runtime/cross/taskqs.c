@@ -6,13 +6,44 @@
 #include <errno.h>
 
 #include "base/sized.h"
+#include "cross/call.h"
 #include "cross/mesh.h"
 #include "os/sys.h"
 #include "rt/scope.h"
 #include "rt/taskq.h"
 
-#define NUMBERS_MAX 4095u
-#define ROOM_FIRST  16u
+#define ROOM_FIRST 16u
+
+/*
+ * Numbers: who changes one from FREE or THERE has it alone until it says what it is then.
+ *
+ *     FREE --create_all--> CHANGING --> THERE --destroy_all--> CHANGING --> FREE, or THERE
+ */
+enum { FREE, CHANGING, THERE };
+
+static bool take_number(struct rti_mesh *mesh, uint32_t number, uint8_t from)
+{
+    /* pairs with the release in put_number() */
+    return __atomic_compare_exchange_n(&mesh->taskqs[number], &from, CHANGING, false,
+                                       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+static void put_number(struct rti_mesh *mesh, uint32_t number, uint8_t to)
+{
+    /* pairs with the acquire in take_number() */
+    __atomic_store_n(&mesh->taskqs[number], to, __ATOMIC_RELEASE);
+}
+
+/* One that is free, or 0. */
+static uint32_t take_free_number(struct rti_mesh *mesh)
+{
+    uint32_t number = 1;
+
+    while (number < RTI_SHARED_TASKQS && !take_number(mesh, number, FREE)) {
+        number++;
+    }
+    return number < RTI_SHARED_TASKQS ? number : 0;
+}
 
 struct making {
     uint32_t id;
@@ -59,13 +90,21 @@ static int make_here(void *arg)
     }
     r = make_room(executor, making->id);
     if (r == 0) {
-        r = rt_taskq_create(&queue, &options);
+        r = rti_taskq_create(executor, &queue, &options);
     }
     if (r == 0) {
         queue->id = making->id;
         executor->shared[making->id] = queue;
+        executor->shared_count++;
     }
     return r;
+}
+
+static int check_here(void *arg)
+{
+    const struct rt_taskq *queue = rti_taskq_of_id(rti_current, *(const uint32_t *)arg);
+
+    return queue != NULL && rti_taskq_is_used(queue) ? -EBUSY : 0;
 }
 
 static int destroy_here(void *arg)
@@ -73,26 +112,47 @@ static int destroy_here(void *arg)
     struct rti_executor *executor = rti_current;
     const uint32_t id = *(const uint32_t *)arg;
     struct rt_taskq *queue = rti_taskq_of_id(executor, id);
-    int r = 0;
+    const int r = queue != NULL ? rti_taskq_destroy(queue) : 0;
 
-    if (queue != NULL) {
-        r = rti_taskq_destroy(queue);
-    }
     if (r == 0 && queue != NULL) {
         executor->shared[id] = NULL;
+        executor->shared_count--;
     }
     return r;
 }
 
-/* On shards 0 to `count` - 1, until one fails. The calls end in any case: they do not wait. */
-static int on_each(uint32_t count, rt_task_fn fn, void *arg, uint32_t *done)
+static int call(uint32_t shard, rt_task_fn fn, void *arg)
+{
+    int result = 0;
+    const int r = rti_call_taskless(shard, fn, arg, &result);
+
+    return r < 0 ? r : result;
+}
+
+/* Until one fails: how many have it then is in `*done`. */
+static int make_on_each(struct making *making, uint32_t shards, uint32_t *done)
 {
     int r = 0;
-    int result = 0;
 
-    for (*done = 0; *done < count; ++*done) {
-        r = rt_call(*done, fn, arg, &result, RT_NEVER);
-        r = r == 0 ? result : r;
+    for (*done = 0; *done < shards && r == 0;) {
+        r = call(*done, make_here, making);
+        *done += r == 0;
+    }
+    return r;
+}
+
+/* -EBUSY when it stays somewhere: mostly then everywhere. */
+static int destroy_on_each(uint32_t id, uint32_t shards)
+{
+    static const rt_task_fn passes[] = { check_here, destroy_here };
+    int r = 0;
+
+    for (unsigned pass = 0; pass < 2; pass++) {
+        for (uint32_t i = 0; i < shards && (r == 0 || r == -EBUSY); i++) {
+            const int one = call(i, passes[pass], &id);
+
+            r = one < 0 ? one : r;
+        }
         if (r < 0) {
             break;
         }
@@ -133,40 +193,37 @@ int rt_taskq_create_all(uint32_t *id, const struct rt_taskq_options *options)
     if (r < 0) {
         return r;
     }
-    /* A number that nobody else gets; nothing else is told by it. */
-    making.id = __atomic_add_fetch(&mesh->taskqs, 1, __ATOMIC_RELAXED);
-    if (making.id > NUMBERS_MAX) {
-        (void)__atomic_sub_fetch(&mesh->taskqs, 1, __ATOMIC_RELAXED);
+    making.id = take_free_number(mesh);
+    if (making.id == 0) {
         return -EAGAIN;
     }
     rt_shield(&shield, RT_NEVER);
-    r = on_each(mesh->shard_count, make_here, &making, &done);
-    if (r < 0) {
-        (void)on_each(done, destroy_here, &making.id, &done);
+    r = make_on_each(&making, mesh->shard_count, &done);
+    if (r == 0) {
+        put_number(mesh, making.id, THERE);
+        *id = making.id;
+    } else if (destroy_on_each(making.id, done) == 0) { /* else the runtime stops */
+        put_number(mesh, making.id, FREE);
     }
     (void)rt_scope_leave(&shield);
-    if (r == 0) {
-        *id = making.id;
-    }
     return r;
 }
 
 int rt_taskq_destroy_all(uint32_t id)
 {
-    const uint32_t shards = rti_mesh_of_task("rt_taskq_destroy_all")->mesh->shard_count;
+    struct rti_mesh *mesh = rti_mesh_of_task("rt_taskq_destroy_all")->mesh;
     struct rt_scope shield;
-    bool busy = false;
-    int result = 0;
     int r = rti_wait_allowed();
 
     if (r < 0) {
         return r;
     }
-    rt_shield(&shield, RT_NEVER);
-    for (uint32_t i = 0; i < shards && r == 0; i++) {
-        r = rt_call(i, destroy_here, &id, &result, RT_NEVER);
-        busy = busy || (r == 0 && result == -EBUSY);
+    if (id == 0 || id >= RTI_SHARED_TASKQS || !take_number(mesh, id, THERE)) {
+        return -EINVAL;
     }
+    rt_shield(&shield, RT_NEVER);
+    r = destroy_on_each(id, mesh->shard_count);
     (void)rt_scope_leave(&shield);
-    return r == 0 && busy ? -EBUSY : r;
+    put_number(mesh, id, r == 0 ? FREE : THERE);
+    return r;
 }

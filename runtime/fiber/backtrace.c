@@ -3,6 +3,7 @@
 #include "fiber/backtrace.h"
 
 #include <errno.h>
+#include <ucontext.h>
 #include <unwind.h>
 
 struct walk {
@@ -45,4 +46,27 @@ int rti_fiber_backtrace(const struct rti_fiber *fiber, const struct rti_stack *s
     }
     rti_call_on(fiber->stack_pointer, walk_on, &walk);
     return walk.count;
+}
+
+int rti_signal_backtrace(const void *context, uintptr_t *out, int max)
+{
+    const ucontext_t *interrupted = context;
+    struct walk walk = { .out = out,
+                         .max = max,
+                         .begin = (uintptr_t)interrupted->uc_mcontext.gregs[REG_RIP] };
+
+    if (RTI_UNWINDER_TAKES_NO_LOCK) {
+        (void)_Unwind_Backtrace(visit, &walk);
+    }
+    if (walk.count == 0 && max > 0) {
+        out[walk.count++] = walk.begin;
+    }
+    return walk.count;
+}
+
+void rti_signal_backtrace_prepare(void)
+{
+    struct walk walk = { .max = 0 };
+
+    (void)_Unwind_Backtrace(visit, &walk);
 }

@@ -11,6 +11,8 @@
 #ifndef RTI_FIBER_BACKTRACE_H
 #define RTI_FIBER_BACKTRACE_H
 
+#include <features.h>
+
 #include "fiber/fiber.h"
 
 /* The least room on a fiber's stack for the unwinder. It was seen to take 1.5 KiB (gcc 12), and the
@@ -24,5 +26,20 @@
  */
 int rti_fiber_backtrace(const struct rti_fiber *fiber, const struct rti_stack *stack,
                         uintptr_t *out, int max);
+
+/* The unwinder finds its tables by _dl_find_object(). */
+#if __GLIBC_PREREQ(2, 35)
+#define RTI_UNWINDER_TAKES_NO_LOCK 1
+#else
+#define RTI_UNWINDER_TAKES_NO_LOCK 0
+#endif
+
+/* In a handler that got `context` (ucontext_t) of its signal: what it has interrupted, and the
+ * calls that this is in. All but the first are return addresses. Takes no lock with glibc 2.35 or
+ * newer; with an older one it gives the interrupted address only. */
+int rti_signal_backtrace(const void *context, uintptr_t *out, int max);
+
+/* Before the first of these: the unwinder prepares itself, under a lock, when it is first used. */
+void rti_signal_backtrace_prepare(void);
 
 #endif /* RTI_FIBER_BACKTRACE_H */

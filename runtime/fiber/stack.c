@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stacks: arenas, two lists of free slots per class, and the way between.
+ * Stacks: arenas, three lists of free slots per class, and the way between.
  *
  *     unprepared --prepare--> cold --get--> in use --put--> warm --get--> in use
- *                              ^                             |
- *                              +------------- trim ----------+
+ *                              ^               ^             | age
+ *                              |               +---- get --- idle
+ *                              |                             | age
+ *                              +------------- trim -------- doomed
  *
- * A warm slot was used since it last had no memory; the warm list is last in,
- * first out, so its end is the coldest. get() looks there first: two loads and
- * two stores. Cold slots come from a batch just prepared or from a trim.
+ * A warm slot was used since the period began, an idle one was not. get() looks
+ * at the warm ones first: two loads and two stores. Cold slots come from a batch
+ * just prepared or from a trim.
  */
 #include "fiber/stack.h"
 
@@ -26,14 +28,26 @@
 /* Slots prepared at a time. A guard costs 0.2-0.3 us, so a batch is a pause of about 15 us. */
 #define PREPARE_BATCH 64
 
+/* Idle slots that become warm at a time: the next ones are got on the short way. */
+#define IDLE_BATCH 16
+
+/* A step of a trim is 0.1 us: what a stack takes in bulk. A call of the kernel takes 1 us, and to
+ * mark a slot means a miss of the cache at the worst, as looking at it among others does not. */
+#define STEPS_PER_TRIM   2000
+#define STEPS_PER_CALL   10
+#define MARKS_PER_STEP   2
+#define SKIPPED_PER_STEP 32
+
 struct rti_stack_arena {
     struct rti_stack_arena *next; /* in the pool, last made first */
     char *first;                  /* slot 0 */
     size_t bytes;                 /* of all slots */
     size_t slot_bytes;            /* of one, guard included */
     uint32_t slot_count;
-    uint32_t prepared;   /* slots [0, prepared) have guards (S2) */
-    uint32_t discarding; /* slots to be trimmed; only within rti_stack_trim() */
+    uint32_t prepared;                /* slots [0, prepared) have guards (S2) */
+    uint32_t discarding;              /* slots that are; all are at `trim_from` or behind it */
+    uint32_t trim_from;               /* valid while some are */
+    struct rti_stack_arena *trimming; /* in the pool's list; valid while some are */
     struct rti_stack stacks[];
 };
 
@@ -189,6 +203,19 @@ static int refill(struct rti_stack_pool *pool, enum rti_stack_class size_class)
     return 0;
 }
 
+/* There are idle slots, and no warm ones: some become warm. */
+static void warm_up(struct rti_stack_list *class)
+{
+    struct rti_stack *last = class->idle;
+
+    for (int i = 1; i < IDLE_BATCH && last->next != NULL; i++) {
+        last = last->next;
+    }
+    class->warm = class->idle;
+    class->idle = last->next;
+    last->next = NULL;
+}
+
 static RTI_COLD int pop_cold(struct rti_stack_pool *pool, enum rti_stack_class size_class,
                              struct rti_stack **out)
 {
@@ -215,6 +242,11 @@ int rti_stack_get_cold(struct rti_stack_pool *pool, enum rti_stack_class size_cl
     if (pool->in_use >= pool->stacks_max) {
         return -EAGAIN;
     }
+    if (pool->classes[size_class].idle != NULL) {
+        warm_up(&pool->classes[size_class]);
+        *out = rti_stack_get_warm(pool, size_class);
+        return 0;
+    }
     r = pop_cold(pool, size_class, &stack);
     if (r < 0) {
         return r;
@@ -229,19 +261,79 @@ int rti_stack_get_cold(struct rti_stack_pool *pool, enum rti_stack_class size_cl
     return 0;
 }
 
-/* Take all but the first `keep` slots off the warm list, and mark them for their arenas. */
-static void mark_cold_end(struct rti_stack_list *class, uint32_t keep)
+bool rti_stack_has_surplus(const struct rti_stack_pool *pool, uint32_t keep)
 {
-    struct rti_stack **link = &class->warm;
+    bool settled = true;
+
+    if (pool->with_memory - pool->in_use <= keep || pool->keeps_all) {
+        return false;
+    }
+    for (unsigned i = 0; i < RTI_STACK_CLASSES; i++) {
+        settled = settled && pool->classes[i].settled && pool->classes[i].warm == NULL;
+    }
+    return !settled || rti_stack_is_trimming(pool);
+}
+
+/* The idle slots behind the first `keep` go, and the warm ones become idle. */
+static void age_class(struct rti_stack_list *class, uint32_t keep)
+{
+    struct rti_stack **link = &class->idle;
 
     for (uint32_t i = 0; i < keep && *link != NULL; i++) {
         link = &(*link)->next;
     }
-    for (struct rti_stack *stack = *link; stack != NULL; stack = stack->next) {
-        stack->discarding = true;
-        stack->arena->discarding++;
+    class->doomed = *link;
+    *link = class->warm;
+    class->settled = class->warm == NULL;
+    class->warm = NULL;
+}
+
+bool rti_stack_age(struct rti_stack_pool *pool, uint32_t keep)
+{
+    RTI_ASSERT(!rti_stack_is_trimming(pool));
+    if (pool->keeps_all) {
+        return false;
     }
-    *link = NULL;
+    for (unsigned i = 0; i < RTI_STACK_CLASSES; i++) {
+        age_class(&pool->classes[i], keep);
+        pool->dooming = pool->dooming || pool->classes[i].doomed != NULL;
+    }
+    return pool->dooming;
+}
+
+/* Mark a slot for its arena. */
+static void mark(struct rti_stack_pool *pool, struct rti_stack *stack)
+{
+    struct rti_stack_arena *arena = stack->arena;
+
+    if (arena->discarding++ == 0) {
+        arena->trimming = pool->trimming;
+        pool->trimming = arena;
+        arena->trim_from = stack->index;
+    } else if (stack->index < arena->trim_from) {
+        arena->trim_from = stack->index;
+    }
+    stack->discarding = true;
+}
+
+/* Mark doomed slots: steps that were taken. */
+static int mark_doomed(struct rti_stack_pool *pool, int steps_max)
+{
+    int left = steps_max * MARKS_PER_STEP;
+
+    for (unsigned i = 0; i < RTI_STACK_CLASSES; i++) {
+        struct rti_stack **doomed = &pool->classes[i].doomed;
+
+        for (; *doomed != NULL && left > 0; left--) {
+            mark(pool, *doomed);
+            *doomed = (*doomed)->next;
+        }
+        if (*doomed != NULL) {
+            return steps_max;
+        }
+    }
+    pool->dooming = false;
+    return steps_max - left / MARKS_PER_STEP;
 }
 
 /* Discard the marked slots [begin, end), which are neighbours. */
@@ -251,7 +343,7 @@ static void discard_run(struct rti_stack_pool *pool, struct rti_stack_arena *are
     struct rti_stack_list *class = &pool->classes[arena->stacks[begin].size_class];
     const size_t bytes = (end - begin) * arena->slot_bytes;
     const bool discarded = rti_mem_discard(rti_stack_guard(&arena->stacks[begin]), bytes) == 0;
-    struct rti_stack **list = discarded ? &class->cold : &class->warm;
+    struct rti_stack **list = discarded ? &class->cold : &class->idle;
 
     for (uint32_t i = end; i-- > begin;) {
         struct rti_stack *stack = &arena->stacks[i];
@@ -264,30 +356,49 @@ static void discard_run(struct rti_stack_pool *pool, struct rti_stack_arena *are
     if (discarded) {
         pool->trimmed += end - begin;
         pool->with_memory -= end - begin;
-    } /* else they keep their memory, that is all */
+    } else {
+        pool->keeps_all = true; /* they keep their memory, that is all */
+    }
 }
 
-void rti_stack_trim(struct rti_stack_pool *pool, uint32_t keep)
+/* Discard the first run of marked slots of an arena that has some, but not too long a one: steps
+ * that were taken. */
+static int discard_first(struct rti_stack_pool *pool, struct rti_stack_arena *arena, int steps_max)
 {
-    for (unsigned i = 0; i < RTI_STACK_CLASSES; i++) {
-        mark_cold_end(&pool->classes[i], keep);
+    uint32_t begin = arena->trim_from;
+    uint32_t skipped = 0;
+    uint32_t end;
+
+    while (!arena->stacks[begin].discarding) {
+        begin++;
+        skipped++;
     }
-    for (struct rti_stack_arena *arena = pool->arenas; arena != NULL; arena = arena->next) {
-        uint32_t begin = 0;
+    for (end = begin; end < arena->prepared && arena->stacks[end].discarding &&
+                      end - begin < (uint32_t)steps_max;) {
+        end++;
+    }
+    discard_run(pool, arena, begin, end);
+    arena->trim_from = end;
+    return STEPS_PER_CALL + (int)(end - begin) + (int)(skipped / SKIPPED_PER_STEP);
+}
 
-        while (arena->discarding > 0) {
-            uint32_t end;
+bool rti_stack_trim(struct rti_stack_pool *pool)
+{
+    int steps = STEPS_PER_TRIM;
 
-            while (!arena->stacks[begin].discarding) {
-                begin++;
-            }
-            for (end = begin; end < arena->prepared && arena->stacks[end].discarding;) {
-                end++;
-            }
-            discard_run(pool, arena, begin, end);
-            begin = end;
+    /* All are marked before any is discarded: so runs are as long as can be. */
+    if (pool->dooming) {
+        steps -= mark_doomed(pool, steps);
+    }
+    while (pool->trimming != NULL && steps > 0) {
+        struct rti_stack_arena *arena = pool->trimming;
+
+        steps -= discard_first(pool, arena, steps);
+        if (arena->discarding == 0) {
+            pool->trimming = arena->trimming;
         }
     }
+    return rti_stack_is_trimming(pool);
 }
 
 void rti_stack_get_stats(const struct rti_stack_pool *pool, struct rti_stack_stats *out)

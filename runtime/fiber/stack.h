@@ -22,6 +22,12 @@
  * and not trimmed: the flag belongs to a mapping of the kernel, and one per
  * free slot would split the arena into as many mappings.
  *
+ * Time passes in periods that the owner calls out (rti_stack_age()). What has been
+ * free for a whole one is doomed, but for some, and gives its memory back in bulk
+ * and in small steps (rti_stack_trim()). To know what was free all the time takes
+ * nothing on the way of get and put: a period begins with all free slots in a second
+ * list, `idle`, from which is taken only when the first one is empty.
+ *
  * A guard catches what touches it. Code that moves the stack pointer by more
  * than a page without touching the pages between may jump over it, unless it
  * is compiled with -fstack-clash-protection.
@@ -30,6 +36,8 @@
  * S2 A slot's guard is installed before the slot is handed out for the first
  *    time and stays until the arena is unmapped.
  * S3 Slots never move, and an arena is unmapped only by rti_stack_pool_destroy().
+ * S4 A free slot with memory is in one list: warm, idle or doomed; or it is marked
+ *    as discarding, counted by its arena, and that one is in the list `trimming`.
  *
  * All functions: on the thread that owns the pool.
  */
@@ -66,7 +74,7 @@ struct rti_stack {
     uint32_t index;                /* in its arena; never changes */
     uint8_t size_class;            /* enum rti_stack_class; never changes */
     bool in_use;                   /* S1 */
-    bool discarding;               /* only within rti_stack_trim() */
+    bool discarding;               /* doomed, and counted in its arena */
     struct rti_sanitize_stack sanitizer;
 };
 
@@ -82,23 +90,29 @@ struct rti_stack_stats {
     uint32_t in_use;     /* handed out */
     uint32_t cached;     /* free, with memory of their own */
     uint32_t arenas;     /* mapped */
-    uint64_t trimmed;    /* slots whose memory was given back, ever */
+    uint64_t trimmed;    /* times that a slot gave its memory back */
     bool guard_installs; /* guards are made by MADV_GUARD_INSTALL, as far as tried */
 };
 
-/* Private to stack.c and the two inline functions below. */
+/* Private to stack.c and the inline functions below. */
 struct rti_stack_pool {
     struct rti_stack_list {
         struct rti_stack *warm;          /* free slots that have memory, last put first */
+        struct rti_stack *idle;          /* the same, not needed since the period began */
+        struct rti_stack *doomed;        /* the same, to be marked as discarding */
         struct rti_stack *cold;          /* free slots that have none */
         struct rti_stack_arena *filling; /* the only one with unprepared slots, or NULL */
+        bool settled;                    /* the next period finds nothing in `idle` to be doomed */
     } classes[RTI_STACK_CLASSES];
     uint32_t in_use;
     uint32_t with_memory; /* in use or warm; so that warm ones need no count at each get and put */
     uint32_t stacks_max;
-    struct rti_stack_arena *arenas; /* all classes */
+    struct rti_stack_arena *arenas;   /* all classes */
+    struct rti_stack_arena *trimming; /* those with slots that are discarding */
+    bool dooming;                     /* a class has doomed slots */
     uint32_t arena_count;
     bool guard_installs;
+    bool keeps_all; /* memory is locked: none can be given back */
     size_t arena_bytes;
     uint64_t trimmed;
 };
@@ -107,9 +121,21 @@ struct rti_stack_pool {
 int rti_stack_pool_create(struct rti_stack_pool **out, const struct rti_stack_config *config);
 void rti_stack_pool_destroy(struct rti_stack_pool *pool); /* every stack must be free (S1) */
 
-/* Give memory of free stacks back to the kernel until at most `keep` of each class stay warm;
- * the coldest go first, neighbouring slots in one call. Looks at all free warm slots. */
-void rti_stack_trim(struct rti_stack_pool *pool, uint32_t keep);
+/* A period is over. Dooms what was free throughout it, but for `keep` slots of each class. True
+ * when something is to be trimmed. Nothing may be left of the last trim. */
+bool rti_stack_age(struct rti_stack_pool *pool, uint32_t keep);
+
+/* Give memory of doomed slots back to the kernel, neighbours in one call: some 0.25 ms of work.
+ * True while more is left. Not by code that runs on a stack that it has put. */
+bool rti_stack_trim(struct rti_stack_pool *pool);
+
+static inline bool rti_stack_is_trimming(const struct rti_stack_pool *pool)
+{
+    return pool->dooming || pool->trimming != NULL;
+}
+
+/* Whether a period or two from now something would be given back, if nobody gets a stack. */
+bool rti_stack_has_surplus(const struct rti_stack_pool *pool, uint32_t keep);
 
 void rti_stack_get_stats(const struct rti_stack_pool *pool, struct rti_stack_stats *out);
 
@@ -148,27 +174,40 @@ static inline void *rti_stack_guard(const struct rti_stack *stack)
     return (char *)rti_stack_low(stack) - RTI_STACK_GUARD_BYTES;
 }
 
-/* The part of rti_stack_get() that maps an arena or takes a slot without memory. */
+/* The part of rti_stack_get() that takes an idle slot, or one without memory, or maps an arena. */
 int rti_stack_get_cold(struct rti_stack_pool *pool, enum rti_stack_class size_class,
                        struct rti_stack **out);
 
-/* A stack of the class; -ENOMEM, or -EAGAIN at stacks_max. Maps an arena when no slot is free. */
-static inline int rti_stack_get(struct rti_stack_pool *pool, enum rti_stack_class size_class,
-                                struct rti_stack **out)
+/* Whether a stack of the class is there that was used lately. */
+static inline bool rti_stack_is_warm(const struct rti_stack_pool *pool,
+                                     enum rti_stack_class size_class)
+{
+    return pool->classes[size_class].warm != NULL && pool->in_use < pool->stacks_max;
+}
+
+static inline struct rti_stack *rti_stack_get_warm(struct rti_stack_pool *pool,
+                                                   enum rti_stack_class size_class)
 {
     struct rti_stack_list *list = &pool->classes[size_class];
     struct rti_stack *stack = list->warm;
 
-    if (RTI_UNLIKELY(stack == NULL || pool->in_use >= pool->stacks_max)) {
-        return rti_stack_get_cold(pool, size_class, out);
-    }
     list->warm = stack->next;
     RTI_DASSERT(!stack->in_use); /* S1 */
     stack->in_use = true;
     pool->in_use++;
     rti_unpoison(rti_stack_low(stack),
                  (size_t)((char *)rti_stack_top(stack) - (char *)rti_stack_low(stack)));
-    *out = stack;
+    return stack;
+}
+
+/* A stack of the class; -ENOMEM, or -EAGAIN at stacks_max. Maps an arena when no slot is free. */
+static inline int rti_stack_get(struct rti_stack_pool *pool, enum rti_stack_class size_class,
+                                struct rti_stack **out)
+{
+    if (RTI_UNLIKELY(!rti_stack_is_warm(pool, size_class))) {
+        return rti_stack_get_cold(pool, size_class, out);
+    }
+    *out = rti_stack_get_warm(pool, size_class);
     return 0;
 }
 

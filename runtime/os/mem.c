@@ -6,6 +6,8 @@
 
 #include "os/sys.h"
 
+#define PAGE_BYTES ((size_t)4096)
+
 int rti_mem_reserve(void **out, size_t bytes)
 {
     void *address;
@@ -45,6 +47,21 @@ int rti_mem_guard_protect(void *address, size_t bytes)
 int rti_mem_discard(void *address, size_t bytes)
 {
     return rti_sys_madvise(address, bytes, MADV_DONTNEED);
+}
+
+const void *rti_mem_lowest_touched(const void *address, size_t bytes)
+{
+    unsigned char resident[((size_t)256 << 10) / PAGE_BYTES];
+
+    if (bytes > (size_t)256 << 10 || rti_sys_mincore(address, bytes, resident) < 0) {
+        return NULL;
+    }
+    for (size_t i = 0; i < bytes / PAGE_BYTES; i++) {
+        if ((resident[i] & 1) != 0) {
+            return (const char *)address + i * PAGE_BYTES;
+        }
+    }
+    return NULL;
 }
 
 void *rti_mem_alloc_near(size_t bytes, int node)

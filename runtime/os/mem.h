@@ -24,6 +24,10 @@ int rti_mem_guard_protect(void *address, size_t bytes);
 /* Give the memory of the range back; it reads as zero afterwards. Guards in it stay. */
 int rti_mem_discard(void *address, size_t bytes);
 
+/* The lowest page of the range that is resident, which is at least where it was touched last; NULL
+ * when there is none, or the kernel does not say. At most 256 KiB; both ends at pages. */
+const void *rti_mem_lowest_touched(const void *address, size_t bytes);
+
 /* Zeroed memory that another node's processor will read: it comes from `node` while that has some,
  * or from anywhere (below 0). NULL when there is none. Freed with the same arguments. */
 void *rti_mem_alloc_near(size_t bytes, int node);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <linux/mempolicy.h>
 #include <poll.h>
 #include <stdio.h>
@@ -118,6 +119,11 @@ int rti_sys_mprotect(void *address, size_t bytes, int protection)
 int rti_sys_madvise(void *address, size_t bytes, int advice)
 {
     return result_of(madvise(address, bytes, advice));
+}
+
+int rti_sys_mincore(const void *address, size_t bytes, unsigned char *resident)
+{
+    return result_of(mincore((void *)(uintptr_t)address, bytes, resident));
 }
 
 void *rti_sys_alloc(size_t bytes)
@@ -255,6 +261,42 @@ void rti_sys_semaphore_post(sem_t *semaphore)
 void rti_sys_semaphore_wait(sem_t *semaphore)
 {
     (void)sem_wait(semaphore);
+}
+
+void rti_sys_semaphore_wait_until(sem_t *semaphore, rt_time deadline)
+{
+    const struct timespec until = { .tv_sec = deadline / RT_SECONDS(1),
+                                    .tv_nsec = deadline % RT_SECONDS(1) };
+
+    (void)sem_clockwait(semaphore, CLOCK_MONOTONIC, &until);
+}
+
+/* The kernel's name for the CPU clock of a thread (include/linux/posix-timers.h): pthread_t, by
+ * which the C library would make it, must not be used once the thread was joined. */
+rt_time rti_sys_thread_cpu_of(int thread_id)
+{
+    const clockid_t clock = (clockid_t)((~(unsigned)thread_id << 3) | 6u);
+    struct timespec used;
+
+    if (clock_gettime(clock, &used) < 0) {
+        return -errno;
+    }
+    return (rt_time)used.tv_sec * RT_SECONDS(1) + used.tv_nsec;
+}
+
+int rti_sys_thread_signal(int thread_id, int number)
+{
+    return result_of((int)syscall(SYS_tgkill, getpid(), thread_id, number));
+}
+
+int rti_sys_fence_prepare(void)
+{
+    return result_of((int)syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0));
+}
+
+int rti_sys_fence_all(void)
+{
+    return result_of((int)syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0));
 }
 
 /* A plain mutex that is used rightly never fails. */

@@ -58,6 +58,7 @@ int rti_sys_mmap(void **out, size_t bytes, int protection, int flags, int fd, of
 int rti_sys_munmap(void *address, size_t bytes);
 int rti_sys_mprotect(void *address, size_t bytes, int protection);
 int rti_sys_madvise(void *address, size_t bytes, int advice);
+int rti_sys_mincore(const void *address, size_t bytes, unsigned char *resident);
 int rti_sys_mbind_near(void *address, size_t bytes, int node); /* while it has some */
 void *rti_sys_alloc(size_t bytes); /* zeroed, aligned to 64 bytes; NULL when there is none */
 void rti_sys_free(void *memory);
@@ -93,6 +94,16 @@ int rti_sys_thread_create(pthread_t *out, void *(*entry)(void *), void *arg);
 int rti_sys_thread_join(pthread_t thread);
 void rti_sys_semaphore_post(sem_t *semaphore); /* async-signal-safe */
 void rti_sys_semaphore_wait(sem_t *semaphore); /* returns early after a signal */
+void rti_sys_semaphore_wait_until(sem_t *semaphore, rt_time deadline); /* likewise */
+
+/* a thread of this process, known by its number in the kernel */
+rt_time rti_sys_thread_cpu_of(int thread_id); /* CPU time that it has used, ns; or -errno */
+int rti_sys_thread_signal(int thread_id, int number);
+
+/* Make every other thread of the process run through a fence; -errno where the kernel cannot.
+ * Prepared once per process. */
+int rti_sys_fence_prepare(void);
+int rti_sys_fence_all(void);
 void rti_sys_mutex_init(pthread_mutex_t *mutex);
 void rti_sys_mutex_fini(pthread_mutex_t *mutex);
 void rti_sys_mutex_lock(pthread_mutex_t *mutex);

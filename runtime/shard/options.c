@@ -23,7 +23,7 @@
 #include "base/log.h"
 #include "rt/start.h"
 
-enum kind { TEXT, COUNT, SIZE, TIME, SPIN, SIGNAL, PLACE, LEVEL, FORMAT };
+enum kind { TEXT, COUNT, SIZE, TIME, SPIN, STALL, SIGNAL, PLACE, LEVEL, FORMAT };
 
 /* clang-format off */
 #define OPTIONS(ROW) \
@@ -36,6 +36,10 @@ enum kind { TEXT, COUNT, SIZE, TIME, SPIN, SIGNAL, PLACE, LEVEL, FORMAT };
         "                       where shards run (core: one on each core)\n") \
     ROW(SPIN, spin, \
         "  --spin TIME|off      look for work so long before sleeping (off)\n") \
+    ROW(STALL, stall_threshold, \
+        "  --stall TIME|off     report a task that holds its core longer (10ms)\n") \
+    ROW(TIME, timer_slack, \
+        "  --timer-slack TIME   a sleeping shard may meet deadlines so much late (0ms)\n") \
     ROW(COUNT, tasks_max, \
         "  --tasks-max N        live tasks of a shard at most (1048576)\n") \
     ROW(COUNT, port_entries, \
@@ -94,6 +98,7 @@ static const struct quantity {
                { { "", 1 }, { "k", 1024 }, { "K", 1024 } } },
     [TIME] = { "a time with its unit (ns, us, ms or s), such as 500us", INT64_MAX, TIMES },
     [SPIN] = { "off or a time with its unit (ns, us, ms or s), such as 50us", INT64_MAX, TIMES },
+    [STALL] = { "off or a time with its unit (ns, us, ms or s), such as 20ms", INT64_MAX, TIMES },
 #undef TIMES
 };
 
@@ -206,14 +211,14 @@ static int read_number(const struct reading *reading, const struct option *optio
 {
     int r;
 
-    if (option->kind == SPIN && strcmp(text, "off") == 0) {
-        *out = RT_SPIN_OFF;
+    if ((option->kind == SPIN || option->kind == STALL) && strcmp(text, "off") == 0) {
+        *out = option->kind == SPIN ? (uint64_t)RT_SPIN_OFF : (uint64_t)RT_STALL_OFF;
         return 0;
     }
     if (option->kind == SIGNAL) {
         return read_signal(reading, text, out);
     }
-    if (option->kind <= SPIN) {
+    if (option->kind <= STALL) {
         return read_quantity(reading, &quantities[option->kind], text, out);
     }
     r = read_choice(reading, option, text, out);

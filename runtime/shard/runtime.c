@@ -75,11 +75,15 @@ fail_alloc:
     return r;
 }
 
-static void turn_until_closed(struct rti_executor *executor)
+static void run(struct rti_shard *shard)
 {
+    struct rti_executor *executor = shard->executor;
+
+    rti_stall_join(shard->runtime, shard->index);
     while (!executor->closed) {
         rti_executor_turn(executor, rti_sys_now());
     }
+    rti_stall_leave(shard->runtime, shard->index);
 }
 
 static void end(struct rti_shard *shard)
@@ -121,7 +125,7 @@ static void *shard_main(void *arg)
     __atomic_add_fetch(&runtime->ready, 1, __ATOMIC_RELEASE);
     (void)rti_sys_futex_wake(&runtime->ready);
     if (await_go(runtime) == GO_RUN) {
-        turn_until_closed(shard->executor);
+        run(shard);
         end(shard);
     } else if (shard->start_result == 0) {
         rti_executor_discard_first(shard->executor);
@@ -462,7 +466,7 @@ int rt_run(const struct rt_config *config, rt_task_fn first, void *arg)
     }
     if (r == 0) {
         say_go(runtime, GO_RUN); /* nobody waits for it here but the watch */
-        turn_until_closed(shard->executor);
+        run(shard);
         r = shard->executor->first->result;
         end(shard);
     }

@@ -33,7 +33,8 @@ struct rti_shard {
     int start_result; /* 0: ready; valid once counted in `ready` */
     int thread_id;    /* the kernel's; valid likewise */
     pthread_t thread;
-    char name[64]; /* of the executor */
+    sigset_t old_mask; /* of the thread's signals, before it was watched for stalls */
+    char name[64];     /* of the executor */
 };
 
 struct rt_runtime {

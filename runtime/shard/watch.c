@@ -18,7 +18,8 @@
 static uint32_t owned; /* atomic: 1 while a runtime has the handler */
 static uint32_t asked; /* atomic: a signal has come since the last dump began */
 static struct sigaction old_action;
-static sem_t events; /* signals, and the end of the watch; zeroes are an initialised one */
+static sem_t signals; /* that have come; of the process, for a handler may be late. Zeroes are an
+                         initialised one */
 
 static void handle(int number)
 {
@@ -27,7 +28,7 @@ static void handle(int number)
     (void)number;
     /* pairs with the exchange in watch_main() */
     __atomic_store_n(&asked, 1, __ATOMIC_RELEASE);
-    rti_sys_semaphore_post(&events);
+    rti_sys_semaphore_post(&signals);
     errno = saved;
 }
 
@@ -50,16 +51,26 @@ static void dump(struct rt_runtime *runtime)
     }
 }
 
+static void wait_until(struct rt_runtime *runtime, rt_time deadline)
+{
+    if (deadline == RT_NEVER) {
+        rti_sys_semaphore_wait(runtime->watch.events);
+    } else {
+        rti_sys_semaphore_wait_until(runtime->watch.events, deadline);
+    }
+}
+
 static void *watch_main(void *arg)
 {
     struct rt_runtime *runtime = arg;
 
-    (void)rti_sys_thread_set_name("rt-dump");
+    (void)rti_sys_thread_set_name("rt-watch");
     /* pairs with the release in rti_watch_stop() */
     while (__atomic_load_n(&runtime->watch.stops, __ATOMIC_ACQUIRE) == 0) {
-        rti_sys_semaphore_wait(&events);
+        wait_until(runtime, rti_stall_look(runtime));
         /* pairs with the release in handle() */
-        if (__atomic_exchange_n(&asked, 0, __ATOMIC_ACQUIRE) != 0 && rti_runtime_runs(runtime)) {
+        if (runtime->watch.dumps && __atomic_exchange_n(&asked, 0, __ATOMIC_ACQUIRE) != 0 &&
+            rti_runtime_runs(runtime)) {
             dump(runtime);
         }
     }
@@ -125,9 +136,9 @@ static int take_signal(const struct rt_runtime *runtime)
     return r;
 }
 
-int rti_watch_start(struct rt_runtime *runtime)
+/* To be dumped by the signal, if one was chosen. */
+static int begin_dumps(struct rt_runtime *runtime)
 {
-    sigset_t old_set;
     int r;
 
     if (runtime->config.dump_signal == 0) {
@@ -137,31 +148,69 @@ int rti_watch_start(struct rt_runtime *runtime)
     if (r == 0) {
         r = take_signal(runtime);
     }
-    if (r < 0) {
-        return r;
+    if (r == 0) {
+        runtime->watch.dumps = true;
+        runtime->watch.events = &signals;
     }
+    return r;
+}
+
+static void end_dumps(struct rt_runtime *runtime)
+{
+    if (runtime->watch.dumps) {
+        (void)rti_sys_sigaction((int)runtime->config.dump_signal, &old_action, NULL);
+        give_back();
+        runtime->watch.dumps = false;
+    }
+}
+
+static int start_thread(struct rt_runtime *runtime)
+{
+    sigset_t old_set;
+    int r;
+
     rti_signals_block(&old_set); /* the thread inherits it */
     r = rti_sys_thread_create(&runtime->watch.thread, watch_main, runtime);
     rti_signals_unblock(&old_set);
     runtime->watch.runs = r == 0;
     if (r < 0) {
-        rti_log(&runtime->log, RT_LOG_ERROR, "the thread for config.dump_signal: %s",
-                rt_strerror(r));
-        (void)rti_sys_sigaction((int)runtime->config.dump_signal, &old_action, NULL);
-        give_back();
+        rti_log(&runtime->log, RT_LOG_ERROR, "the thread that watches '%s': %s",
+                runtime->config.name, rt_strerror(r));
+    }
+    return r;
+}
+
+int rti_watch_start(struct rt_runtime *runtime)
+{
+    struct rti_watch *watch = &runtime->watch;
+    int r;
+
+    watch->events = &watch->own_events; /* zeroes: an initialised one */
+    r = begin_dumps(runtime);
+    if (r == 0) {
+        r = rti_stall_begin(runtime);
+    }
+    if (r == 0 && (watch->dumps || watch->stall.on)) {
+        r = start_thread(runtime);
+    }
+    if (r < 0) {
+        rti_stall_end(runtime);
+        end_dumps(runtime);
     }
     return r;
 }
 
 void rti_watch_stop(struct rt_runtime *runtime)
 {
-    if (!runtime->watch.runs) {
+    struct rti_watch *watch = &runtime->watch;
+
+    if (!watch->runs) {
         return;
     }
-    (void)rti_sys_sigaction((int)runtime->config.dump_signal, &old_action, NULL);
     /* pairs with the acquire in watch_main() */
-    __atomic_store_n(&runtime->watch.stops, 1, __ATOMIC_RELEASE);
-    rti_sys_semaphore_post(&events);
-    (void)rti_sys_thread_join(runtime->watch.thread);
-    give_back();
+    __atomic_store_n(&watch->stops, 1, __ATOMIC_RELEASE);
+    rti_sys_semaphore_post(watch->events);
+    (void)rti_sys_thread_join(watch->thread);
+    rti_stall_end(runtime);
+    end_dumps(runtime);
 }

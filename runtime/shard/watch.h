@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Watch: a thread that dumps all shards when config.dump_signal comes.
+ * Watch: a thread that dumps all shards when config.dump_signal comes, and looks
+ * for tasks that hold their core too long (stall.h).
  *
- * The handler may run on any thread and in the middle of anything, so it only
- * posts a semaphore; the thread, which waits there, asks the shards as any other
- * thread would. It exists only where a signal was chosen. The handler is the
- * process's: one runtime at a time can have it.
+ * It exists where one of the two is wanted. The handler of the signal may run on
+ * any thread and in the middle of anything, so it only posts a semaphore; the
+ * thread, which waits there, asks the shards as any other thread would. The handler
+ * is the process's: one runtime at a time can have it.
  */
 #ifndef RTI_SHARD_WATCH_H
 #define RTI_SHARD_WATCH_H
@@ -14,15 +15,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "shard/stall.h"
+
 struct rt_runtime;
 
 struct rti_watch {
     pthread_t thread;
     bool runs;
+    bool dumps;     /* it has the signal's handler */
     uint32_t stops; /* atomic */
+    sem_t *events;  /* the end of the watch, a shard that wakes it; the signal, where it has it */
+    sem_t own_events;
+    struct rti_stall stall;
 };
 
-/* 0 (also when no signal was chosen), or -errno, having said why. */
+/* 0 (also when nothing is to be watched for), or -errno, having said why. */
 int rti_watch_start(struct rt_runtime *runtime);
 
 /* End it, if it runs; a dump that is being made is finished first. */

@@ -146,8 +146,19 @@ static void let_sender_in(struct rt_chan *chan)
     rti_waiter_finish(&sender->waiter, 0);
 }
 
+/* Asked first, as the rest needs registers that a wait would have to save. */
+static inline bool must_wait_to_send(const struct rt_chan *chan)
+{
+    return has_no_room(chan) && chan->closed == 0 && rti_waiters_is_empty(&chan->receivers);
+}
+
+static inline bool must_wait_to_recv(const struct rt_chan *chan)
+{
+    return is_empty(chan) && chan->closed == 0;
+}
+
 /* 0, -EPIPE, or MUST_WAIT. */
-static int try_send(struct rt_chan *chan, const void *item)
+static RTI_NOINLINE int try_send(struct rt_chan *chan, const void *item)
 {
     if (!rti_waiters_is_empty(&chan->receivers)) {
         hand_over(chan, item);
@@ -161,7 +172,7 @@ static int try_send(struct rt_chan *chan, const void *item)
 }
 
 /* 0, -EPIPE, or MUST_WAIT. */
-static int try_recv(struct rt_chan *chan, void *item)
+static RTI_NOINLINE int try_recv(struct rt_chan *chan, void *item)
 {
     if (is_empty(chan)) {
         return chan->closed != 0 ? -EPIPE : MUST_WAIT;
@@ -175,20 +186,18 @@ static int try_recv(struct rt_chan *chan, void *item)
 
 /* Waiting */
 
-static void send_abort(struct rti_waiter *waiter, int reason)
+static void send_leave(struct rti_waiter *waiter)
 {
     rti_waiters_remove(&((struct rt_chan *)waiter->object)->senders, rti_queued_of(waiter));
-    rti_waiter_finish(waiter, reason);
 }
 
-static void recv_abort(struct rti_waiter *waiter, int reason)
+static void recv_leave(struct rti_waiter *waiter)
 {
     rti_waiters_remove(&((struct rt_chan *)waiter->object)->receivers, rti_queued_of(waiter));
-    rti_waiter_finish(waiter, reason);
 }
 
-static const struct rti_wait_kind send_kind = { .name = "channel send", .abort = send_abort };
-static const struct rti_wait_kind recv_kind = { .name = "channel recv", .abort = recv_abort };
+static const struct rti_wait_kind send_kind = { .name = "channel send", .leave = send_leave };
+static const struct rti_wait_kind recv_kind = { .name = "channel recv", .leave = recv_leave };
 
 /* Stand in line, in memory that is given. */
 static void stand_in_line(struct rt_chan *chan, struct rt_waiters *line, struct rti_placed *place,
@@ -207,22 +216,16 @@ static inline void *read_only(const void *item)
 
 static RTI_NOINLINE int send_any(struct rt_chan *chan, const void *item, rt_time deadline)
 {
-    const int r = try_send(chan, item);
-
-    if (r != MUST_WAIT) {
-        return r;
-    }
-    return rti_wait_in_line(&chan->senders, &send_kind, chan, (uintptr_t)item, deadline);
+    return must_wait_to_send(chan)
+               ? rti_wait_in_line(&chan->senders, &send_kind, chan, (uintptr_t)item, deadline)
+               : try_send(chan, item);
 }
 
 static RTI_NOINLINE int recv_any(struct rt_chan *chan, void *item, rt_time deadline)
 {
-    const int r = try_recv(chan, item);
-
-    if (r != MUST_WAIT) {
-        return r;
-    }
-    return rti_wait_in_line(&chan->receivers, &recv_kind, chan, (uintptr_t)item, deadline);
+    return must_wait_to_recv(chan)
+               ? rti_wait_in_line(&chan->receivers, &recv_kind, chan, (uintptr_t)item, deadline)
+               : try_recv(chan, item);
 }
 
 /* A number, room, and nobody in line: a few instructions, without a frame. */
@@ -281,8 +284,11 @@ static bool send_now(struct rt_case *self)
     struct rt_chan *chan = self->object;
 
     rti_executor_must_own(chan->executor, "rt_select");
+    if (must_wait_to_send(chan)) {
+        return false;
+    }
     self->result = try_send(chan, self->argument);
-    return self->result != MUST_WAIT;
+    return true;
 }
 
 static bool recv_now(struct rt_case *self)
@@ -290,8 +296,11 @@ static bool recv_now(struct rt_case *self)
     struct rt_chan *chan = self->object;
 
     rti_executor_must_own(chan->executor, "rt_select");
+    if (must_wait_to_recv(chan)) {
+        return false;
+    }
     self->result = try_recv(chan, self->argument);
-    return self->result != MUST_WAIT;
+    return true;
 }
 
 static void send_link(struct rt_case *self)
@@ -315,12 +324,12 @@ static const struct rti_case_ops recv_ops = { .take_now = recv_now, .link = recv
 
 struct rt_case rt_case_chan_send(struct rt_chan *chan, const void *item)
 {
-    return (struct rt_case){ .ops = &send_ops, .object = chan, .argument = read_only(item) };
+    return rti_case(&send_ops, chan, read_only(item));
 }
 
 struct rt_case rt_case_chan_recv(struct rt_chan *chan, void *item)
 {
-    return (struct rt_case){ .ops = &recv_ops, .object = chan, .argument = item };
+    return rti_case(&recv_ops, chan, item);
 }
 
 /* Waits of a future */

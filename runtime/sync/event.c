@@ -10,13 +10,12 @@ _Static_assert(sizeof(struct rt_event) == 24, "as its header says");
 _Static_assert(sizeof(struct rti_queued) <= RTI_CASE_LEG_BYTES, "a select can stand in line");
 _Static_assert(sizeof(struct rti_queued) <= RTI_FUTURE_WAIT_BYTES, "a future can stand in line");
 
-static void wait_abort(struct rti_waiter *waiter, int reason)
+static void wait_leave(struct rti_waiter *waiter)
 {
     rti_waiters_remove(&((struct rt_event *)waiter->object)->waiters, rti_queued_of(waiter));
-    rti_waiter_finish(waiter, reason);
 }
 
-static const struct rti_wait_kind event_kind = { .name = "event", .abort = wait_abort };
+static const struct rti_wait_kind event_kind = { .name = "event", .leave = wait_leave };
 
 void rt_event_set(struct rt_event *event)
 {
@@ -77,7 +76,7 @@ static const struct rti_case_ops event_ops = { .take_now = event_now, .link = ev
 
 struct rt_case rt_case_event(struct rt_event *event)
 {
-    return (struct rt_case){ .ops = &event_ops, .object = event };
+    return rti_case(&event_ops, event, NULL);
 }
 
 /* In a future */

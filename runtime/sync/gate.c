@@ -41,13 +41,12 @@ void rt_gate_leave(struct rt_gate *gate)
     }
 }
 
-static void close_abort(struct rti_waiter *waiter, int reason)
+static void close_leave(struct rti_waiter *waiter)
 {
     rti_waiters_remove(&((struct rt_gate *)waiter->object)->waiters, rti_queued_of(waiter));
-    rti_waiter_finish(waiter, reason);
 }
 
-static const struct rti_wait_kind close_kind = { .name = "gate close", .abort = close_abort };
+static const struct rti_wait_kind close_kind = { .name = "gate close", .leave = close_leave };
 
 RTI_RETURNS_AFTER_SWITCH
 int rt_gate_close(struct rt_gate *gate, rt_time deadline)

@@ -6,13 +6,12 @@
 
 _Static_assert(sizeof(struct rt_mutex) == 24, "as its header says");
 
-static void lock_abort(struct rti_waiter *waiter, int reason)
+static void lock_leave(struct rti_waiter *waiter)
 {
     rti_waiters_remove(&((struct rt_mutex *)waiter->object)->waiters, rti_queued_of(waiter));
-    rti_waiter_finish(waiter, reason);
 }
 
-static const struct rti_wait_kind mutex_kind = { .name = "mutex", .abort = lock_abort };
+static const struct rti_wait_kind mutex_kind = { .name = "mutex", .leave = lock_leave };
 
 /* That somebody holds it is no mistake of the program. */
 static void check_owner(const struct rt_task *owner)

@@ -17,13 +17,12 @@
 
 _Static_assert(sizeof(struct rt_once) == 32, "as its header says");
 
-static void wait_abort(struct rti_waiter *waiter, int reason)
+static void wait_leave(struct rti_waiter *waiter)
 {
     rti_waiters_remove(&((struct rt_once *)waiter->object)->waiters, rti_queued_of(waiter));
-    rti_waiter_finish(waiter, reason);
 }
 
-static const struct rti_wait_kind once_kind = { .name = "once", .abort = wait_abort };
+static const struct rti_wait_kind once_kind = { .name = "once", .leave = wait_leave };
 
 /* 0: it is done, or the running task is the runner. */
 static int wait_for_runner(struct rt_once *once, rt_time deadline)

@@ -29,17 +29,12 @@ enum {
 
 #define MUST_WAIT 1 /* of try_recv(), beside 0 and -EPIPE */
 
-struct receiver {
-    struct rti_waiter waiter;
-    void **value; /* where it shall go */
-};
-
-_Static_assert(sizeof(struct receiver) <= RTI_CASE_LEG_BYTES, "a select can receive");
+_Static_assert(sizeof(struct rti_brought) <= RTI_CASE_LEG_BYTES, "a select can receive");
 
 /* Of one that is OPEN: who waits, or NULL. In any other state nobody does. */
-static struct receiver *receiver_of(const struct rt_oneshot *oneshot, const char *call)
+static struct rti_brought *receiver_of(const struct rt_oneshot *oneshot, const char *call)
 {
-    struct receiver *receiver = oneshot->waiter;
+    struct rti_brought *receiver = oneshot->waiter;
 
     if (receiver != NULL) {
         rti_executor_must_own(receiver->waiter.task->executor, call);
@@ -49,7 +44,7 @@ static struct receiver *receiver_of(const struct rt_oneshot *oneshot, const char
 
 void rt_oneshot_send(struct rt_oneshot *oneshot, void *value)
 {
-    struct receiver *receiver;
+    struct rti_brought *receiver;
 
     (void)rti_executor_here("rt_oneshot_send");
     if (RTI_UNLIKELY(oneshot->state != OPEN)) {
@@ -62,13 +57,13 @@ void rt_oneshot_send(struct rt_oneshot *oneshot, void *value)
         return;
     }
     oneshot->state = TAKEN;
-    *receiver->value = value;
+    *(void **)receiver->item = value;
     rti_waiter_finish(&receiver->waiter, 0);
 }
 
 void rt_oneshot_close(struct rt_oneshot *oneshot)
 {
-    struct receiver *receiver;
+    struct rti_brought *receiver;
 
     (void)rti_executor_here("rt_oneshot_close");
     if (oneshot->state != OPEN) {
@@ -99,40 +94,30 @@ static int try_recv(struct rt_oneshot *oneshot, void **value, const char *call)
     return MUST_WAIT;
 }
 
-static void recv_abort(struct rti_waiter *waiter, int reason)
+static void recv_leave(struct rti_waiter *waiter)
 {
     ((struct rt_oneshot *)waiter->object)->waiter = NULL;
-    rti_waiter_finish(waiter, reason);
 }
 
-static const struct rti_wait_kind recv_kind = { .name = "oneshot", .abort = recv_abort };
+static const struct rti_wait_kind recv_kind = { .name = "oneshot", .leave = recv_leave };
 
-static void begin_wait(struct rt_oneshot *oneshot, struct receiver *receiver, void **value)
+static void check_alone(const struct rt_oneshot *oneshot)
 {
     if (RTI_UNLIKELY(oneshot->waiter != NULL)) {
         rti_misuse("two tasks wait for one oneshot, or a select has it twice");
     }
-    receiver->waiter.object = oneshot;
-    receiver->value = value;
-    oneshot->waiter = receiver;
 }
 
 RTI_RETURNS_AFTER_SWITCH
 int rt_oneshot_recv(struct rt_oneshot *oneshot, void **value, rt_time deadline)
 {
-    struct receiver receiver;
-    int r = try_recv(oneshot, value, "rt_oneshot_recv");
+    const int r = try_recv(oneshot, value, "rt_oneshot_recv");
 
     if (r != MUST_WAIT) {
         return r;
     }
-    r = rti_wait_allowed();
-    if (r < 0) {
-        return r;
-    }
-    rti_waiter_init(&receiver.waiter, &recv_kind);
-    begin_wait(oneshot, &receiver, value);
-    return rti_wait(&receiver.waiter, deadline);
+    check_alone(oneshot);
+    return rti_wait_alone(&oneshot->waiter, &recv_kind, oneshot, (uintptr_t)value, deadline);
 }
 
 static bool recv_now(struct rt_case *self)
@@ -143,13 +128,18 @@ static bool recv_now(struct rt_case *self)
 
 static void recv_link(struct rt_case *self)
 {
-    (void)rti_case_leg(self, &recv_kind, self->object);
-    begin_wait(self->object, rti_case_memory(self), self->argument);
+    struct rt_oneshot *oneshot = self->object;
+    struct rti_brought *receiver = rti_case_memory(self);
+
+    check_alone(oneshot);
+    (void)rti_case_leg(self, &recv_kind, oneshot);
+    receiver->item = self->argument;
+    oneshot->waiter = receiver;
 }
 
 static const struct rti_case_ops recv_ops = { .take_now = recv_now, .link = recv_link };
 
 struct rt_case rt_case_oneshot(struct rt_oneshot *oneshot, void **value)
 {
-    return (struct rt_case){ .ops = &recv_ops, .object = oneshot, .argument = value };
+    return rti_case(&recv_ops, oneshot, value);
 }

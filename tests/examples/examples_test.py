@@ -4,9 +4,9 @@
 
     examples_test.py --bin DIR [unittest options]
 
-DIR holds hello, life_of_a_task, echo, copy, pipeline, session_future and cache. Nothing is waited
-for by sleeping: a server is ready when it has said where it listens. Exit status 77 when the kernel
-has no io_uring.
+DIR holds hello, life_of_a_task, echo, copy, pipeline, session_future, cache and latency_queue.
+Nothing is waited for by sleeping: a server is ready when it has said where it listens. Exit status
+77 when the kernel has no io_uring.
 """
 import argparse
 import errno
@@ -68,7 +68,9 @@ class Usage(ExampleTest):
                         ["echo", "127.0.0.1:0", "more"], ["copy", "--quick", "a", "b"], ["copy"],
                         ["copy", "a"], ["copy", "a", "b", "c"], ["pipeline"],
                         ["pipeline", "--lines", "a"],
-                        ["session_future", "0"], ["session_future", "1", "2"]):
+                        ["session_future", "0"], ["session_future", "1", "2"],
+                        ["latency_queue", "0"], ["latency_queue", "10001"],
+                        ["latency_queue", "1x"], ["latency_queue", "1", "2"]):
             with self.subTest(command=command):
                 result = run(*command)
                 self.assert_ends(result, 2)
@@ -76,7 +78,8 @@ class Usage(ExampleTest):
                 self.assertEqual(result.stdout, "")
 
     def test_help_is_printed_to_standard_output(self) -> None:
-        for name in ("life_of_a_task", "echo", "copy", "pipeline", "session_future"):
+        for name in ("life_of_a_task", "echo", "copy", "pipeline", "session_future",
+                     "latency_queue"):
             with self.subTest(name=name):
                 result = run(name, "--help")
                 self.assert_ends(result, 0)
@@ -529,6 +532,47 @@ class SessionFuture(ExampleTest):
                            r"(\d+) requests a second$", result.stdout, re.MULTILINE)
         self.assertEqual([line[0] for line in lines], ["fibers", "futures"], result.stdout)
         self.assertLess(int(lines[1][1]), int(lines[0][1]))
+
+
+class LatencyQueue(ExampleTest):
+    def test_lateness_and_throughput_are_printed_for_both_scenes(self) -> None:
+        result = run("latency_queue", "10")
+        self.assert_ends(result, 0)
+        self.assertEqual(result.stderr, "")
+        number = r"(\d+\.\d)"
+        lines = re.findall(rf"^(one|own) queue: late by {number} us in the middle, {number} us at "
+                           rf"99 %, {number} us at most; batch (\d+) steps/s$",
+                           result.stdout, re.MULTILINE)
+        self.assertEqual([line[0] for line in lines], ["one", "own"], result.stdout)
+        for line in lines:
+            middle, high, most = (float(text) for text in line[1:4])
+            self.assertTrue(0 <= middle <= high <= most, line)
+            self.assertGreater(int(line[4]), 0)
+        parts = re.search(rf"^own queue: the ticker had {number} % of the time, the batch "
+                          rf"{number} %$", result.stdout, re.MULTILINE)
+        assert parts is not None, result.stdout
+        self.assertGreater(float(parts[2]), 0)
+
+
+class MillionTasks(ExampleTest):
+    def test_bytes_of_a_waiting_task_are_printed_for_each_kind(self) -> None:
+        result = run("million_tasks", "500")
+        self.assert_ends(result, 0)
+        self.assertEqual(result.stderr, "")
+        lines = re.findall(r"^(fiber|future), (\d+) (?:KiB|bytes) +(-?\d+) bytes each while they "
+                           r"wait, +(-?\d+) a second after the end$", result.stdout, re.MULTILINE)
+        self.assertEqual([line[:2] for line in lines],
+                         [("fiber", "16"), ("fiber", "64"), ("fiber", "256"), ("future", "64")],
+                         result.stdout)
+        for line in lines[:3]:
+            self.assertGreaterEqual(int(line[2]), 4096)
+        self.assertLess(int(lines[3][2]), 4096)
+
+    def test_a_number_of_tasks_that_is_none_is_refused(self) -> None:
+        for argument in ["0", "-1", "x", "1000001"]:
+            result = run("million_tasks", argument)
+            self.assert_ends(result, 2)
+            self.assertIn("usage: million_tasks", result.stderr)
 
 
 def have_io_uring() -> bool:

@@ -5,6 +5,7 @@
 extern rt_config config;
 extern rt_spawn_options spawn_options;
 extern rt_tcp_options tcp_options;
+extern rt_deadline_options deadline_options;
 extern rt_group group;
 extern rt_group limited_group;
 extern rt_future future;
@@ -20,6 +21,7 @@ extern rt_once once;
 rt_config config = RT_CONFIG_INIT;
 rt_spawn_options spawn_options = RT_SPAWN_OPTIONS_INIT;
 rt_tcp_options tcp_options = RT_TCP_OPTIONS_INIT;
+rt_deadline_options deadline_options = RT_DEADLINE_OPTIONS_INIT;
 rt_group group = RT_GROUP_INIT;
 rt_group limited_group = RT_GROUP_INIT_WITH(16, RT_GROUP_CANCEL_ON_FAILURE);
 rt_future future = RT_FUTURE_INIT(nullptr, nullptr);

@@ -2,8 +2,7 @@
 /*
  * Edges: cases that a fresh reading of the code found, each kept as a test.
  */
-#include "support/harness.h"
-#include "support/sim.h"
+#include "support/first.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -21,17 +20,7 @@ static void drop_line(void *arg, enum rt_log_level level, const char *text)
     ++*(unsigned *)arg;
 }
 
-static int run_config(const struct rt_config *config, rt_task_fn first, void *arg)
-{
-    int r;
-
-    sim_begin(&(struct sim_config){ .seed = 1, .step_max = 100 });
-    sim_file_put("data", "abcdefgh", 8);
-    r = rt_run(config, first, arg);
-    assert_int_equal(sim_end(NULL), 0);
-    assert_int_equal(t_failures(), 0);
-    return r;
-}
+static const struct sim_config steps = { .seed = 1, .step_max = 100 }; /* time passes */
 
 /* Times without end in the configuration */
 
@@ -57,7 +46,7 @@ static void a_stop_timeout_without_end_never_passes(void **state)
     (void)state;
     config.stop_timeout = RT_NEVER;
     config.task_quota = RT_NEVER;
-    assert_int_equal(run_config(&config, leave_one_behind, NULL), 0);
+    assert_int_equal(run_sim(&steps, &config, leave_one_behind, NULL), 0);
 }
 
 /* Offsets that are none */
@@ -78,7 +67,7 @@ static int use_bad_offsets(void *arg)
 static void an_offset_past_the_largest_is_refused(void **state)
 {
     (void)state;
-    assert_int_equal(run_config(NULL, use_bad_offsets, NULL), 0);
+    assert_int_equal(run_sim(&steps, NULL, use_bad_offsets, NULL), 0);
 }
 
 /* Options of a newer library */
@@ -121,7 +110,7 @@ static void options_of_a_newer_library_are_refused_unless_zero(void **state)
     (void)state;
     config.log = drop_line;
     config.log_arg = &lines;
-    assert_int_equal(run_config(&config, use_newer_options, NULL), 0);
+    assert_int_equal(run_sim(&steps, &config, use_newer_options, NULL), 0);
     assert_int_equal(lines, 2); /* both of listen say why */
 }
 
@@ -185,7 +174,7 @@ static int close_under_a_reader(void *arg)
 static void a_stream_that_is_being_closed_lets_nobody_in(void **state)
 {
     (void)state;
-    assert_int_equal(run_config(NULL, close_under_a_reader, NULL), 0);
+    assert_int_equal(run_sim(&steps, NULL, close_under_a_reader, NULL), 0);
 }
 
 /* A request that a cancel misses is asked again */
@@ -227,7 +216,7 @@ static int miss_cancels(void *arg)
 static void a_cancel_that_misses_is_sent_again(void **state)
 {
     (void)state;
-    assert_int_equal(run_config(NULL, miss_cancels, NULL), 0);
+    assert_int_equal(run_sim(&steps, NULL, miss_cancels, NULL), 0);
 }
 
 /* The kernel ends a request that needs a worker with -ECANCELED when it can make none */
@@ -248,7 +237,7 @@ static int meet_no_worker(void *arg)
 static void a_kernel_without_workers_is_no_cancel(void **state)
 {
     (void)state;
-    assert_int_equal(run_config(NULL, meet_no_worker, NULL), 0);
+    assert_int_equal(run_sim(&steps, NULL, meet_no_worker, NULL), 0);
 }
 
 /* A lone task that yields still lets time pass for others */
@@ -268,7 +257,7 @@ static int count_turns(void *arg)
 static void a_lone_yielding_task_gives_way_to_the_loop(void **state)
 {
     (void)state;
-    assert_int_equal(run_config(NULL, count_turns, NULL), 0);
+    assert_int_equal(run_sim(&steps, NULL, count_turns, NULL), 0);
 }
 
 static void the_library_has_the_version_of_its_headers(void **state)

@@ -8,8 +8,7 @@
  * it was granted room. The call must do its work, and the kernel must not be
  * asked to cancel it. Of other calls the kernel is asked until it answers.
  */
-#include "support/harness.h"
-#include "support/sim.h"
+#include "support/first.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,19 +26,6 @@
 static uint64_t cancels_seen(void)
 {
     return sim_stats()->by_opcode[IORING_OP_ASYNC_CANCEL];
-}
-
-static int run_config(const struct sim_config *sim_config, const struct rt_config *config,
-                      rt_task_fn first, void *arg)
-{
-    int r;
-
-    sim_begin(sim_config);
-    sim_file_put("data", "abcdefgh", 8);
-    r = rt_run(config, first, arg);
-    assert_int_equal(sim_end(NULL), 0);
-    assert_int_equal(t_failures(), 0);
-    return r;
 }
 
 /* What can be given back */
@@ -157,8 +143,7 @@ static void a_cancel_does_not_reach_what_the_kernel_takes_back(void **state)
     for (size_t i = 0; i < GIFTS; i++) {
         struct gift gift = gifts[i];
 
-        assert_int_equal(
-            run_config(&(struct sim_config){ .seed = 1 }, NULL, cancel_with_the_kernel, &gift), 0);
+        assert_int_equal(run_config(NULL, cancel_with_the_kernel, &gift), 0);
     }
 }
 
@@ -252,7 +237,7 @@ static void give_all_without_room(rt_task_fn first)
         struct gift gift = gifts[i];
         const struct sim_config sim = { .seed = 1, .step_max = STEP_MAX };
 
-        assert_int_equal(run_config(&sim, &config, first, &gift), 0);
+        assert_int_equal(run_sim(&sim, &config, first, &gift), 0);
     }
 }
 
@@ -335,9 +320,9 @@ static void a_cancelled_leaver_lets_the_group_drain(void **state)
     bool early = false;
 
     (void)state;
-    run_config(&(struct sim_config){ .seed = 1 }, NULL, cancel_while_the_group_drains, &early);
+    run_config(NULL, cancel_while_the_group_drains, &early);
     early = true;
-    run_config(&(struct sim_config){ .seed = 1 }, NULL, cancel_while_the_group_drains, &early);
+    run_config(NULL, cancel_while_the_group_drains, &early);
 }
 
 static int cancel_while_the_group_ends(void *arg)
@@ -368,7 +353,7 @@ static int cancel_while_the_group_ends(void *arg)
 static void a_cancelled_leaver_waits_until_the_cancelled_group_has_ended(void **state)
 {
     (void)state;
-    run_config(&(struct sim_config){ .seed = 1 }, NULL, cancel_while_the_group_ends, NULL);
+    run_config(NULL, cancel_while_the_group_ends, NULL);
 }
 
 /* An interrupted worker */
@@ -423,7 +408,7 @@ static int interrupt_reads(void *arg)
 static void an_operation_that_its_cancel_interrupts_tells_the_reason(void **state)
 {
     (void)state;
-    assert_int_equal(run_config(&(struct sim_config){ .seed = 1 }, NULL, interrupt_reads, NULL), 0);
+    assert_int_equal(run_config(NULL, interrupt_reads, NULL), 0);
 }
 
 /* Cancels that miss */
@@ -497,7 +482,7 @@ static int miss_cancels(void *arg)
 static void a_cancel_that_the_kernel_missed_is_sent_again(void **state)
 {
     (void)state;
-    assert_int_equal(run_config(&(struct sim_config){ .seed = 1 }, NULL, miss_cancels, NULL), 0);
+    assert_int_equal(run_config(NULL, miss_cancels, NULL), 0);
 }
 
 int main(void)

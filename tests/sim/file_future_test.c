@@ -53,7 +53,7 @@ static int file_first(void *arg)
 static void a_future_reads_and_writes_at_a_place(void **state)
 {
     (void)state;
-    run_first(file_first);
+    run_streams(NULL, file_first);
 }
 
 static int file_fickle_first(void *arg)
@@ -70,7 +70,7 @@ static int file_fickle_first(void *arg)
 static void a_transfer_is_the_one_that_was_begun(void **state)
 {
     (void)state;
-    run_first(file_fickle_first);
+    run_streams(NULL, file_fickle_first);
 }
 
 static int file_ends_first(void *arg)
@@ -107,7 +107,7 @@ static int file_ends_first(void *arg)
 static void a_deadline_or_cancel_ends_it_and_drop_closes_the_file(void **state)
 {
     (void)state;
-    run_first(file_ends_first);
+    run_streams(NULL, file_ends_first);
 }
 
 static int null_first(void *arg)
@@ -121,7 +121,7 @@ static int null_first(void *arg)
 static void to_drop_nothing_does_nothing(void **state)
 {
     (void)state;
-    run_first(null_first);
+    run_streams(NULL, null_first);
 }
 
 /* Misuse */

@@ -8,43 +8,13 @@
 #ifndef RT_TEST_FUTURE_PROBE_H
 #define RT_TEST_FUTURE_PROBE_H
 
-#include "support/harness.h"
-#include "support/sim.h"
+#include "support/first.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 
 #include "rt/rt.h"
-
-static inline void run_sim(const struct rt_config *config, rt_task_fn first)
-{
-    sim_begin(&(struct sim_config){ .seed = 1 });
-    sim_file_put("data", "abcdefgh", 8);
-    assert_int_equal(rt_run(config, first, NULL), 0);
-    assert_int_equal(sim_end(NULL), 0);
-    assert_int_equal(t_failures(), 0);
-}
-
-static inline void run_first(rt_task_fn first)
-{
-    run_sim(NULL, first);
-}
-
-static inline uint32_t tasks_live(void)
-{
-    struct rt_stats stats;
-
-    rt_stats_get(&stats, sizeof(stats));
-    return stats.tasks_live;
-}
-
-static inline void let_all_run(void)
-{
-    for (int i = 0; i < 5; i++) {
-        rt_yield();
-    }
-}
 
 static inline void pause_for(rt_time duration)
 {

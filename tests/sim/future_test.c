@@ -283,7 +283,7 @@ static void a_future_is_a_task_in_all_but_its_stack(void **state)
 
     (void)state;
     config.tasks_max = 2;
-    run_sim(&config, spawn_first);
+    assert_int_equal(run_config(&config, spawn_first, NULL), 0);
 }
 
 static int group_first(void *arg)

@@ -269,7 +269,7 @@ static void futures_bear_a_full_ring(void **state)
 
     (void)state;
     config.ring_entries = 1;
-    run_sim(&config, crowd_first);
+    assert_int_equal(run_config(&config, crowd_first, NULL), 0);
 }
 
 int main(void)

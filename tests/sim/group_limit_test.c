@@ -6,37 +6,13 @@
  * waits for room runs in a task of its own and notes when it got it.
  */
 #include "support/death.h"
-#include "support/harness.h"
-#include "support/sim.h"
+#include "support/first.h"
 
 #include <errno.h>
 
 #include "rt/rt.h"
 
 #define LIMIT 3
-
-static void run_first(rt_task_fn first)
-{
-    sim_begin(&(struct sim_config){ .seed = 1 });
-    assert_int_equal(rt_run(NULL, first, NULL), 0);
-    assert_int_equal(sim_end(NULL), 0);
-    assert_int_equal(t_failures(), 0);
-}
-
-static uint32_t tasks_live(void)
-{
-    struct rt_stats stats;
-
-    rt_stats_get(&stats, sizeof(stats));
-    return stats.tasks_live;
-}
-
-static void let_all_run(void)
-{
-    for (int i = 0; i < 5; i++) {
-        rt_yield();
-    }
-}
 
 /* A member that ends when told, or when cancelled. */
 

@@ -3,36 +3,12 @@
  * Join handles: each way in which one ends, at each stage of its task's life, and that
  * what the join says is never mixed with what the task said.
  */
-#include "support/harness.h"
-#include "support/sim.h"
+#include "support/first.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "rt/rt.h"
-
-static void run_first(rt_task_fn first)
-{
-    sim_begin(&(struct sim_config){ .seed = 1 });
-    assert_int_equal(rt_run(NULL, first, NULL), 0);
-    assert_int_equal(sim_end(NULL), 0);
-    assert_int_equal(t_failures(), 0);
-}
-
-static uint32_t tasks_live(void)
-{
-    struct rt_stats stats;
-
-    rt_stats_get(&stats, sizeof(stats));
-    return stats.tasks_live;
-}
-
-static void let_all_run(void)
-{
-    for (int i = 0; i < 5; i++) {
-        rt_yield();
-    }
-}
 
 static int return_it(void *arg)
 {

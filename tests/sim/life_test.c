@@ -4,10 +4,9 @@
  * task"), under the simulated kernel: time is virtual, so nothing here waits.
  *
  * Each test runs a first task by rt_run(), and so also checks that afterwards
- * nothing is left: no task, operation, descriptor or ring (run_first()).
+ * nothing is left: no task, operation, descriptor or ring (run_sim()).
  */
-#include "support/harness.h"
-#include "support/sim.h"
+#include "support/first.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,21 +29,10 @@ static void event(char letter)
     }
 }
 
-static int run_config(const struct rt_config *config, rt_task_fn first, void *arg)
+static int run_anew(const struct rt_config *config, rt_task_fn first)
 {
-    int r;
-
     events[0] = '\0';
-    sim_begin(&(struct sim_config){ .seed = 1 });
-    r = rt_run(config, first, arg);
-    assert_int_equal(sim_end(NULL), 0);
-    assert_int_equal(t_failures(), 0);
-    return r;
-}
-
-static int run_first(rt_task_fn first, void *arg)
-{
-    return run_config(NULL, first, arg);
+    return run_config(config, first, NULL);
 }
 
 /* 1, 2: queue, spawner's order, join handle or none */
@@ -73,7 +61,7 @@ static int spawn_three(void *arg)
 static void spawned_tasks_run_in_the_order_of_their_spawn(void **state)
 {
     (void)state;
-    assert_int_equal(run_first(spawn_three, NULL), 7);
+    assert_int_equal(run_anew(NULL, spawn_three), 7);
     assert_string_equal(events, "-abc.");
 }
 
@@ -86,7 +74,7 @@ static int fail_at_once(void *arg)
 static void the_result_of_the_first_task_is_the_result_of_the_run(void **state)
 {
     (void)state;
-    assert_int_equal(run_first(fail_at_once, NULL), -EXDEV);
+    assert_int_equal(run_anew(NULL, fail_at_once), -EXDEV);
 }
 
 /* 3: SCHEDULED while RUNNING */
@@ -102,7 +90,7 @@ static int wake_itself(void *arg)
 static void a_wake_of_a_running_task_is_kept_until_it_parks(void **state)
 {
     (void)state;
-    assert_int_equal(run_first(wake_itself, NULL), 0);
+    assert_int_equal(run_anew(NULL, wake_itself), 0);
 }
 
 static struct rt_waker shared_waker;
@@ -141,7 +129,7 @@ static int wake_thrice(void *arg)
 static void wakes_are_idempotent_and_stale_ones_do_nothing(void **state)
 {
     (void)state;
-    assert_int_equal(run_first(wake_thrice, NULL), 0);
+    assert_int_equal(run_anew(NULL, wake_thrice), 0);
     assert_string_equal(events, "pp!");
 }
 
@@ -174,7 +162,7 @@ static int reuse_slot(void *arg)
 static void a_waker_of_an_old_generation_wakes_nobody(void **state)
 {
     (void)state;
-    assert_int_equal(run_first(reuse_slot, NULL), 0);
+    assert_int_equal(run_anew(NULL, reuse_slot), 0);
     assert_string_equal(events, "p!p!");
 }
 
@@ -249,7 +237,7 @@ static int join_with_deadlines(void *arg)
 static void a_join_speaks_of_the_join_and_its_deadline_keeps_the_handle(void **state)
 {
     (void)state;
-    assert_int_equal(run_first(join_with_deadlines, NULL), 0);
+    assert_int_equal(run_anew(NULL, join_with_deadlines), 0);
 }
 
 static int cancel_the_joiner_inner(void *arg)
@@ -281,7 +269,7 @@ static int cancel_the_joiner(void *arg)
 static void a_cancelled_joiner_keeps_the_handle(void **state)
 {
     (void)state;
-    assert_int_equal(run_first(cancel_the_joiner, NULL), 0);
+    assert_int_equal(run_anew(NULL, cancel_the_joiner), 0);
 }
 
 /* 7: cancel */
@@ -315,7 +303,7 @@ static int cancel_a_sleeper(void *arg)
 static void cancel_ends_the_wait_and_every_later_one(void **state)
 {
     (void)state;
-    assert_int_equal(run_first(cancel_a_sleeper, NULL), 0);
+    assert_int_equal(run_anew(NULL, cancel_a_sleeper), 0);
 }
 
 static int cancel_before_it_runs(void *arg)
@@ -333,7 +321,7 @@ static int cancel_before_it_runs(void *arg)
 static void a_task_cancelled_before_it_runs_still_runs(void **state)
 {
     (void)state;
-    assert_int_equal(run_first(cancel_before_it_runs, NULL), 0);
+    assert_int_equal(run_anew(NULL, cancel_before_it_runs), 0);
 }
 
 static int join_to_the_end(void *arg)
@@ -372,7 +360,7 @@ static int cancel_after_the_event(void *arg)
 static void a_wait_whose_event_has_happened_keeps_its_result(void **state)
 {
     (void)state;
-    assert_int_equal(run_first(cancel_after_the_event, NULL), 0);
+    assert_int_equal(run_anew(NULL, cancel_after_the_event), 0);
     assert_string_equal(events, "p!cj");
 }
 
@@ -401,7 +389,7 @@ static int wake_then_cancel(void *arg)
 static void a_wake_before_a_cancel_is_not_lost(void **state)
 {
     (void)state;
-    assert_int_equal(run_first(wake_then_cancel, NULL), 0);
+    assert_int_equal(run_anew(NULL, wake_then_cancel), 0);
 }
 
 static int close_when_cancelled(void *arg)
@@ -487,7 +475,7 @@ static int sleep_some(void *arg)
 static void a_sleep_is_never_shorter_than_asked(void **state)
 {
     (void)state;
-    assert_int_equal(run_first(sleep_some, NULL), 0);
+    assert_int_equal(run_anew(NULL, sleep_some), 0);
 }
 
 /* Groups */
@@ -522,7 +510,7 @@ static int group_of_three(void *arg)
 static void leaving_a_group_drains_then_cancels_then_waits(void **state)
 {
     (void)state;
-    assert_int_equal(run_first(group_of_three, NULL), 0);
+    assert_int_equal(run_anew(NULL, group_of_three), 0);
     assert_string_equal(events, "ddc");
 }
 
@@ -542,7 +530,7 @@ static int leave_when_cancelled(void *arg)
 static void a_cancelled_task_can_leave_its_group(void **state)
 {
     (void)state;
-    assert_int_equal(run_first(leave_when_cancelled, NULL), 0);
+    assert_int_equal(run_anew(NULL, leave_when_cancelled), 0);
     assert_string_equal(events, "d");
 }
 
@@ -573,7 +561,7 @@ static void a_spawn_at_the_limit_is_refused_and_later_ones_work(void **state)
 
     (void)state;
     config.tasks_max = 10;
-    assert_int_equal(run_config(&config, fill_the_table, NULL), 0);
+    assert_int_equal(run_anew(&config, fill_the_table), 0);
 }
 
 static int never_ends_by_itself(void *arg)
@@ -598,7 +586,7 @@ static int leave_tasks_behind(void *arg)
 static void tasks_that_live_on_are_cancelled_when_the_first_returns(void **state)
 {
     (void)state;
-    assert_int_equal(run_first(leave_tasks_behind, NULL), 3);
+    assert_int_equal(run_anew(NULL, leave_tasks_behind), 3);
     assert_string_equal(events, "cc");
 }
 
@@ -634,7 +622,7 @@ static int everything_once(void *arg)
 static void counts_return_to_what_they_were(void **state)
 {
     (void)state;
-    assert_int_equal(run_first(everything_once, NULL), 0);
+    assert_int_equal(run_anew(NULL, everything_once), 0);
 }
 
 int main(void)

@@ -7,8 +7,7 @@
  * told apart. Those of calls between shards are in call_identity_test.
  */
 #include "support/death.h"
-#include "support/harness.h"
-#include "support/sim.h"
+#include "support/first.h"
 
 #include <errno.h>
 
@@ -18,19 +17,6 @@
 
 static int keys[RT_LOCALS_MAX];
 static char values[RT_LOCALS_MAX + 1]; /* to point to */
-
-static void run_config(const struct rt_config *config, rt_task_fn first)
-{
-    sim_begin(&(struct sim_config){ .seed = 1 });
-    assert_int_equal(rt_run(config, first, NULL), 0);
-    assert_int_equal(sim_end(NULL), 0);
-    assert_int_equal(t_failures(), 0);
-}
-
-static void run_first(rt_task_fn first)
-{
-    run_config(NULL, first);
-}
 
 /* Blocks that hold values now. */
 static uint64_t blocks(void)
@@ -306,7 +292,7 @@ static void a_spawn_that_fails_holds_no_block(void **state)
 
     (void)state;
     config.tasks_max = 2;
-    run_config(&config, refused_first);
+    assert_int_equal(run_config(&config, refused_first, NULL), 0);
 }
 
 /* Futures are tasks here too, and a fiber that awaits one lends it its own values. */

@@ -12,8 +12,7 @@
 #ifndef RT_TEST_PEER_STREAM_H
 #define RT_TEST_PEER_STREAM_H
 
-#include "support/harness.h"
-#include "support/sim.h"
+#include "support/first.h"
 
 #include <errno.h>
 #include <liburing.h>
@@ -28,17 +27,11 @@
 #define MS(n)        RT_MILLISECONDS(n)
 #define STREAM_BYTES 64
 
-static inline void run_config(const struct rt_config *config, rt_task_fn first)
+static inline void run_streams(const struct rt_config *config, rt_task_fn first)
 {
-    sim_begin(&(struct sim_config){ .seed = 1, .stream_bytes = STREAM_BYTES });
-    assert_int_equal(rt_run(config, first, NULL), 0);
-    assert_int_equal(sim_end(NULL), 0);
-    assert_int_equal(t_failures(), 0);
-}
+    const struct sim_config sim_config = { .seed = 1, .stream_bytes = STREAM_BYTES };
 
-static inline void run_first(rt_task_fn first)
-{
-    run_config(NULL, first);
+    assert_int_equal(run_sim(&sim_config, config, first, NULL), 0);
 }
 
 static inline void pause_for(rt_time duration)

@@ -51,7 +51,7 @@ static int lose_first(void *arg)
 static void a_case_that_lost_is_cancelled_in_the_kernel(void **state)
 {
     (void)state;
-    run_first(lose_first);
+    run_streams(NULL, lose_first);
 }
 
 /* The cancel of the loser is too late once: it is sent again. */
@@ -78,7 +78,7 @@ static int lost_cancel_first(void *arg)
 static void a_cancel_that_misses_a_case_is_sent_again(void **state)
 {
     (void)state;
-    run_first(lost_cancel_first);
+    run_streams(NULL, lost_cancel_first);
 }
 
 /* From now on a cancel does not reach polls. The doorbell's is not meant. */
@@ -132,7 +132,7 @@ static int late_loser_first(void *arg)
 static void a_select_outlasts_its_loser_and_the_winner_stays(void **state)
 {
     (void)state;
-    run_first(late_loser_first);
+    run_streams(NULL, late_loser_first);
 }
 
 /* The select is asked to end, and the poll says that it has happened nevertheless. */
@@ -172,7 +172,7 @@ static int happened_first(void *arg)
 static void what_has_happened_counts_although_the_select_was_to_end(void **state)
 {
     (void)state;
-    run_first(happened_first);
+    run_streams(NULL, happened_first);
 }
 
 static int cancelled_first(void *arg)
@@ -193,7 +193,7 @@ static int cancelled_first(void *arg)
 static void a_cancel_ends_a_select_over_a_stream(void **state)
 {
     (void)state;
-    run_first(cancelled_first);
+    run_streams(NULL, cancelled_first);
 }
 
 /* A receive of another task may be there first: readiness promises nothing. */
@@ -217,7 +217,7 @@ static int compete_first(void *arg)
 static void a_stream_may_be_used_while_a_task_selects_over_it(void **state)
 {
     (void)state;
-    run_first(compete_first);
+    run_streams(NULL, compete_first);
 }
 
 /* Fairness: a channel that always has an item, and a stream that always has a byte. */
@@ -254,7 +254,7 @@ static int fair_first(void *arg)
 static void a_busy_channel_does_not_keep_a_stream_from_being_heard(void **state)
 {
     (void)state;
-    run_first(fair_first);
+    run_streams(NULL, fair_first);
 }
 
 /* The ring has less room than a select has cases. */
@@ -309,7 +309,7 @@ static void a_full_ring_is_borne(void **state)
 
     (void)state;
     config.ring_entries = RING_ENTRIES;
-    run_config(&config, crowd_first);
+    run_streams(&config, crowd_first);
 }
 
 /* Futures */
@@ -362,7 +362,7 @@ static int future_first(void *arg)
 static void a_future_selects_over_a_stream_and_may_close_it_in_drop(void **state)
 {
     (void)state;
-    run_first(future_first);
+    run_streams(NULL, future_first);
 }
 
 int main(void)

@@ -43,7 +43,7 @@ static int readable_first(void *arg)
 static void a_stream_is_readable_when_something_has_come(void **state)
 {
     (void)state;
-    run_first(readable_first);
+    run_streams(NULL, readable_first);
 }
 
 /* To try is to try: without a wait, however late it is. */
@@ -74,7 +74,7 @@ static int try_first(void *arg)
 static void what_is_ready_is_found_when_the_deadline_has_passed(void **state)
 {
     (void)state;
-    run_first(try_first);
+    run_streams(NULL, try_first);
 }
 
 static int end_first(void *arg)
@@ -111,7 +111,7 @@ static int end_first(void *arg)
 static void a_stream_is_readable_at_its_end(void **state)
 {
     (void)state;
-    run_first(end_first);
+    run_streams(NULL, end_first);
 }
 
 static int writable_first(void *arg)
@@ -138,7 +138,7 @@ static int writable_first(void *arg)
 static void a_stream_is_writable_when_there_is_room(void **state)
 {
     (void)state;
-    run_first(writable_first);
+    run_streams(NULL, writable_first);
 }
 
 static void connect_once(void)
@@ -170,7 +170,7 @@ static int acceptable_first(void *arg)
 static void a_listener_is_acceptable_when_a_connection_waits(void **state)
 {
     (void)state;
-    run_first(acceptable_first);
+    run_streams(NULL, acceptable_first);
 }
 
 /* Descriptors of the program's own */
@@ -207,7 +207,7 @@ static int fd_first(void *arg)
 static void any_descriptor_is_a_case(void **state)
 {
     (void)state;
-    run_first(fd_first);
+    run_streams(NULL, fd_first);
 }
 
 static int no_fd_first(void *arg)
@@ -223,7 +223,7 @@ static int no_fd_first(void *arg)
 static void what_is_no_descriptor_is_an_error_of_its_case(void **state)
 {
     (void)state;
-    run_first(no_fd_first);
+    run_streams(NULL, no_fd_first);
 }
 
 /* A stream that is being closed */
@@ -262,7 +262,7 @@ static int closing_first(void *arg)
 static void a_stream_that_is_being_closed_is_no_more_ready(void **state)
 {
     (void)state;
-    run_first(closing_first);
+    run_streams(NULL, closing_first);
 }
 
 /* Misuse */

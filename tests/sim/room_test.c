@@ -7,8 +7,7 @@
  * that a promise on the order is checked together with one on the time. Where
  * room is short, the ring has one entry and enters fail.
  */
-#include "support/harness.h"
-#include "support/sim.h"
+#include "support/first.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,19 +19,6 @@
 #include "rt/rt.h"
 
 #define YIELDS_MAX 10000
-
-static int run_config(const struct sim_config *sim_config, const struct rt_config *config,
-                      rt_task_fn first)
-{
-    int r;
-
-    sim_begin(sim_config);
-    sim_file_put("data", "abcdefgh", 8);
-    r = rt_run(config, first, NULL);
-    assert_int_equal(sim_end(NULL), 0);
-    assert_int_equal(t_failures(), 0);
-    return r;
-}
 
 static uint64_t cancels_seen(void)
 {
@@ -138,7 +124,7 @@ static void run_tiny(rt_task_fn first)
 
     config.ring_entries = 1;
     config.trace = note;
-    assert_int_equal(run_config(&sim, &config, first), 0);
+    assert_int_equal(run_sim(&sim, &config, first, NULL), 0);
 }
 
 /* A queue of one entry serves one task a turn, and none of the turns is left out. */
@@ -377,7 +363,7 @@ static int submit_many(void *arg)
 static void entries_are_submitted_in_the_middle_of_a_turn_when_they_are_many(void **state)
 {
     (void)state;
-    assert_int_equal(run_config(&(struct sim_config){ .seed = 1 }, NULL, submit_many), 0);
+    assert_int_equal(run_config(NULL, submit_many, NULL), 0);
 }
 
 static void yield_without_time(unsigned count)
@@ -432,7 +418,7 @@ static void an_entry_does_not_wait_long_for_company(void **state)
 
     (void)state;
     config.task_quota = RT_SECONDS(1);
-    assert_int_equal(run_config(&(struct sim_config){ .seed = 1 }, &config, submit_late), 0);
+    assert_int_equal(run_config(&config, submit_late, NULL), 0);
 }
 
 /* Completions in bulk */
@@ -480,7 +466,7 @@ static void completions_that_overflowed_reach_a_loop_that_never_sleeps(void **st
     config.ring_entries = 1;
     config.cq_entries = 1;
     config.task_quota = 1; /* a turn lasts some 16 runs */
-    assert_int_equal(run_config(&sim, &config, overflow_beside_a_busy_task), 0);
+    assert_int_equal(run_sim(&sim, &config, overflow_beside_a_busy_task, NULL), 0);
 }
 
 /* Generations */
@@ -540,8 +526,7 @@ static void no_operation_has_generation_zero(void **state)
     config.trace = look_at_user_data;
     ops_seen = 0;
     ops_unmarked = 0;
-    assert_int_equal(
-        run_config(&(struct sim_config){ .seed = 1 }, &config, read_past_the_last_generation), 0);
+    assert_int_equal(run_config(&config, read_past_the_last_generation, NULL), 0);
     assert_int_equal(ops_seen, OPS_TASKS * OPS_EACH);
     assert_int_equal(ops_unmarked, 0);
 }

@@ -6,8 +6,7 @@
  * nanosecond it was let go, and by whom. Nothing here lasts but by these deadlines.
  */
 #include "support/death.h"
-#include "support/harness.h"
-#include "support/sim.h"
+#include "support/first.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,23 +16,6 @@
 #include "rt/rt.h"
 
 #define MS(n) RT_MILLISECONDS(n)
-
-static void run_first(rt_task_fn first)
-{
-    sim_begin(&(struct sim_config){ .seed = 1 });
-    sim_file_put("data", "abcdefgh", 8);
-    assert_int_equal(rt_run(NULL, first, NULL), 0);
-    assert_int_equal(sim_end(NULL), 0);
-    assert_int_equal(t_failures(), 0);
-}
-
-static uint32_t tasks_live(void)
-{
-    struct rt_stats stats;
-
-    rt_stats_get(&stats, sizeof(stats));
-    return stats.tasks_live;
-}
 
 static int sleep_for_ever(void *arg)
 {

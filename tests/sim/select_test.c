@@ -7,8 +7,7 @@
  * One case is of the test itself: it happens in the very step in which it is linked.
  */
 #include "support/death.h"
-#include "support/harness.h"
-#include "support/sim.h"
+#include "support/first.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -23,35 +22,12 @@
 #define ROUNDS  10000
 #define MANY    500
 
-static void run_first(rt_task_fn first)
-{
-    sim_begin(&(struct sim_config){ .seed = 1 });
-    assert_int_equal(rt_run(NULL, first, NULL), 0);
-    assert_int_equal(sim_end(NULL), 0);
-    assert_int_equal(t_failures(), 0);
-}
-
-static uint32_t tasks_live(void)
-{
-    struct rt_stats stats;
-
-    rt_stats_get(&stats, sizeof(stats));
-    return stats.tasks_live;
-}
-
 static uint32_t timers_armed(void)
 {
     struct rt_stats stats;
 
     rt_stats_get(&stats, sizeof(stats));
     return stats.timers_armed;
-}
-
-static void let_all_run(void)
-{
-    for (int i = 0; i < 5; i++) {
-        rt_yield();
-    }
 }
 
 static int return_it(void *arg)

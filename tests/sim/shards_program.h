@@ -2,8 +2,8 @@
 /*
  * A random program for many shards: what their tasks do, and what must be true of it.
  *
- * Nothing here runs by itself: shards_test.c chooses the seed and the sizes, and checks
- * the ends.
+ * Nothing here runs by itself: shards_test.c and taskq_shards_test.c choose the seed and the sizes,
+ * and check the ends.
  */
 #ifndef RT_TEST_SHARDS_PROGRAM_H
 #define RT_TEST_SHARDS_PROGRAM_H
@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/executor.h"
+#include "core/taskq.h"
 #include "os/sys.h"
 #include "rt/call.h"
 #include "rt/rt.h"
@@ -27,6 +29,7 @@
 #define DEPTH_MAX  4
 #define CALLS_MAX  3 /* under way in one task */
 #define STEPS_MAX  120 /* of all tasks of a program together */
+#define QUEUES_MAX (1 + STEPS_MAX) /* numbers of task queues that all shards share */
 
 enum step {
     STEP_POST,
@@ -40,7 +43,22 @@ enum step {
     STEP_CANCEL,
     STEP_SLEEP,
     STEP_STOP,
+    STEP_MAKE_QUEUE, /* from here on: of programs that share task queues */
+    STEP_DROP_QUEUE,
+    STEP_ADOPT,
     STEP_KINDS
+};
+
+/* A number of task queues that all shards share. It may serve one after the other. */
+struct number {
+    unsigned life; /* rises when a queue is made */
+    bool is_there; /* made, and nobody is about to drop it */
+};
+
+/* What was sent from one shard to another by tasks of one queue. */
+struct flow {
+    unsigned life; /* of the queue's number */
+    uint64_t newest_begun;
 };
 
 struct program {
@@ -54,7 +72,17 @@ struct program {
     bool may_fail;      /* first tasks */
     unsigned steps_left;
     uint64_t clock; /* of events: 1, 2, 3 ... */
-    uint64_t newest_begun[WIDE][WIDE];
+    struct flow flows[WIDE][WIDE];
+    struct flow queue_flows[FEW_MAX][FEW_MAX][QUEUES_MAX]; /* where queues are shared */
+    struct number numbers[QUEUES_MAX];
+    bool has_queues;    /* task queues are shared */
+    bool has_adopted;   /* a shared one was the parent of another one, on some shard */
+    int key;            /* of a task-local value: what is called does not inherit it */
+    uint64_t in_queues; /* functions that ran in a queue of their caller's number */
+    uint64_t elsewhere; /* and in the default one, as there was none */
+    uint64_t queues_made;
+    uint64_t queues_dropped;
+    uint64_t queues_busy; /* that could not be dropped */
     int first_results[WIDE];
     bool outside_releases; /* first tasks wait until the launching thread lets them go */
     struct rt_waker waiting[WIDE];
@@ -106,6 +134,87 @@ static rt_time post_deadline(void)
 
 static int take_steps(unsigned count, unsigned depth);
 
+/* ---- task queues that all shards share ---- */
+
+/* A number that has a queue now, or 0. */
+static uint32_t some_queue(void)
+{
+    const uint32_t first = draw(QUEUES_MAX);
+
+    for (uint32_t i = 0; program.has_queues && i < QUEUES_MAX; i++) {
+        const uint32_t number = (first + i) % QUEUES_MAX;
+
+        if (number != 0 && program.numbers[number].is_there) {
+            return number;
+        }
+    }
+    return 0;
+}
+
+/* The default one where it is gone, or a parent. */
+static struct rt_taskq *queue_to_spawn_in(void)
+{
+    struct rt_taskq *queue = rt_taskq_of_id(some_queue());
+
+    return queue != NULL && queue->entity.children.members == 0 ? queue : rt_taskq_of_id(0);
+}
+
+static int make_queue(void)
+{
+    struct rt_taskq_options options = RT_TASKQ_OPTIONS_INIT;
+    uint32_t id = 0;
+    int r;
+
+    options.shares = 1 + draw(10000);
+    options.latency = draw(4) == 0 ? RT_LATENCY_MIN * (1 + draw(20)) : 0;
+    r = rt_taskq_create_all(&id, &options);
+    T_CHECK(r == 0 || r == -EAGAIN || r == -ECANCELED || r == -ESHUTDOWN);
+    if (r < 0) {
+        T_CHECK(id == 0);
+        return r;
+    }
+    T_CHECK(id > 0 && id < QUEUES_MAX && !program.numbers[id].is_there);
+    program.numbers[id] = (struct number){ .life = program.numbers[id].life + 1, .is_there = true };
+    program.queues_made++;
+    return 0;
+}
+
+static int drop_queue(void)
+{
+    const uint32_t id = some_queue();
+    int r;
+
+    if (id == 0) {
+        return 0;
+    }
+    program.numbers[id].is_there = false; /* nobody else drops it, or spawns in it, meanwhile */
+    r = rt_taskq_destroy_all(id);
+    T_CHECK(r == 0 || r == -EBUSY || r == -EAGAIN || r == -ECANCELED || r == -ESHUTDOWN);
+    program.numbers[id].is_there = r < 0; /* on some shards, perhaps */
+    program.queues_dropped += r == 0;
+    program.queues_busy += r == -EBUSY;
+    return r;
+}
+
+/* A shared queue becomes a parent here, while on other shards tasks may belong to it. */
+static int adopt(void)
+{
+    struct rt_taskq_options options = RT_TASKQ_OPTIONS_INIT;
+    const uint32_t id = some_queue();
+    struct rt_taskq *child;
+    int r;
+
+    options.parent = id != 0 ? rt_taskq_of_id(id) : NULL;
+    if (options.parent == NULL || options.parent->members > 0) {
+        return 0;
+    }
+    T_CHECK(rt_taskq_create(&child, &options) == 0);
+    program.has_adopted = true;
+    r = rt_sleep_until(rt_in(draw(20000)));
+    T_CHECK(rt_taskq_destroy(child) == 0);
+    return r;
+}
+
 /* ---- messages: what is posted and called ---- */
 
 struct message {
@@ -113,6 +222,8 @@ struct message {
     uint32_t to;
     unsigned depth;
     unsigned refs;  /* a post: its sender and its function */
+    uint32_t queue; /* number of the sender's */
+    unsigned life;  /* and which queue of that number */
     uint64_t begun; /* when the sender was about to send it */
     uint64_t sent;  /* when the sender was told that it is sent; 0: not yet */
     unsigned starts;
@@ -130,6 +241,8 @@ static struct message *message_new(unsigned depth, bool is_post)
     message->from = rt_shard_index();
     message->to = some_shard();
     message->depth = depth;
+    message->queue = rt_taskq_self()->id;
+    message->life = program.numbers[message->queue].life;
     message->refs = is_post ? 2 : 1;
     message->begun = ++program.clock;
     message->is_post = is_post;
@@ -144,17 +257,60 @@ static __attribute__((noinline)) void message_put(struct message *message)
     }
 }
 
-/* Nothing that was sent later has started earlier. A call to oneself runs at once: exempt. */
+static struct flow *flow_of(const struct message *message)
+{
+    return program.has_queues ? &program.queue_flows[message->from][message->to][message->queue]
+                              : &program.flows[message->from][message->to];
+}
+
+/* A call to oneself runs at once, in the caller's task. */
+static bool is_here(const struct message *message)
+{
+    return message->from == message->to && !message->is_post;
+}
+
+/* Nothing that was sent later, in the same queue, has started earlier. Where queues are shared, a
+ * shard that drains makes no more tasks for what comes, and need not wait for those it had made. */
 static void check_order(const struct message *message)
 {
-    uint64_t *newest = &program.newest_begun[message->from][message->to];
+    struct flow *flow = flow_of(message);
 
-    if (message->from == message->to && !message->is_post) {
+    if (is_here(message) || message->life < flow->life ||
+        (program.has_queues && rti_current->draining)) {
         return;
     }
-    T_CHECK(message->sent == 0 || message->sent > *newest);
-    if (message->begun > *newest) {
-        *newest = message->begun;
+    if (message->life > flow->life) { /* the first that comes of a queue that is new */
+        *flow = (struct flow){ .life = message->life };
+    }
+    T_CHECK(message->sent == 0 || message->sent > flow->newest_begun);
+    if (message->begun > flow->newest_begun) {
+        flow->newest_begun = message->begun;
+    }
+}
+
+/* It runs in the queue with its caller's number. In the default one only where there is none, while
+ * the shard drains, or where that was a parent when it came. */
+static void check_queue(const struct message *message)
+{
+    const struct rt_taskq *named = rt_taskq_of_id(message->queue);
+    const struct rt_taskq *self = rt_taskq_self();
+
+    if (self->id != 0 || is_here(message)) {
+        T_CHECK(self == named);
+        program.in_queues += !is_here(message);
+    } else if (named != NULL && named->id != 0) {
+        T_CHECK(message->life != program.numbers[message->queue].life || program.has_adopted ||
+                rti_current->draining);
+        program.elsewhere++;
+    }
+}
+
+/* Of what it runs in, it is the first. */
+static void check_identity(const struct message *message)
+{
+    if (!is_here(message)) {
+        T_CHECK(rt_local_get(program.key) == NULL);
+        T_CHECK(rt_local_set(program.key, &program) == 0);
     }
 }
 
@@ -200,6 +356,8 @@ static int run_message(void *arg)
     T_CHECK(rt_shard_index() == message->to);
     T_CHECK(message->starts++ == 0);
     check_order(message);
+    check_queue(message);
+    check_identity(message);
     result = behave(message);
     T_CHECK(rt_shard_index() == message->to);
     message->returned = result;
@@ -384,7 +542,7 @@ static int run_worker(void *arg)
 static int step_spawn(unsigned depth, bool cancels)
 {
     struct rt_task *task;
-    int r = rt_spawn(&task, run_worker, (void *)(uintptr_t)(depth + 1));
+    int r = rt_spawn_in(&task, queue_to_spawn_in(), run_worker, (void *)(uintptr_t)(depth + 1));
 
     T_CHECK(r == 0 || r == -EAGAIN || r == -ESHUTDOWN);
     if (r < 0) {
@@ -427,6 +585,12 @@ static int take_step(enum step step, unsigned depth)
             rt_stop(NULL);
         }
         return 0;
+    case STEP_MAKE_QUEUE:
+        return make_queue();
+    case STEP_DROP_QUEUE:
+        return drop_queue();
+    case STEP_ADOPT:
+        return adopt();
     case STEP_YIELD:
     case STEP_KINDS:
     default:

@@ -28,6 +28,8 @@
 
 #define WIDE_EVERY 50 /* a wide program for so many narrow ones: it takes that much longer */
 
+static int key;
+
 /* ---- runs ---- */
 
 /* The first failure in order of shards. One that was cancelled has not failed. */
@@ -51,10 +53,11 @@ static void program_init(uint64_t seed, bool is_wide)
     program.active_count = is_wide ? FEW_MAX : 1 + draw(FEW_MAX);
     program.shards = is_wide ? WIDE : program.active_count;
     memcpy(program.active, is_wide ? wide : few, sizeof(program.active));
-    program.kinds = (uint32_t)rand_next(&program.rand) & ((1U << STEP_KINDS) - 1);
+    program.kinds = (uint32_t)rand_next(&program.rand) & ((1U << STEP_MAKE_QUEUE) - 1);
     program.has_deadlines = draw(2) == 0;
     program.may_fail = draw(4) == 0;
     program.steps_left = STEPS_MAX;
+    program.key = key;
 }
 
 static bool run_seed(uint64_t seed, bool is_wide)
@@ -173,5 +176,6 @@ int main(void)
         cmocka_unit_test(the_same_seed_is_the_same_run),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    key = rt_local_create();
+    return key < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }

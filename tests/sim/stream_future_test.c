@@ -46,7 +46,7 @@ static int transfer_first(void *arg)
 static void a_future_receives_and_sends(void **state)
 {
     (void)state;
-    run_first(transfer_first);
+    run_streams(NULL, transfer_first);
 }
 
 static int nothing_first(void *arg)
@@ -69,7 +69,7 @@ static int nothing_first(void *arg)
 static void no_bytes_are_transferred_at_once(void **state)
 {
     (void)state;
-    run_first(nothing_first);
+    run_streams(NULL, nothing_first);
 }
 
 static int peer_ends_first(void *arg)
@@ -98,7 +98,7 @@ static int peer_ends_first(void *arg)
 static void a_receive_tells_the_end_of_the_peer(void **state)
 {
     (void)state;
-    run_first(peer_ends_first);
+    run_streams(NULL, peer_ends_first);
 }
 
 static int late_first(void *arg)
@@ -124,7 +124,7 @@ static int late_first(void *arg)
 static void a_transfer_that_is_late_moves_nothing(void **state)
 {
     (void)state;
-    run_first(late_first);
+    run_streams(NULL, late_first);
 }
 
 /* Both directions at once, beside each other: one future each. */
@@ -153,7 +153,7 @@ static int both_first(void *arg)
 static void a_stream_has_a_receiver_and_a_sender(void **state)
 {
     (void)state;
-    run_first(both_first);
+    run_streams(NULL, both_first);
 }
 
 static int closed_first(void *arg)
@@ -178,7 +178,7 @@ static int closed_first(void *arg)
 static void a_close_ends_what_futures_do_on_the_stream(void **state)
 {
     (void)state;
-    run_first(closed_first);
+    run_streams(NULL, closed_first);
 }
 
 static int close_stream(void *arg)
@@ -216,7 +216,7 @@ static int closing_first(void *arg)
 static void on_a_stream_that_is_being_closed_nothing_begins(void **state)
 {
     (void)state;
-    run_first(closing_first);
+    run_streams(NULL, closing_first);
 }
 
 /* Cancelled futures that own their stream */
@@ -247,7 +247,7 @@ static int owner_first(void *arg)
 static void a_future_closes_its_stream_in_drop(void **state)
 {
     (void)state;
-    run_first(owner_first);
+    run_streams(NULL, owner_first);
 }
 
 /* The bytes had come, but the cancel was there before the future was polled. */
@@ -277,7 +277,7 @@ static int had_first(void *arg)
 static void bytes_that_came_before_a_cancel_are_had_in_drop(void **state)
 {
     (void)state;
-    run_first(had_first);
+    run_streams(NULL, had_first);
 }
 
 /* Once more, as new: what the first life had not taken is not the second's. */
@@ -318,7 +318,7 @@ static int again_first(void *arg)
 static void a_future_may_be_used_again_and_is_new_then(void **state)
 {
     (void)state;
-    run_first(again_first);
+    run_streams(NULL, again_first);
 }
 
 static int fickle_first(void *arg)
@@ -333,7 +333,7 @@ static int fickle_first(void *arg)
 static void a_call_is_the_one_that_was_begun(void **state)
 {
     (void)state;
-    run_first(fickle_first);
+    run_streams(NULL, fickle_first);
 }
 
 /* Misuse */

@@ -7,8 +7,7 @@
  * the close meets them on purpose. What aborts runs in a child, on a simulated
  * kernel of its own; alarm() ends one that fails to die.
  */
-#include "support/harness.h"
-#include "support/sim.h"
+#include "support/first.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,24 +35,14 @@ static void count_line(void *arg, enum rt_log_level level, const char *text)
     warnings += level == RT_LOG_WARNING;
 }
 
-static void run_sim(const struct sim_config *sim_config, rt_task_fn first)
+static void run_streams(rt_task_fn first)
 {
+    const struct sim_config sim_config = { .seed = 1, .stream_bytes = STREAM_BYTES };
     struct rt_config config = RT_CONFIG_INIT;
-    int r;
 
     warnings = 0;
     config.log = count_line;
-    sim_begin(sim_config);
-    sim_file_put("data", "abcdefgh", 8);
-    r = rt_run(&config, first, NULL);
-    assert_int_equal(sim_end(NULL), 0);
-    assert_int_equal(t_failures(), 0);
-    assert_int_equal(r, 0);
-}
-
-static void run_first(rt_task_fn first)
-{
-    run_sim(&(struct sim_config){ .seed = 1, .stream_bytes = STREAM_BYTES }, first);
+    assert_int_equal(run_sim(&sim_config, &config, first, NULL), 0);
 }
 
 static uint64_t seen(int opcode)
@@ -166,7 +155,7 @@ static int close_under_a_sender(void *arg)
 static void a_close_ends_a_send_that_waits_for_its_peer(void **state)
 {
     (void)state;
-    run_first(close_under_a_sender);
+    run_streams(close_under_a_sender);
 }
 
 /* The close has to wait for both: neither of them can be cancelled. */
@@ -209,7 +198,7 @@ static int close_under_both(void *arg)
 static void a_close_waits_for_the_reader_and_for_the_writer(void **state)
 {
     (void)state;
-    run_first(close_under_both);
+    run_streams(close_under_both);
 }
 
 static int close_under_a_shutdown(void *arg)
@@ -236,7 +225,7 @@ static int close_under_a_shutdown(void *arg)
 static void a_close_waits_for_a_shutdown_that_goes_on(void **state)
 {
     (void)state;
-    run_first(close_under_a_shutdown);
+    run_streams(close_under_a_shutdown);
 }
 
 static int shut_down_while_closing(void *arg)
@@ -264,7 +253,7 @@ static int shut_down_while_closing(void *arg)
 static void calls_on_a_stream_that_is_being_closed_get_epipe(void **state)
 {
     (void)state;
-    run_first(shut_down_while_closing);
+    run_streams(shut_down_while_closing);
 }
 
 /* What fails leaves no handle and no descriptor */
@@ -341,7 +330,7 @@ static int fail_at_everything(void *arg)
 static void a_call_that_fails_leaves_no_handle_behind(void **state)
 {
     (void)state;
-    run_first(fail_at_everything);
+    run_streams(fail_at_everything);
 }
 
 /* Warnings of accept */
@@ -370,7 +359,7 @@ static int run_short_twice(void *arg)
 static void accept_warns_again_of_a_shortage_that_comes_after_a_success(void **state)
 {
     (void)state;
-    run_first(run_short_twice);
+    run_streams(run_short_twice);
 }
 
 /* What aborts */

@@ -95,6 +95,8 @@ WRAP(int, rti_sys_mprotect, (void *address, size_t bytes, int protection),
      (address, bytes, protection), -ENOMEM)
 WRAP(int, rti_sys_madvise, (void *address, size_t bytes, int advice), (address, bytes, advice),
      -ENOMEM)
+WRAP(int, rti_sys_mincore, (const void *address, size_t bytes, unsigned char *resident),
+     (address, bytes, resident), -ENOMEM)
 WRAP(int, rti_sys_socket, (int domain, int type, int protocol), (domain, type, protocol), -EMFILE)
 WRAP(int, rti_sys_bind, (int fd, const struct sockaddr *address, socklen_t bytes),
      (fd, address, bytes), -EADDRNOTAVAIL)
@@ -162,6 +164,20 @@ void __wrap_rti_sys_semaphore_wait(sem_t *semaphore)
         __real_rti_sys_semaphore_wait(semaphore);
     }
 }
+
+void __real_rti_sys_semaphore_wait_until(sem_t *semaphore, rt_time deadline);
+void __wrap_rti_sys_semaphore_wait_until(sem_t *semaphore, rt_time deadline);
+void __wrap_rti_sys_semaphore_wait_until(sem_t *semaphore, rt_time deadline)
+{
+    if (!fails("rti_sys_semaphore_wait_until")) { /* as after a signal */
+        __real_rti_sys_semaphore_wait_until(semaphore, deadline);
+    }
+}
+
+PASS(rt_time, rti_sys_thread_cpu_of, (int thread_id), (thread_id))
+PASS(int, rti_sys_thread_signal, (int thread_id, int number), (thread_id, number))
+PASS(int, rti_sys_fence_prepare, (void), ())
+PASS(int, rti_sys_fence_all, (void), ())
 
 #define PASS_MUTEX(name)                           \
     void __real_##name(pthread_mutex_t *mutex);    \

@@ -26,6 +26,8 @@ rt_time __real_rti_sys_now(void);
 rt_time __wrap_rti_sys_now(void);
 rt_time __real_rti_sys_thread_cpu(void);
 rt_time __wrap_rti_sys_thread_cpu(void);
+rt_time __real_rti_sys_thread_cpu_of(int thread_id);
+rt_time __wrap_rti_sys_thread_cpu_of(int thread_id);
 uint64_t __real_rti_sys_ticks(void);
 uint64_t __wrap_rti_sys_ticks(void);
 
@@ -256,6 +258,12 @@ void sim_at(rt_time time, void (*function)(void *arg), void *arg)
 rt_time __wrap_rti_sys_thread_cpu(void)
 {
     return sim.is_active ? __wrap_rti_sys_now() : __real_rti_sys_thread_cpu();
+}
+
+/* No clock of another thread: so none is watched for stalls. */
+rt_time __wrap_rti_sys_thread_cpu_of(int thread_id)
+{
+    return sim.is_active ? -EINVAL : __real_rti_sys_thread_cpu_of(thread_id);
 }
 
 /* Ticks are virtual ns. */

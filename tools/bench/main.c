@@ -272,8 +272,13 @@ static int with_rows(struct run *run)
         ok = rowset_load(rows, options->loads[i]);
     }
     ok = ok && (options->filter == NULL || rowset_filter(rows, options->filter));
-    if (ok) {
-        status = strcmp(options->command, "list") == 0 ? list_command(rows) : run_command(run);
+    if (ok && strcmp(options->command, "list") == 0) {
+        status = list_command(rows);
+    } else if (ok) {
+        if (options->filter == NULL) {
+            rowset_drop_long(rows);
+        }
+        status = run_command(run);
     }
     rowset_destroy(rows);
     return status;

@@ -29,7 +29,7 @@ static void usage(FILE *stream)
         "work with nothing around it. Both run in turn; what counts is their ratio.\n"
         "\n"
         "What to measure:\n"
-        "  --filter REGEX    only rows whose name matches\n"
+        "  --filter REGEX    only rows whose name matches; the long ones run only so\n"
         "  --cpus LIST       these CPUs, such as 0-3,8; default: one CPU of each core\n"
         "  --at-once         each row on all CPUs at the same time, not on one after the other\n"
         "  --pairs           round trips and streams between all pairs of CPUs, not one pair\n"

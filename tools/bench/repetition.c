@@ -172,6 +172,7 @@ static int start_runtime(struct rt_bench *bench)
 
     config.flags = RT_CONFIG_NO_SIGNALS;
     config.spin = (state->row->flags & RT_BENCH_SLEEPS) != 0 ? RT_SPIN_OFF : SPIN;
+    config.stall_threshold = RT_STALL_OFF; /* rows hold their core, and are meant to */
     config.cpus = cpus;
     if (state->row->kind == RT_BENCH_CORE) { /* on this thread: the limit is, too */
         snprintf(cpus, sizeof(cpus), "%d", bench->cpus[0]);

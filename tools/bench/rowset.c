@@ -38,13 +38,15 @@ bool rowset_create(struct rowset *set)
     return add(set, bench_rows_core, bench_rows_core_count) &&
            add(set, bench_rows_batch, bench_rows_batch_count) &&
            add(set, bench_rows_tasks, bench_rows_tasks_count) &&
+           add(set, bench_rows_queues, bench_rows_queues_count) &&
            add(set, bench_rows_locks, bench_rows_locks_count) &&
            add(set, bench_rows_channels, bench_rows_channels_count) &&
            add(set, bench_rows_xcore, bench_rows_xcore_count) &&
            add(set, bench_rows_nop, bench_rows_nop_count) &&
            add(set, bench_rows_file, bench_rows_file_count) &&
            add(set, bench_rows_echo, bench_rows_echo_count) &&
-           add(set, bench_rows_start, bench_rows_start_count);
+           add(set, bench_rows_start, bench_rows_start_count) &&
+           add(set, bench_rows_time, bench_rows_time_count);
 }
 
 void rowset_destroy(struct rowset *set)
@@ -67,7 +69,7 @@ static bool check_row(const struct rowset *set, const struct rt_bench_row *row, 
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
     const uint32_t flags = RT_BENCH_SLEEPS | RT_BENCH_RECORDS | RT_BENCH_PLAIN | RT_BENCH_RATE |
-                           RT_BENCH_MATRIX;
+                           RT_BENCH_MATRIX | RT_BENCH_LONG;
 
     if (row->name == NULL || row->name[0] == '\0' ||
         row->name[strspn(row->name, letters)] != '\0') {
@@ -141,4 +143,16 @@ bool rowset_filter(struct rowset *set, const char *pattern)
                 pattern);
     }
     return kept > 0;
+}
+
+void rowset_drop_long(struct rowset *set)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < set->count; i++) {
+        if ((set->rows[i]->flags & RT_BENCH_LONG) == 0) {
+            set->rows[kept++] = set->rows[i];
+        }
+    }
+    set->count = kept;
 }

@@ -24,4 +24,7 @@ bool rowset_load(struct rowset *set, const char *file);
  * it is none, or none is left. */
 bool rowset_filter(struct rowset *set, const char *pattern);
 
+/* Drop the rows that are only run when they are named. */
+void rowset_drop_long(struct rowset *set);
+
 #endif /* BENCH_ROWSET_H */

@@ -20,7 +20,9 @@ set(RT_SIM_WRAPS
     rti_sys_uring_enter
     rti_sys_uring_register
     rti_sys_now
-    rti_sys_ticks rti_sys_thread_cpu
+    rti_sys_ticks
+    rti_sys_thread_cpu
+    rti_sys_thread_cpu_of
     rti_sys_mmap
     rti_sys_close
     rti_sys_socket
@@ -62,7 +64,7 @@ set(RT_SIM_ENVIRONMENT
     "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
 # Debug builds wake tasks for nothing, drawn from the clock: only where a test owns that a run can
 # be replayed.
-set(RT_TEST_ENVIRONMENT ${RT_SIM_ENVIRONMENT} "RT_SPURIOUS=0")
+set(RT_TEST_ENVIRONMENT ${RT_SIM_ENVIRONMENT} "RT_SPURIOUS=0" "RT_STALL=off")
 
 # The part that tests with the same WRAP share is compiled once.
 function(rt_test_support name)

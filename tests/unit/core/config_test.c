@@ -3,6 +3,7 @@
 #include "core/config.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -44,7 +45,12 @@ static void assert_default(const struct rt_config *config)
     assert_int_equal(config->port_entries, 128);
     assert_int_equal(config->posts_max, 64);
     assert_int_equal(config->flags, 0);
+    assert_int_equal(config->stacks_warm, 1024);
     assert_int_equal(config->spin, RT_SPIN_OFF);
+    assert_int_equal(config->timer_slack, 0);
+    assert_int_equal(config->stall_threshold, RT_MILLISECONDS(10));
+    assert_int_equal(config->stall_pause, RT_SECONDS(1));
+    assert_int_equal(config->stall_signal, SIGRTMAX - 2);
     assert_null(config->disable);
     assert_null(config->trace);
 }
@@ -101,8 +107,13 @@ static void what_is_set_is_kept(void **state)
     config.place = RT_PLACE_PACK;
     config.port_entries = 16;
     config.posts_max = 3;
-    config.flags = RT_CONFIG_KEEP | RT_CONFIG_NO_SIGNALS;
+    config.flags = RT_CONFIG_KEEP | RT_CONFIG_NO_SIGNALS | RT_CONFIG_STACK_MARKS;
     config.spin = 4;
+    config.timer_slack = 5;
+    config.stall_threshold = RT_STALL_OFF;
+    config.stall_pause = 6;
+    config.stall_signal = SIGURG;
+    config.stacks_warm = 7;
     assert_int_equal(rti_config_read(&read, &log, &config), 0);
     assert_memory_equal(&read, &config, sizeof(config));
     assert_true(log.write == hear);
@@ -245,7 +256,8 @@ static void a_number_above_its_bound_is_refused_by_name_and_value(void **state)
         { "config.place", offsetof(struct rt_config, place), RT_PLACE_UNBOUND },
         { "config.port_entries", offsetof(struct rt_config, port_entries), 65536 },
         { "config.posts_max", offsetof(struct rt_config, posts_max), 65536 },
-        { "config.flags", offsetof(struct rt_config, flags), 3 },
+        { "config.flags", offsetof(struct rt_config, flags), 7 },
+        { "config.stacks_warm", offsetof(struct rt_config, stacks_warm), 16777216 },
     };
 
     (void)state;
@@ -275,6 +287,7 @@ static void a_time_below_zero_is_refused_by_name_and_value(void **state)
         { "config.task_quota", offsetof(struct rt_config, task_quota) },
         { "config.stop_timeout", offsetof(struct rt_config, stop_timeout) },
         { "config.spin", offsetof(struct rt_config, spin) },
+        { "config.timer_slack", offsetof(struct rt_config, timer_slack) },
     };
 
     (void)state;

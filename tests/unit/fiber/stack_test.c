@@ -41,6 +41,20 @@ static struct rti_stack_stats stats_of(const struct rti_stack_pool *pool)
     return stats;
 }
 
+/* All but `keep` free slots of each class lose their memory. */
+static void trim_all(struct rti_stack_pool *pool, uint32_t keep)
+{
+    for (int period = 0; period < 2; period++) {
+        bool more = rti_stack_age(pool, keep);
+
+        assert_true(more == rti_stack_is_trimming(pool));
+        while (more) {
+            more = rti_stack_trim(pool);
+        }
+    }
+    assert_false(rti_stack_has_surplus(pool, keep));
+}
+
 /* Run `act` in a child without a word on standard error; its wait status. */
 static int status_of_child(void (*act)(void *arg), void *arg)
 {
@@ -215,8 +229,12 @@ static void any_order_of_gets_and_puts_hands_out_free_slots_only(void **state)
     for (unsigned step = 0; step < 20000; step++) {
         const uint64_t dice = rand_next(&rand);
 
-        if (dice % 100 == 0) {
-            rti_stack_trim(pool, (uint32_t)(dice >> 32) % 20);
+        if (dice % 20 == 0) {
+            if (!rti_stack_is_trimming(pool)) {
+                (void)rti_stack_age(pool, (uint32_t)(dice >> 32) % 20);
+            } else if ((dice >> 16) % 2 == 0) { /* else some lie marked for long */
+                (void)rti_stack_trim(pool);
+            }
         } else if (dice % 2 == 0 && count < 200) {
             struct rti_stack *stack = get(pool, (enum rti_stack_class)((dice >> 8) % 3));
 
@@ -304,7 +322,10 @@ static void use_locked_memory(void *arg)
     }
     memset(rti_stack_low(stack), 1, 4 * KIB);
     rti_stack_put(pool, stack);
-    rti_stack_trim(pool, 0);
+    (void)rti_stack_age(pool, 0);
+    if (!rti_stack_age(pool, 0) || rti_stack_trim(pool) || rti_stack_has_surplus(pool, 0)) {
+        _exit(LOCKED_OTHERWISE); /* it is not tried again and again */
+    }
     if (stats_of(pool).cached != 1 || stats_of(pool).trimmed != 0 ||
         rti_stack_get(pool, RTI_STACK_64K, &found) < 0 || found != stack) {
         _exit(LOCKED_OTHERWISE);
@@ -411,7 +432,7 @@ static void check_trim(bool by_mprotect)
         rti_stack_put(pool, stacks[(i * 3) % 8]); /* 0 3 6 1 4 7 2 5 */
     }
     assert_int_equal(stats_of(pool).cached, 8);
-    rti_stack_trim(pool, 2);
+    trim_all(pool, 2);
     assert_int_equal(stats_of(pool).cached, 2);
     assert_int_equal(stats_of(pool).trimmed, 6);
     for (unsigned i = 0; i < 8; i++) {
@@ -427,7 +448,7 @@ static void check_trim(bool by_mprotect)
     for (unsigned i = 0; i < 8; i++) {
         rti_stack_put(pool, stacks[i]);
     }
-    rti_stack_trim(pool, 8);
+    trim_all(pool, 8);
     assert_int_equal(stats_of(pool).trimmed, 6);
     rti_stack_pool_destroy(pool);
 }
@@ -442,6 +463,75 @@ static void trim_leaves_guards_made_by_mprotect(void **state)
 {
     (void)state;
     check_trim(true);
+}
+
+/* A hundred are used at a time; then forty. A period in which a hundred were needed spares them.
+ * What is taken of the idle ones comes in batches of 16, so up to 15 more count as needed. */
+static void what_was_needed_within_a_period_outlives_it(void **state)
+{
+    struct rti_stack_pool *pool = pool_with(&(struct rti_stack_config){ .stacks_max = 0 });
+    struct rti_stack *stacks[100];
+
+    (void)state;
+    for (unsigned needed = 100; needed > 0; needed = needed == 100 ? 40 : 0) {
+        for (unsigned period = 0; period < 5; period++) {
+            for (unsigned i = 0; i < needed; i++) {
+                stacks[i] = get(pool, RTI_STACK_16K);
+            }
+            for (unsigned i = 0; i < needed; i++) {
+                rti_stack_put(pool, stacks[i]);
+            }
+            if (rti_stack_age(pool, 0)) {
+                assert_int_equal(needed, 40);
+                assert_int_equal(period, 0); /* the first whole one in which less was needed */
+                assert_false(rti_stack_trim(pool));
+            }
+        }
+    }
+    assert_in_range(stats_of(pool).trimmed, 45, 60);
+    assert_in_range(stats_of(pool).cached, 40, 55);
+    trim_all(pool, 0);
+    assert_int_equal(stats_of(pool).cached, 0);
+    rti_stack_pool_destroy(pool);
+}
+
+/* Among stacks that stay in use: so no two doomed ones are neighbours, and each takes a call. */
+static void a_trim_does_a_part_at_a_time_and_in_the_end_all(void **state)
+{
+    enum { COUNT = 5000 };
+    struct rti_stack_pool *pool = pool_with(&(struct rti_stack_config){ .stacks_max = 0 });
+    struct rti_stack **stacks = calloc(COUNT, sizeof(stacks[0]));
+    unsigned parts = 0;
+    bool more;
+
+    (void)state;
+    assert_non_null(stacks);
+    for (unsigned i = 0; i < COUNT; i++) {
+        stacks[i] = get(pool, (enum rti_stack_class)(i / 2 % 2));
+    }
+    for (unsigned i = 0; i < COUNT; i += 4) {
+        rti_stack_put(pool, stacks[i]);
+        rti_stack_put(pool, stacks[i + 2]);
+    }
+    assert_true(rti_stack_has_surplus(pool, 10));
+    assert_false(rti_stack_age(pool, 10));
+    assert_true(rti_stack_age(pool, 10));
+    do {
+        const uint64_t before = stats_of(pool).trimmed;
+
+        more = rti_stack_trim(pool);
+        assert_in_range(stats_of(pool).trimmed - before, more ? 0 : 1, 2000 / 10 + 1);
+        parts++;
+    } while (more);
+    assert_int_equal(stats_of(pool).trimmed, COUNT / 2 - 20);
+    assert_int_equal(stats_of(pool).cached, 20);
+    assert_in_range(parts, (COUNT / 2 - 20) / 201, COUNT);
+    assert_false(rti_stack_has_surplus(pool, 10));
+    for (unsigned i = 1; i < COUNT; i += 2) {
+        rti_stack_put(pool, stacks[i]);
+    }
+    rti_stack_pool_destroy(pool);
+    free(stacks);
 }
 
 static void an_address_in_a_guard_names_its_stack(void **state)
@@ -514,6 +604,8 @@ int main(void)
         cmocka_unit_test(an_arena_beyond_reason_is_refused_and_a_small_one_holds_one_slot),
         cmocka_unit_test(trim_takes_the_memory_of_the_coldest_and_leaves_guards),
         cmocka_unit_test(trim_leaves_guards_made_by_mprotect),
+        cmocka_unit_test(what_was_needed_within_a_period_outlives_it),
+        cmocka_unit_test(a_trim_does_a_part_at_a_time_and_in_the_end_all),
         cmocka_unit_test(an_address_in_a_guard_names_its_stack),
         cmocka_unit_test(a_free_stack_is_poisoned_for_asan),
     };

@@ -56,8 +56,17 @@ struct limit_task {
         };
         struct limit_future *future; /* FUTURE */
     };
-    struct limit_timer timer;
-    struct limit_task *next;     /* of the free slots, or of its group */
+    union {
+        struct limit_timer timer;
+        struct {
+            struct limit_timer *unused[2]; /* the timer's links: it is not armed */
+            uint32_t sleeps_at;            /* of one that sleeps: its place in its slot */
+        };
+    };
+    union {
+        struct limit_task *next;   /* of the free slots, or of its group */
+        struct limit_taskq *queue; /* of a fiber of queue.c */
+    };
     struct limit_waiter waiting; /* in the list of what the fiber waits for */
 } __attribute__((aligned(64)));
 
@@ -75,7 +84,8 @@ struct fiber_executor {
     uint32_t selects; /* the case at which the last select began to look */
     struct limit_task *slots;
     char *stacks;
-    void *loop; /* stack pointer of limit_run() */
+    void *loop;            /* stack pointer of limit_run() */
+    struct sleeps *sleeps; /* NULL: nobody sleeps */
     struct limit_wheel wheel;
 };
 
@@ -91,6 +101,10 @@ __attribute__((noreturn, cold)) void fiber_misuse(const char *what);
 
 /* A runtime would look at I/O and timers when the quota is used up. */
 void fiber_look_at_clock(struct fiber_executor *executor);
+
+/* In sleep.c: wake those whose deadline has passed; and sleep until there is one. */
+void fiber_wake_sleepers(struct fiber_executor *executor);
+void fiber_sleep_all(struct fiber_executor *executor);
 
 static inline struct fiber_executor *fiber_here(void)
 {
@@ -130,10 +144,10 @@ static inline bool fiber_none_scheduled(const struct fiber_executor *executor)
     return executor->head == executor->tail;
 }
 
-static inline void fiber_must_have_next(const struct fiber_executor *executor)
+static inline void fiber_must_have_next(struct fiber_executor *executor)
 {
     if (__builtin_expect(fiber_none_scheduled(executor), 0)) {
-        fiber_misuse("every fiber waits, and nothing is there to wake one");
+        fiber_sleep_all(executor);
     }
 }
 

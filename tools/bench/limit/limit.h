@@ -219,6 +219,35 @@ LIMIT_API void limit_oneshot_send(struct limit_oneshot *oneshot, void *value);
 LIMIT_API int limit_oneshot_recv(struct limit_oneshot *oneshot, void **value, int64_t deadline);
 
 /*
+ * Row queue_switch: task queues that divide the core by shares.
+ *
+ * Each has a run queue. A wake of a fiber whose queue is not runnable makes that runnable, at the
+ * mean of the others or ahead of it. Whoever parks last in its queue reads the cycle counter,
+ * charges the queue, takes it off the runnable ones and goes on with the one of these that is owed
+ * time and has the earliest deadline. Not there: goals, parents, statistics.
+ *
+ * In limit_run_in_queue() a fiber parks, wakes and spawns by the calls below only; the first one
+ * is in a queue of 1000 shares. A fiber of a queue is joined when it has ended.
+ */
+struct limit_taskq;
+LIMIT_API int limit_run_in_queue(uint32_t fibers, int (*fn)(void *), void *arg);
+LIMIT_API struct limit_taskq *limit_taskq_create(uint32_t shares); /* NULL: no memory */
+LIMIT_API void limit_taskq_destroy(struct limit_taskq *queue);
+LIMIT_API struct limit_task *limit_spawn_in(struct limit_taskq *queue, int (*fn)(void *),
+                                            void *arg); /* NULL: no room */
+LIMIT_API int limit_taskq_park(int64_t deadline);       /* 0 */
+LIMIT_API void limit_taskq_wake(struct limit_waker waker);
+
+/*
+ * Row should_yield: counts down, and reads the cycle counter in every 16th call. True when the
+ * quota is used, until limit_yield().
+ */
+LIMIT_API bool limit_should_yield(void);
+
+/* Read the cycle counter so many times; the last value. */
+LIMIT_API uint64_t bare_counter_reads(uint64_t count);
+
+/*
  * Row timer_arm alone: a hierarchical wheel (8 levels of 64 slots, ticks of 65 us) with intrusive
  * lists. Arm and disarm are a few instructions each, wherever the deadline lies; the deadline is
  * kept exactly. `limit_wheel_create` arms `others` timers spread over the next 10 s.
@@ -233,6 +262,20 @@ LIMIT_API void limit_wheel_destroy(struct limit_wheel *wheel);
 LIMIT_API void limit_timer_arm(struct limit_wheel *wheel, struct limit_timer *timer,
                                int64_t deadline);
 LIMIT_API void limit_timer_disarm(struct limit_wheel *wheel, struct limit_timer *timer);
+
+/* Row timer_arm_1m: as timer_arm, beside `count` timers of no fiber, armed over 10 s in a minute
+ * from now; until limit_others_end(). -1: no memory. */
+LIMIT_API int limit_others_begin(uint32_t count);
+LIMIT_API void limit_others_end(void);
+
+/*
+ * Rows sleep_many and late_sleep: sleep until the deadline has passed, never shorter. Who sleeps is
+ * woken when the quota is used, or when nobody can run; then the thread sleeps in the ring until
+ * the earliest deadline, and `slack` ns longer. Between begin (-1: no memory, or no ring) and end.
+ */
+LIMIT_API int limit_sleeps_begin(int64_t slack);
+LIMIT_API void limit_sleeps_end(void);
+LIMIT_API int limit_sleep_until(int64_t deadline); /* 0 */
 
 /*
  * Row uring_nop: `batch` NOPs prepared, submitted and waited for with one io_uring_enter(), then

@@ -4,8 +4,13 @@
 
 #include <time.h>
 
+#include "fiber.h"
+
 /* The other timers lie within so many ns from now, as the deadlines of many connections do. */
 #define OTHERS_SPAN INT64_C(10000000000)
+
+/* And those of row timer_arm_1m, from a minute ahead on. */
+#define OTHERS_AHEAD INT64_C(60000000000)
 
 struct limit_wheel *limit_wheel_create(uint32_t others, int64_t now)
 {
@@ -33,6 +38,34 @@ void limit_wheel_destroy(struct limit_wheel *wheel)
 {
     free(wheel->others);
     free(wheel);
+}
+
+int limit_others_begin(uint32_t count)
+{
+    struct limit_wheel *wheel = &fiber_here()->wheel;
+    const int64_t first = limit_in(OTHERS_AHEAD);
+
+    wheel->others = calloc(count, sizeof(*wheel->others));
+    if (wheel->others == NULL) {
+        return -1;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        wheel_arm(wheel, &wheel->others[i], first + i * (OTHERS_SPAN / count));
+    }
+    return 0;
+}
+
+void limit_others_end(void)
+{
+    struct limit_wheel *wheel = &fiber_here()->wheel;
+
+    for (unsigned level = 0; level < WHEEL_LEVELS; level++) {
+        for (unsigned slot = 0; slot < WHEEL_SLOTS; slot++) {
+            wheel->slots[level][slot] = NULL;
+        }
+    }
+    free(wheel->others);
+    wheel->others = NULL;
 }
 
 void limit_timer_arm(struct limit_wheel *wheel, struct limit_timer *timer, int64_t deadline)

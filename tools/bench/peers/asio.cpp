@@ -52,6 +52,49 @@ void timer_arm(peer_run *run)
     }
 }
 
+/* Timers that are armed again when they have fired. */
+struct sleepers {
+    std::vector<asio::steady_timer> timers;
+    std::uint64_t random = 1;
+    std::uint64_t slept = 0;
+    bool over = false;
+
+    void sleep(asio::steady_timer &timer)
+    {
+        timer.expires_after(std::chrono::nanoseconds(peer_sleep_ns(&random)));
+        timer.async_wait([this, &timer](const error_code &) {
+            slept++;
+            if (!over) {
+                sleep(timer);
+            }
+        });
+    }
+};
+
+void sleep_many(peer_run *run)
+{
+    asio::io_context context(one_thread);
+    asio::steady_timer window(context, std::chrono::nanoseconds(PEER_WARM_UP_NS));
+    std::uint64_t before = 0;
+    sleepers all;
+
+    all.timers.reserve(PEER_SLEEPERS);
+    for (unsigned i = 0; i < PEER_SLEEPERS; i++) {
+        all.timers.emplace_back(context);
+        all.sleep(all.timers.back());
+    }
+    window.async_wait([&](const error_code &) {
+        peer_cpu_begin(run);
+        before = all.slept;
+        window.expires_after(std::chrono::nanoseconds(PEER_WINDOW_NS));
+        window.async_wait([&](const error_code &) {
+            peer_cpu_end(run, all.slept - before);
+            all.over = true;
+        });
+    });
+    context.run();
+}
+
 /* A context that another thread runs, on the second CPU. */
 class server
 {
@@ -243,9 +286,9 @@ void serve(int listener)
 }
 
 const peer_row rows[] = {
-    { "timer_arm", timer_arm, nullptr, false }, { "xcore_call1", call1, nullptr, true },
-    { "xcore_call64", call64, nullptr, true },  { "xcore_wake", wake, nullptr, true },
-    { "tcp_echo", nullptr, serve, true },
+    { "timer_arm", timer_arm, nullptr, false }, { "sleep_many", sleep_many, nullptr, false },
+    { "xcore_call1", call1, nullptr, true },    { "xcore_call64", call64, nullptr, true },
+    { "xcore_wake", wake, nullptr, true },      { "tcp_echo", nullptr, serve, true },
 };
 
 } // namespace

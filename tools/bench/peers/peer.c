@@ -51,6 +51,33 @@ void peer_end(struct peer_run *run, uint64_t units)
     run->ns = (double)(peer_now() - run->start) / (double)units;
 }
 
+static int64_t cpu_now(void)
+{
+    struct timespec used;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return used.tv_sec * INT64_C(1000000000) + used.tv_nsec;
+}
+
+void peer_cpu_begin(struct peer_run *run)
+{
+    run->start = cpu_now();
+}
+
+void peer_cpu_end(struct peer_run *run, uint64_t units)
+{
+    if (units == 0) {
+        peer_fail("nothing was done in the time that is measured");
+    }
+    run->ns = (double)(cpu_now() - run->start) / (double)units;
+}
+
+int64_t peer_sleep_ns(uint64_t *random)
+{
+    *random = *random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return INT64_C(1000000) + (int64_t)(*random >> 33) % INT64_C(99000000);
+}
+
 void *peer_memory(size_t count, size_t bytes)
 {
     void *memory = calloc(count, bytes);

@@ -28,6 +28,9 @@ extern "C" {
 #define PEER_STACK_BYTES 16384              /* of a task of spawn_batch: the smallest of shardrt */
 #define PEER_IN_FLIGHT   64                 /* calls of row xcore_call64 */
 #define PEER_CAPACITY    1024               /* items in a queue of xcore_stream and chan_local */
+#define PEER_SLEEPERS    100000             /* of row sleep_many */
+#define PEER_WARM_UP_NS  150000000          /* of it: all have slept once */
+#define PEER_WINDOW_NS   100000000          /* of it: what is measured */
 #define PEER_TASKS       8                  /* that take turns in row mutex */
 #define PEER_ASLEEP_NS   200000             /* for so long the receiver of xcore_wake sleeps */
 
@@ -65,6 +68,13 @@ int64_t peer_now(void);
 /* Around the work that is timed. */
 void peer_begin(struct peer_run *run);
 void peer_end(struct peer_run *run, uint64_t units);
+
+/* The same of the process's CPU time, for work that mostly waits. */
+void peer_cpu_begin(struct peer_run *run);
+void peer_cpu_end(struct peer_run *run, uint64_t units);
+
+/* How long a task of sleep_many sleeps: 1 to 100 ms, the same numbers every time. */
+int64_t peer_sleep_ns(uint64_t *random);
 
 /* A thread on `cpu`. It is joined before the repetition ends. */
 pthread_t peer_thread(int cpu, void *(*fn)(void *), void *arg);

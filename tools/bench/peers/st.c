@@ -147,6 +147,41 @@ static void timer_arm(struct peer_run *run)
     }
 }
 
+static uint64_t slept;
+static uint64_t lengths; /* where the random ones stand */
+
+static void *sleep_on(void *unused)
+{
+    while (!stop) {
+        (void)st_usleep((st_utime_t)(peer_sleep_ns(&lengths) / NS_PER_US));
+        slept++;
+    }
+    return unused;
+}
+
+/* The unit: a sleep of 1 to 100 ms, of many. */
+static void sleep_many(struct peer_run *run)
+{
+    st_thread_t *threads = peer_memory(PEER_SLEEPERS, sizeof(st_thread_t));
+    uint64_t before;
+
+    stop = false;
+    lengths = 1;
+    for (uint64_t i = 0; i < PEER_SLEEPERS; i++) {
+        threads[i] = spawn(sleep_on, NULL, PEER_STACK_BYTES);
+    }
+    (void)st_usleep(PEER_WARM_UP_NS / NS_PER_US);
+    before = slept;
+    peer_cpu_begin(run);
+    (void)st_usleep(PEER_WINDOW_NS / NS_PER_US);
+    peer_cpu_end(run, slept - before);
+    stop = true;
+    for (uint64_t i = 0; i < PEER_SLEEPERS; i++) {
+        (void)join(threads[i]);
+    }
+    free(threads);
+}
+
 /* The unit: a lock, an unlock, and nobody else. */
 static void mutex1(struct peer_run *run)
 {
@@ -168,9 +203,8 @@ static void mutex1(struct peer_run *run)
 }
 
 static const struct peer_row rows[] = {
-    { .name = "spawn_join", .run = spawn_join },
-    { .name = "spawn_batch", .run = spawn_batch },
-    { .name = "timer_arm", .run = timer_arm },
+    { .name = "spawn_join", .run = spawn_join }, { .name = "spawn_batch", .run = spawn_batch },
+    { .name = "timer_arm", .run = timer_arm },   { .name = "sleep_many", .run = sleep_many },
     { .name = "mutex1", .run = mutex1 },
 };
 

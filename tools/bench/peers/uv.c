@@ -60,6 +60,66 @@ static void timer_arm(struct peer_run *run)
     must("uv_loop_close", uv_loop_close(&loop));
 }
 
+/* sleep_many: timers that are armed again when they have fired. libuv counts in milliseconds. */
+static struct {
+    uint64_t random;
+    uint64_t slept;
+    uint64_t before;
+    bool over;
+} many;
+
+static void sleep_on(uv_timer_t *timer)
+{
+    many.slept++;
+    if (!many.over) {
+        uv_update_time(timer->loop); /* as a deadline reads the clock */
+        must("uv_timer_start",
+             uv_timer_start(timer, sleep_on, (uint64_t)peer_sleep_ns(&many.random) / NS_PER_MS, 0));
+    }
+}
+
+static void end_window(uv_timer_t *timer)
+{
+    peer_cpu_end(timer->data, many.slept - many.before);
+    many.over = true;
+}
+
+static void begin_window(uv_timer_t *timer)
+{
+    peer_cpu_begin(timer->data);
+    many.before = many.slept;
+    must("uv_timer_start", uv_timer_start(timer, end_window, PEER_WINDOW_NS / NS_PER_MS, 0));
+}
+
+static void sleep_many(struct peer_run *run)
+{
+    uv_timer_t *timers = peer_memory(PEER_SLEEPERS, sizeof(uv_timer_t));
+    uv_timer_t window;
+    uv_loop_t loop;
+
+    many.random = 1;
+    many.slept = 0;
+    many.over = false;
+    must("uv_loop_init", uv_loop_init(&loop));
+    must("uv_timer_init", uv_timer_init(&loop, &window));
+    window.data = run;
+    for (unsigned i = 0; i < PEER_SLEEPERS; i++) {
+        must("uv_timer_init", uv_timer_init(&loop, &timers[i]));
+        must("uv_timer_start",
+             uv_timer_start(&timers[i], sleep_on, (uint64_t)peer_sleep_ns(&many.random) / NS_PER_MS,
+                            0));
+    }
+    must("uv_timer_start", uv_timer_start(&window, begin_window, PEER_WARM_UP_NS / NS_PER_MS, 0));
+    must("uv_run", uv_run(&loop, UV_RUN_DEFAULT)); /* until no timer is armed */
+    uv_close((uv_handle_t *)&window, closed);
+    for (unsigned i = 0; i < PEER_SLEEPERS; i++) {
+        uv_close((uv_handle_t *)&timers[i], closed);
+    }
+    must("uv_run", uv_run(&loop, UV_RUN_DEFAULT));
+    must("uv_loop_close", uv_loop_close(&loop));
+    free(timers);
+}
+
 /* A function to run on the other loop; it comes back with its result. */
 struct call {
     int (*fn)(void *);
@@ -324,6 +384,7 @@ static void serve(int fd)
 
 static const struct peer_row rows[] = {
     { .name = "timer_arm", .run = timer_arm },
+    { .name = "sleep_many", .run = sleep_many },
     { .name = "xcore_call1", .run = call1, .pair = true },
     { .name = "xcore_call64", .run = call64, .pair = true },
     { .name = "xcore_wake", .run = wake, .pair = true },

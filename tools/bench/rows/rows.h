@@ -16,16 +16,22 @@ extern const size_t bench_rows_core_count;
 extern const struct rt_bench_row bench_rows_tasks[]; /* future_wake, group_spawn_wait, ... */
 extern const size_t bench_rows_tasks_count;
 
+extern const struct rt_bench_row bench_rows_queues[]; /* queue_switch, should_yield */
+extern const size_t bench_rows_queues_count;
+
 extern const struct rt_bench_row bench_rows_locks[]; /* mutex, mutex1, semaphore, rwlock */
 extern const size_t bench_rows_locks_count;
 
 extern const struct rt_bench_row bench_rows_channels[]; /* chan_local, pingpong_local, ... */
 extern const size_t bench_rows_channels_count;
 
+extern const struct rt_bench_row bench_rows_time[]; /* late_sleep, timer_arm_1m, sleep_many */
+extern const size_t bench_rows_time_count;
+
 extern const struct rt_bench_row bench_rows_xcore[]; /* xcore_rtt, xcore_stream, ... */
 extern const size_t bench_rows_xcore_count;
 
-extern const struct rt_bench_row bench_rows_batch[]; /* spawn_batch */
+extern const struct rt_bench_row bench_rows_batch[]; /* spawn_batch, spawn_batch_1m, ... */
 extern const size_t bench_rows_batch_count;
 
 extern const struct rt_bench_row bench_rows_nop[]; /* uring_nop, uring_nop1 */

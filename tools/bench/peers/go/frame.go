@@ -16,8 +16,9 @@ import (
 )
 
 const (
-	cpuMax = 1023   // of the kernel's set of CPUs
-	batch  = 20000 // tasks of row spawn_batch: always all of them
+	cpuMax   = 1023   // of the kernel's set of CPUs
+	batch    = 20000  // tasks of row spawn_batch: always all of them
+	sleepers = 100000 // goroutines of row sleep_many
 )
 
 // run is one repetition.
@@ -48,6 +49,7 @@ var rows = []row{
 	{name: "spawn_join", fn: spawnJoin},
 	{name: "spawn_batch", fn: spawnBatch},
 	{name: "group_spawn_wait", fn: group},
+	{name: "sleep_many", fn: sleepMany},
 	{name: "mutex", fn: mutex},
 	{name: "mutex1", fn: mutex1},
 	{name: "semaphore", fn: semaphore},

@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
+	"time"
 )
 
 // yield: the unit is one switch. Gosched puts a goroutine into the global queue, from which they
@@ -81,6 +83,46 @@ func spawnBatch(r *run) {
 	r.begin()
 	batchOnce()
 	r.end(batch)
+}
+
+// sleepMany: the unit is a sleep of 1 to 100 ms, of 100,000 goroutines that sleep again and again;
+// the CPU time of the process.
+func sleepMany(r *run) {
+	var stop atomic.Bool
+	var tasks sync.WaitGroup
+	random := uint64(1)
+	slept := 0 // one processor: goroutines take turns
+	for i := 0; i < sleepers; i++ {
+		tasks.Add(1)
+		go func() {
+			for !stop.Load() {
+				random = random*6364136223846793005 + 1442695040888963407
+				time.Sleep(time.Millisecond + time.Duration(random>>33%99000000))
+				slept++
+			}
+			tasks.Done()
+		}()
+	}
+	time.Sleep(150 * time.Millisecond) // all have slept once
+	before := slept
+	used := cpuTime()
+	time.Sleep(100 * time.Millisecond)
+	used = cpuTime() - used
+	if slept == before {
+		fail("sleep_many: nobody has woken")
+	}
+	r.ns = float64(used) / float64(slept-before)
+	stop.Store(true)
+	tasks.Wait()
+}
+
+// cpuTime is what the process has used, in nanoseconds.
+func cpuTime() int64 {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		fail("getrusage: %v", err)
+	}
+	return used.Utime.Nano() + used.Stime.Nano()
 }
 
 // group: the unit is one of eight goroutines that are made and awaited together.
