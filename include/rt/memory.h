@@ -8,9 +8,9 @@
  *
  * With the flag set, a shard looks at the stack of each fiber that ends, and
  * keeps, for each function that fibers were made of, how many there were and how
- * deep the deepest went, in pages. That costs two system calls and a page fault for
- * each fiber (some 3 us), so it is for tests and for a part of the shards of
- * a service, not for all. What a stack costs, and when memory of stacks goes back,
+ * deep the deepest went, in pages. That costs each fiber two system calls, about 1 us,
+ * and a page fault for each page below its first: it is for tests, or for one process of
+ * many. What a stack costs, and when memory of stacks goes back,
  * is told in docs/guide/memory.md.
  *
  * The advised size is the smallest that has room for the deepest use, a quarter

@@ -189,11 +189,26 @@ def now(shards: List[Shard]) -> int:
     return max(int(shard.executor["turn_time"]) for shard in shards)
 
 
-def text_of(pointer: gdb.Value) -> str:
-    """A C string on one line; empty for NULL."""
-    if int(pointer) == 0:
+def text_of(value: gdb.Value) -> str:
+    """A C string, a pointer or an array, on one line; empty for NULL."""
+    if value.type.code != gdb.TYPE_CODE_ARRAY and int(value) == 0:
         return ""
-    return re.sub(r"[\x00-\x1f\x7f]", "?", pointer.string(errors="replace"))
+    return re.sub(r"[\x00-\x1f\x7f]", "?", value.string(errors="replace"))
+
+
+def queues_of(executor: gdb.Value) -> Iterator[gdb.Value]:
+    """The task queues of a shard, in the order in which they were made."""
+    kind = gdb.lookup_type("struct rt_taskq")
+    offset = kind["link"].bitpos // 8
+    head = executor["queues"]
+    node = head["next"]
+    while int(node) != int(head.address):
+        yield gdb.Value(int(node) - offset).cast(kind.pointer()).dereference()
+        node = node["next"]
+
+
+def runnable_in(queue: gdb.Value) -> str:
+    return f"{int(queue['tail']) - int(queue['head'])} runnable in '{text_of(queue['name'])}'"
 
 
 class Task:
@@ -370,10 +385,9 @@ Usage: rt sched [SHARD]"""
         with Selected():
             for shard in chosen_shards(argument.strip()):
                 executor = shard.executor
-                queue = executor["queue"]
-                length = (int(queue["tail"]) - int(queue["head"])) % (1 << 32)
+                runnable = ", ".join(runnable_in(queue) for queue in queues_of(executor))
                 gdb.write(f"{line_of(shard)} {self.doing(shard)}: turn {int(executor['turns'])}, "
-                          f"{length} runnable in '{text_of(queue['name'])}', "
+                          f"{runnable}, "
                           f"{int(executor['tasks']['active'])} tasks live, "
                           f"{int(executor['wheel']['armed'])} timers armed, "
                           f"{int(executor['reactor']['in_flight'])} operations in flight"
