@@ -65,7 +65,7 @@ static void expire(struct rti_timer *const *timers, unsigned count)
         const char *stack = waiter->task->fiber.stack_pointer; /* of a future any address */
 
         rti_waiter_expire(waiter);
-        for (unsigned line = 0; line < STACK_LINES; line++) {
+        for (size_t line = 0; line < STACK_LINES; line++) {
             __builtin_prefetch(stack + line * RTI_CACHE_LINE);
         }
     }

@@ -361,35 +361,44 @@ static RTI_NOINLINE int refused(struct rti_executor *executor, int r)
     return r;
 }
 
-static RTI_NOINLINE int spawn_with_care(struct rti_executor *executor, struct rt_task **out,
-                                        rt_task_fn fn, void *arg,
-                                        const struct rt_spawn_options *options,
-                                        struct rt_group *group)
+/* `options` are those of this library, complete. */
+static int spawn_as(struct rti_executor *executor, struct rt_task **out, rt_task_fn fn, void *arg,
+                    const struct rt_spawn_options *options, struct rt_group *group)
 {
-    struct rt_spawn_options read = { .name = NULL };
     struct rt_taskq *queue = own_queue(executor);
     struct rt_task *task = NULL;
-    int r = options == NULL ? 0 : rti_sized_copy(&read, sizeof(read), options);
+    int r = 0;
 
-    if (r == 0 && read.queue != NULL) {
-        queue = read.queue;
+    if (options->queue != NULL) {
+        queue = options->queue;
         r = check_queue(queue);
     }
     if (r == 0) {
         r = may_spawn(executor);
     }
     if (r == 0) {
-        r = reserve(executor, queue, read.stack_bytes, &task);
+        r = reserve(executor, queue, options->stack_bytes, &task);
     }
     if (RTI_UNLIKELY(r != 0)) {
         return refused(executor, r);
     }
     join_group(task, group);
-    start_fiber(task, fn, arg, read.name, out != NULL ? RTI_TASK_HANDLE : 0);
+    start_fiber(task, fn, arg, options->name, out != NULL ? RTI_TASK_HANDLE : 0);
     if (out != NULL) {
         *out = task;
     }
     return 0;
+}
+
+static RTI_NOINLINE int spawn_with_care(struct rti_executor *executor, struct rt_task **out,
+                                        rt_task_fn fn, void *arg,
+                                        const struct rt_spawn_options *options,
+                                        struct rt_group *group)
+{
+    struct rt_spawn_options read = { .name = NULL };
+    const int r = options == NULL ? 0 : rti_sized_copy(&read, sizeof(read), options);
+
+    return r < 0 ? r : spawn_as(executor, out, fn, arg, &read, group);
 }
 
 /* The short way of a spawn, that cannot fail: a task does it, nobody traces, a slot is there. */
@@ -565,9 +574,9 @@ int rt_spawn_with(struct rt_task **out, rt_task_fn fn, void *arg,
 
 int rt_spawn_in(struct rt_task **out, struct rt_taskq *queue, rt_task_fn fn, void *arg)
 {
-    const struct rt_spawn_options options = { .size = sizeof(options), .queue = queue };
+    const struct rt_spawn_options options = { .queue = queue };
 
-    return rti_task_spawn(rti_executor_here("rt_spawn_in"), out, fn, arg, &options, NULL);
+    return spawn_as(rti_executor_here("rt_spawn_in"), out, fn, arg, &options, NULL);
 }
 
 /* Wake and cancel */
