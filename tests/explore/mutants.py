@@ -472,7 +472,7 @@ MUTANTS: Tuple[Mutant, ...] = (
            "    return shares;",
            "sim/taskq_life_test", "check failed: stats_of(queues[0]).shares"),
     Mutant("a queue with tasks is destroyed", "core/taskq.c",
-           "    if (queue->members > 0 || queue->entity.children.members > 0) {",
+           "    if (rti_taskq_is_used(queue)) {",
            "    if (queue->entity.children.members > 0) {",
            "sim/taskq_life_test", "check failed: rt_taskq_destroy(child)"),
     Mutant("calls that are far apart look once in 16", "core/slice.c",
