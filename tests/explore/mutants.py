@@ -366,11 +366,15 @@ MUTANTS: Tuple[Mutant, ...] = (
            "        }\n",
            SCHED, "R3 ahead"),
     Mutant("a sleep forgives a debt", "core/sched.c",
-           "    level->count--;\n",
-           "    level->count--;\n"
+           "    count_out(level, entity);\n"
+           "    raise_average(level);\n"
+           "    if (entity->parent",
+           "    count_out(level, entity);\n"
+           "    raise_average(level);\n"
            "    if (ahead(entity->vruntime, level->average) > 0) {\n"
            "        entity->vruntime = level->average;\n"
-           "    }\n",
+           "    }\n"
+           "    if (entity->parent",
            SCHED, "R3 ahead"),
     Mutant("the average falls when one leaves in debt", "core/sched.c",
            "    if (level->sum <= 0 || level->sum < (wide)level->weight) {\n"
@@ -456,8 +460,8 @@ MUTANTS: Tuple[Mutant, ...] = (
            "        executor->charged_at = rti_sys_ticks();\n",
            "sim/taskq_test", "check failed: stats_of(batch).run"),
     Mutant("the kernel's time is charged to each in full", "core/slice.c",
-           "(uint64_t)((double)ticks * queue->kernel_work / (double)work)",
-           "work > 0 ? ticks : 0",
+           "(uint64_t)(int64_t)((double)ticks * queue->kernel_work / (double)work)",
+           "work > 0 ? (uint64_t)ticks : 0",
            "sim/taskq_life_test", "check failed: stats_of(worker).run"),
     Mutant("a queue that slept has waited", "core/slice.c",
            "        note_ticks(executor, executor->charged_at); /* what wakes now",

@@ -18,6 +18,8 @@
 
 #include "fiber.h"
 
+__extension__ typedef unsigned __int128 uwide;
+
 #define RUNS_PER_LOOK 16
 #define QUOTA_CYCLES  UINT64_C(1300000) /* 0.5 ms at about 2.6 GHz, as in fiber.c */
 
@@ -61,7 +63,7 @@ static inline bool queue_is_empty(const struct limit_taskq *queue)
 
 static inline uint64_t virtual_of(const struct limit_taskq *queue, uint64_t cycles)
 {
-    return (uint64_t)((unsigned __int128)cycles * queue->inverse >> (INVERSE - SCALE));
+    return (uint64_t)((uwide)cycles * queue->inverse >> (INVERSE - SCALE));
 }
 
 /* Bring the average up to the mean. */
