@@ -4,10 +4,11 @@
  *
  *     million_tasks [tasks]                 1000000 unless said otherwise
  *
- * Makes so many fibers with stacks of 16, 64 and 256 KiB, and so many futures with
- * 64 bytes of state, lets each run until it waits, and prints by how much the
- * memory of the process has grown: VmRSS, and VmPTE, the kernel's page tables. Then
- * it wakes them all, and prints what is left a second after the last has ended.
+ * Makes so many fibers with stacks of 16, 64 and 256 KiB, so many futures with 64
+ * bytes of state, and so many of those that have no room for a wait. Lets each run
+ * until it waits, and prints by how much the memory of the process has grown: VmRSS,
+ * and VmPTE, the kernel's page tables. Then it wakes them all, and prints what is left
+ * a second after the last has ended.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -61,29 +62,59 @@ static int poll_future(struct rt_future *future)
     return rt_poll_event(future, &go, RT_NEVER);
 }
 
+/* Has no room for a wait: it must be woken. */
+struct small {
+    struct rt_small_future future;
+    struct rt_waker waker; /* 64 bytes with the state */
+    uint64_t state[6];
+};
+
+static int poll_small(struct rt_future *future)
+{
+    ((struct small *)future)->waker = rt_waker_self();
+    return rt_event_is_set(&go) ? 0 : RT_PENDING;
+}
+
 /* A scene: one kind of task, in a runtime of its own */
 
 struct scene {
     const char *name;
     uint32_t stack_bytes; /* 0: futures */
+    size_t bytes;         /* of the caller's, for each */
+    int (*spawn)(struct scene *scene, uint32_t i);
     uint32_t tasks;
     struct rt_group group;
-    struct future *futures;
+    void *memory;
 };
 
-static int spawn_all(struct scene *scene)
+static int spawn_fiber(struct scene *scene, uint32_t i)
 {
-    int r = 0;
+    (void)i;
+    return rt_group_spawn(&scene->group, fiber, NULL);
+}
 
-    for (uint32_t i = 0; r == 0 && i < scene->tasks; i++) {
-        if (scene->stack_bytes > 0) {
-            r = rt_group_spawn(&scene->group, fiber, NULL);
-        } else {
-            scene->futures[i].future = (struct rt_future)RT_FUTURE_INIT(poll_future, NULL);
-            r = rt_group_spawn_future(&scene->group, &scene->futures[i].future);
-        }
+static int spawn_future(struct scene *scene, uint32_t i)
+{
+    struct future *self = (struct future *)scene->memory + i;
+
+    self->future = (struct rt_future)RT_FUTURE_INIT(poll_future, NULL);
+    return rt_group_spawn_future(&scene->group, &self->future);
+}
+
+static int spawn_small(struct scene *scene, uint32_t i)
+{
+    struct small *self = (struct small *)scene->memory + i;
+
+    self->future = (struct rt_small_future)RT_SMALL_FUTURE_INIT(poll_small, NULL);
+    return rt_group_spawn_future(&scene->group, rt_future_of(&self->future));
+}
+
+static void wake_all(const struct scene *scene)
+{
+    rt_event_set(&go);
+    for (uint32_t i = 0; scene->spawn == spawn_small && i < scene->tasks; i++) {
+        rt_wake(((struct small *)scene->memory)[i].waker);
     }
-    return r;
 }
 
 static int play(void *arg)
@@ -94,18 +125,21 @@ static int play(void *arg)
     int left;
     int r;
 
-    scene->futures = calloc(scene->tasks, scene->stack_bytes == 0 ? sizeof(struct future) : 1);
-    r = scene->futures == NULL ? -ENOMEM : spawn_all(scene);
+    scene->memory = calloc(scene->tasks, scene->bytes);
+    r = scene->memory == NULL ? -ENOMEM : 0;
+    for (uint32_t i = 0; r == 0 && i < scene->tasks; i++) {
+        r = scene->spawn(scene, i);
+    }
     rt_yield(); /* they run, and wait now */
     with = used_bytes();
-    rt_event_set(&go);
+    wake_all(scene);
     left = rt_group_leave(&scene->group, RT_NEVER);
-    free(scene->futures);
+    free(scene->memory);
     if (r < 0 || left < 0) {
         return r < 0 ? r : left;
     }
     r = rt_sleep_until(rt_in(RT_SECONDS(1)));
-    printf("%-15s  %6" PRId64 " bytes each while they wait, %4" PRId64 " a second after the end\n",
+    printf("%-14s  %6" PRId64 " bytes each while they wait, %4" PRId64 " a second after the end\n",
            scene->name, (with - before) / scene->tasks, (used_bytes() - before) / scene->tasks);
     return r;
 }
@@ -114,10 +148,11 @@ int main(int argc, char *argv[])
 {
     const long tasks = argc > 1 ? strtol(argv[1], NULL, 10) : 1000000;
     struct scene scenes[] = {
-        { .name = "fiber, 16 KiB", .stack_bytes = 16 << 10 },
-        { .name = "fiber, 64 KiB", .stack_bytes = 64 << 10 },
-        { .name = "fiber, 256 KiB", .stack_bytes = 256 << 10 },
-        { .name = "future, 64 bytes", .stack_bytes = 0 },
+        { "fiber, 16 KiB", 16 << 10, 1, spawn_fiber, .tasks = 0 },
+        { "fiber, 64 KiB", 64 << 10, 1, spawn_fiber, .tasks = 0 },
+        { "fiber, 256 KiB", 256 << 10, 1, spawn_fiber, .tasks = 0 },
+        { "future", 0, sizeof(struct future), spawn_future, .tasks = 0 },
+        { "small future", 0, sizeof(struct small), spawn_small, .tasks = 0 },
     };
 
     if (argc > 2 || tasks < 1 || tasks > 1000000) {

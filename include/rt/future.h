@@ -76,11 +76,36 @@ struct rt_future {
     rt_drop_fn drop; /* NULL: there is nothing to give back */
     /* private */
     struct rt_future *next;
-    uint64_t wait[12];
     uint64_t begun;
+    uint64_t wait[12];
 };
 
-#define RT_FUTURE_INIT(poll, drop) { (poll), (drop), NULL, { 0 }, 0 }
+#define RT_FUTURE_INIT(poll, drop) { (poll), (drop), NULL, 0, { 0 } }
+
+/**
+ * The same without room for a wait; 32 bytes. From RT_SMALL_FUTURE_INIT.
+ *
+ * Such a future waits for wakes only, by rt_waker_self(); or it polls others that lie in
+ * its struct. A call rt_poll_*() with itself aborts. It is handed to every call, and to its
+ * own functions, as what rt_future_of() makes of it.
+ */
+struct rt_small_future {
+    rt_poll_fn poll;
+    rt_drop_fn drop; /* NULL: there is nothing to give back */
+    /* private */
+    struct rt_future *next;
+    uint64_t begun;
+} __attribute__((may_alias));
+
+#define RT_SMALL_FUTURE_INIT(poll, drop) { (poll), (drop), NULL, RT_FUTURE_IS_SMALL }
+
+#define RT_FUTURE_IS_SMALL 3 /* private */
+
+/** The future, as all calls take it. */
+static inline struct rt_future *rt_future_of(struct rt_small_future *future)
+{
+    return (struct rt_future *)(void *)future;
+}
 
 /**
  * Make a task of a future and put it at the end of the spawner's task queue.

@@ -2,12 +2,17 @@
 /* Future: see future.h for the life of its waits, and rt/future.h for the contract. */
 #include "core/future.h"
 
+#include <stddef.h>
+
 #include "core/select.h"
 #include "core/trace.h"
 #include "core/waiters.h"
 
 _Static_assert(RTI_ASAN || RTI_TSAN || sizeof(struct rt_future) == 128, "two cache lines a future");
 _Static_assert(sizeof(((struct rt_future *)NULL)->wait) == RTI_FUTURE_WAIT_BYTES, "room of a wait");
+_Static_assert(offsetof(struct rt_future, wait) == sizeof(struct rt_small_future) &&
+                   offsetof(struct rt_future, begun) == offsetof(struct rt_small_future, begun),
+               "a small future is the beginning of one");
 
 /* The waits of poll functions */
 
@@ -15,6 +20,7 @@ enum begun {
     NOT_BEGUN,
     UNDER_WAY, /* in the list of who polls */
     OVER,      /* polling was over before its result was taken; it can be had in the drop */
+    SMALL = RT_FUTURE_IS_SMALL, /* never: it has no room for a wait */
 };
 
 static void forget(struct rt_future **list, struct rt_future *future)
@@ -61,6 +67,9 @@ bool rti_future_look(struct rt_future *future, const struct rti_wait_kind *kind,
         return true;
     }
     if (future->begun != UNDER_WAY) {
+        if (RTI_UNLIKELY(future->begun == SMALL)) {
+            rti_misuse("%s(): a struct rt_small_future has no room for a wait", call);
+        }
         return false;
     }
     if (RTI_UNLIKELY(waiter->task != executor->running)) {
@@ -228,7 +237,9 @@ void rti_future_prepare(struct rt_future *future, const char *call)
     if (RTI_UNLIKELY(future->poll == NULL || future->begun == UNDER_WAY)) {
         rti_misuse("%s(): not a future, or it is being polled already", call);
     }
-    future->begun = NOT_BEGUN;
+    if (future->begun == OVER) {
+        future->begun = NOT_BEGUN;
+    }
 }
 
 int rt_spawn_future_with(struct rt_task **out, struct rt_future *future,

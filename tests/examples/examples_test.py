@@ -140,6 +140,12 @@ def ends(what: str, value: str) -> List[str]:
     ]
 
 
+def without_sleep(lines: List[str]) -> List[str]:
+    """Where another task runs meanwhile: what has waited for 50 us is submitted while it does, and
+    may be complete before anybody sleeps."""
+    return [line for line in lines if not line.startswith("executor ")]
+
+
 def second_returns(value: int) -> List[str]:
     return [
         f"task 1 'second'  return    returns {value}",
@@ -191,11 +197,12 @@ class LifeOfATask(ExampleTest):
     def test_a_third_task_runs_while_the_second_waits_for_the_kernel(self) -> None:
         path = self.write("file", b"nine byte")
         self.assertEqual(
-            self.life(0, "--third", path),
-            FIRST_STARTS + SECOND_IS_MADE + THIRD_IS_MADE + FIRST_WAITS + SECOND_RUNS
-            + begins("open") + THIRD_STARTS + THIRD_ENDS + ends("open", "FD")
-            + self.read_and_close(path, 9) + second_returns(9) + FIRST_GOES_ON[1:]
-            + second_is_joined(9) + THIRD_IS_JOINED + first_returns(9))
+            without_sleep(self.life(0, "--third", path)),
+            without_sleep(
+                FIRST_STARTS + SECOND_IS_MADE + THIRD_IS_MADE + FIRST_WAITS + SECOND_RUNS
+                + begins("open") + THIRD_STARTS + THIRD_ENDS + ends("open", "FD")
+                + self.read_and_close(path, 9) + second_returns(9) + FIRST_GOES_ON[1:]
+                + second_is_joined(9) + THIRD_IS_JOINED + first_returns(9)))
 
     def test_a_cancelled_task_hands_nothing_to_the_kernel(self) -> None:
         path = self.write("file", b"nine byte")
@@ -556,17 +563,17 @@ class LatencyQueue(ExampleTest):
 
 class MillionTasks(ExampleTest):
     def test_bytes_of_a_waiting_task_are_printed_for_each_kind(self) -> None:
-        result = run("million_tasks", "500")
+        result = run("million_tasks", "2000")
         self.assert_ends(result, 0)
         self.assertEqual(result.stderr, "")
-        lines = re.findall(r"^(fiber|future), (\d+) (?:KiB|bytes) +(-?\d+) bytes each while they "
+        lines = re.findall(r"^(fiber, \d+ KiB|future|small future) +(-?\d+) bytes each while they "
                            r"wait, +(-?\d+) a second after the end$", result.stdout, re.MULTILINE)
-        self.assertEqual([line[:2] for line in lines],
-                         [("fiber", "16"), ("fiber", "64"), ("fiber", "256"), ("future", "64")],
-                         result.stdout)
-        sizes = [int(line[2]) for line in lines]
+        self.assertEqual([line[0] for line in lines],
+                         ["fiber, 16 KiB", "fiber, 64 KiB", "fiber, 256 KiB", "future",
+                          "small future"], result.stdout)
+        sizes = [int(line[1]) for line in lines]
         self.assertGreaterEqual(min(sizes[:3]), 4096)
-        self.assertLess(sizes[3], min(sizes[:3]))
+        self.assertLess(max(sizes[3:]), min(sizes[:3]))
 
     def test_a_number_of_tasks_that_is_none_is_refused(self) -> None:
         for argument in ["0", "-1", "x", "1000001"]:

@@ -186,6 +186,11 @@ static int await_no_poll_misuse(void *arg)
     return rt_await(&future, RT_NEVER);
 }
 
+static int sleep_by_poll(struct rt_future *future)
+{
+    return rt_poll_sleep(future, RT_NEVER);
+}
+
 static int await_spawned_misuse(void *arg)
 {
     struct probe *self = probe_new(BY_SLEEP);
@@ -194,6 +199,16 @@ static int await_spawned_misuse(void *arg)
     (void)spawn_probe(self);
     rt_yield();
     return rt_await(&self->future, RT_NEVER);
+}
+
+static int small_misuse(void *arg)
+{
+    struct rt_small_future future = RT_SMALL_FUTURE_INIT(sleep_by_poll, NULL);
+    struct rt_task *task;
+
+    (void)arg;
+    T_CHECK(rt_spawn_future(&task, rt_future_of(&future)) == 0);
+    return join(task);
 }
 
 static void misuse_aborts_and_names_the_call(void **state)
@@ -216,6 +231,7 @@ static void misuse_aborts_and_names_the_call(void **state)
         { no_poll_misuse, "rt_spawn_future(): not a future" },
         { await_no_poll_misuse, "rt_await(): not a future" },
         { await_spawned_misuse, "rt_await(): not a future, or it is being polled already" },
+        { small_misuse, "rt_poll_sleep(): a struct rt_small_future has no room for a wait" },
     };
 
     (void)state;
