@@ -76,6 +76,11 @@ static int complete_times(struct rt_config *config, const struct rti_log *log)
     return 0;
 }
 
+uint32_t rti_config_stall_signal(void)
+{
+    return (uint32_t)SIGRTMAX - 2;
+}
+
 /* Below 0 is one of its values. */
 static int complete_stall(struct rt_config *config, const struct rti_log *log)
 {
@@ -90,7 +95,7 @@ static int complete_stall(struct rt_config *config, const struct rti_log *log)
         return -EINVAL;
     }
     if (config->stall_signal == 0) {
-        config->stall_signal = (uint32_t)SIGRTMAX - 2;
+        config->stall_signal = rti_config_stall_signal();
     }
     if ((config->stall_signal < (uint32_t)SIGRTMIN && config->stall_signal != SIGURG) ||
         config->stall_signal > (uint32_t)SIGRTMAX || config->stall_signal == config->dump_signal) {

@@ -13,4 +13,7 @@
  */
 int rti_config_read(struct rt_config *out, struct rti_log *log, const struct rt_config *config);
 
+/* That a program gets which chooses none. */
+uint32_t rti_config_stall_signal(void);
+
 #endif /* RTI_CORE_CONFIG_H */

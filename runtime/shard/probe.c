@@ -130,7 +130,7 @@ bool rti_probe_ask(struct rti_probe *probe, int thread_id)
 
 /* The handler's life */
 
-static int install(uint32_t wanted, const struct rti_log *log)
+static int install(uint32_t wanted, const struct rti_log *log, enum rt_log_level level)
 {
     struct sigaction action = { .sa_sigaction = on_signal,
                                 .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART };
@@ -139,13 +139,13 @@ static int install(uint32_t wanted, const struct rti_log *log)
     (void)sigfillset(&action.sa_mask);
     r = rti_sys_sigaction((int)wanted, &action, &old_action);
     if (r < 0) {
-        rti_log(log, RT_LOG_ERROR, "config.stall_signal: signal %u cannot be handled: %s", wanted,
+        rti_log(log, level, "config.stall_signal: signal %u cannot be handled: %s", wanted,
                 rt_strerror(r));
         return r;
     }
     if ((old_action.sa_flags & SA_SIGINFO) != 0 || old_action.sa_handler != SIG_DFL) {
         (void)rti_sys_sigaction((int)wanted, &old_action, NULL);
-        rti_log(log, RT_LOG_ERROR,
+        rti_log(log, level,
                 "config.stall_signal: signal %u is handled by the program already; choose another "
                 "one, or RT_STALL_OFF for config.stall_threshold",
                 wanted);
@@ -155,15 +155,15 @@ static int install(uint32_t wanted, const struct rti_log *log)
     return 0;
 }
 
-int rti_probe_begin(uint32_t signal_number, const struct rti_log *log)
+int rti_probe_begin(uint32_t signal_number, const struct rti_log *log, enum rt_log_level level)
 {
     int r = 0;
 
     rti_sys_mutex_lock(&lock);
     if (users == 0) {
-        r = install(signal_number, log);
+        r = install(signal_number, log, level);
     } else if (signal_number != (uint32_t)number) {
-        rti_log(log, RT_LOG_ERROR,
+        rti_log(log, level,
                 "config.stall_signal is %u; another runtime of this process uses %d: it is one for "
                 "all",
                 signal_number, number);

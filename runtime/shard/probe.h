@@ -54,8 +54,9 @@ struct rti_probe {
     uintptr_t calls[RT_STALL_FRAMES];
 };
 
-/* Have the handler: 0, or -errno, having said why. -EBUSY: somebody else handles the signal. */
-int rti_probe_begin(uint32_t signal_number, const struct rti_log *log);
+/* Have the handler: 0, or -errno, having said why at that level. -EBUSY: somebody else handles the
+ * signal. */
+int rti_probe_begin(uint32_t signal_number, const struct rti_log *log, enum rt_log_level level);
 void rti_probe_end(void);
 
 /* Ask; the thread's executor must know the probe. False when no answer has come in time. */

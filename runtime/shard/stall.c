@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/config.h"
 #include "os/explain.h"
 #include "os/symbol.h"
 #include "os/sys.h"
@@ -286,6 +287,7 @@ static int make_shards(struct rt_runtime *runtime)
 int rti_stall_begin(struct rt_runtime *runtime)
 {
     struct rti_stall *stall = &runtime->watch.stall;
+    const bool is_default = runtime->config.stall_signal == rti_config_stall_signal();
     int r;
 
     if (!is_wanted(runtime)) {
@@ -302,11 +304,12 @@ int rti_stall_begin(struct rt_runtime *runtime)
     if (r < 0) {
         return r;
     }
-    r = rti_probe_begin(runtime->config.stall_signal, &runtime->log);
+    r = rti_probe_begin(runtime->config.stall_signal, &runtime->log,
+                        is_default ? RT_LOG_WARNING : RT_LOG_ERROR);
     if (r < 0) {
         rti_sys_free(stall->shards);
         stall->shards = NULL;
-        return r;
+        return is_default ? 0 : r; /* a program that knows of no watch starts without one */
     }
     stall->threshold = runtime->config.stall_threshold;
     stall->watcher.unpark = unpark;

@@ -438,6 +438,13 @@ static void a_signal_that_the_program_handles_is_not_taken(void **state)
     assert_ptr_equal(mine.sa_handler, is_mine);
     config.stall_signal = SIGTERM;
     assert_int_equal(rt_run(&config, has_no_watch, NULL), -EINVAL);
+
+    config.stall_signal = 0; /* nobody has chosen: so it starts without a watch */
+    (void)sigaction(SIGRTMAX - 2, &mine, &old);
+    assert_int_equal(rt_run(&config, has_no_watch, NULL), 0);
+    assert_int_equal(t_failures(), 0);
+    (void)sigaction(SIGRTMAX - 2, &old, &mine);
+    assert_ptr_equal(mine.sa_handler, is_mine);
 }
 
 int main(void)
