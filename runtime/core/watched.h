@@ -15,7 +15,7 @@
  *     watch   parked = 1; membarrier(); if (somebody is awake) parked = 0, else sleep
  *
  * Z1 Not both are missed: the barrier orders the two of the shard as a fence between
- *    them would, so the shard needs none (membarrier(2)).
+ *    them would, so the shard needs none (membarrier(2)). tests/model/park.pml proves it.
  */
 #ifndef RTI_CORE_WATCHED_H
 #define RTI_CORE_WATCHED_H

@@ -100,6 +100,9 @@ JOBS: Tuple[Job, ...] = (
     *harmless("wake_map", "STOP_AT_SET", "", "WEAK WAKES1=1"),
     *proofs("wake_map", "WAKES2=2", "WEAK", thorough=True),
 
+    *proofs("park", "", "CYCLES=3"),
+    *mutants("park", "NO_FENCE LOOK_FIRST NO_LOOK FENCE_FIRST", STRANDED),
+
     *proofs("call_cancel", "", "WEAK"),
     *mutants("call_cancel", "CALLER_SPLIT CALLEE_SPLIT", "one_acts"),
     *mutants("call_cancel", "BLIND_WAKE", "no_answer_is_owed"),
