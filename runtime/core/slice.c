@@ -97,8 +97,8 @@ bool rti_slice_must_yield(struct rti_executor *executor)
 
 static void charge(struct rti_executor *executor, struct rt_taskq *queue, uint64_t ticks)
 {
-    if ((int64_t)ticks < 0) {
-        return; /* the counter fell back: another CPU's */
+    if ((int64_t)ticks <= 0) {
+        return; /* nothing since; or the counter fell back: another CPU's */
     }
     queue->run += ticks;
     rti_sched_charge(&executor->sched, &queue->entity, ticks);
