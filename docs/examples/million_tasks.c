@@ -80,11 +80,11 @@ static int poll_small(struct rt_future *future)
 struct scene {
     const char *name;
     uint32_t stack_bytes; /* 0: futures */
-    size_t bytes;         /* of the caller's, for each */
-    int (*spawn)(struct scene *scene, uint32_t i);
     uint32_t tasks;
-    struct rt_group group;
+    size_t bytes; /* of the caller's, for each */
+    int (*spawn)(struct scene *scene, uint32_t i);
     void *memory;
+    struct rt_group group;
 };
 
 static int spawn_fiber(struct scene *scene, uint32_t i)
@@ -109,11 +109,14 @@ static int spawn_small(struct scene *scene, uint32_t i)
     return rt_group_spawn_future(&scene->group, rt_future_of(&self->future));
 }
 
-static void wake_all(const struct scene *scene)
+/* Of the tasks, `count` were made and have run. */
+static void wake_all(const struct scene *scene, uint32_t count)
 {
+    const struct small *small = scene->memory;
+
     rt_event_set(&go);
-    for (uint32_t i = 0; scene->spawn == spawn_small && i < scene->tasks; i++) {
-        rt_wake(((struct small *)scene->memory)[i].waker);
+    for (uint32_t i = 0; scene->spawn == spawn_small && small != NULL && i < count; i++) {
+        rt_wake(small[i].waker);
     }
 }
 
@@ -121,18 +124,20 @@ static int play(void *arg)
 {
     struct scene *scene = arg;
     const int64_t before = used_bytes();
+    uint32_t count = 0;
     int64_t with;
     int left;
     int r;
 
     scene->memory = calloc(scene->tasks, scene->bytes);
     r = scene->memory == NULL ? -ENOMEM : 0;
-    for (uint32_t i = 0; r == 0 && i < scene->tasks; i++) {
-        r = scene->spawn(scene, i);
+    while (r == 0 && count < scene->tasks) {
+        r = scene->spawn(scene, count);
+        count += r == 0;
     }
     rt_yield(); /* they run, and wait now */
     with = used_bytes();
-    wake_all(scene);
+    wake_all(scene, count);
     left = rt_group_leave(&scene->group, RT_NEVER);
     free(scene->memory);
     if (r < 0 || left < 0) {
@@ -148,11 +153,11 @@ int main(int argc, char *argv[])
 {
     const long tasks = argc > 1 ? strtol(argv[1], NULL, 10) : 1000000;
     struct scene scenes[] = {
-        { "fiber, 16 KiB", 16 << 10, 1, spawn_fiber, .tasks = 0 },
-        { "fiber, 64 KiB", 64 << 10, 1, spawn_fiber, .tasks = 0 },
-        { "fiber, 256 KiB", 256 << 10, 1, spawn_fiber, .tasks = 0 },
-        { "future", 0, sizeof(struct future), spawn_future, .tasks = 0 },
-        { "small future", 0, sizeof(struct small), spawn_small, .tasks = 0 },
+        { .name = "fiber, 16 KiB", .stack_bytes = 16 << 10, .bytes = 1, .spawn = spawn_fiber },
+        { .name = "fiber, 64 KiB", .stack_bytes = 64 << 10, .bytes = 1, .spawn = spawn_fiber },
+        { .name = "fiber, 256 KiB", .stack_bytes = 256 << 10, .bytes = 1, .spawn = spawn_fiber },
+        { .name = "future", .bytes = sizeof(struct future), .spawn = spawn_future },
+        { .name = "small future", .bytes = sizeof(struct small), .spawn = spawn_small },
     };
 
     if (argc > 2 || tasks < 1 || tasks > 1000000) {
