@@ -78,6 +78,9 @@ static void expire_timers(struct rti_executor *executor, rt_time now)
     unsigned count;
 
     rti_wheel_advance(&executor->wheel, now);
+    if (executor->wheel.armed == 0) {
+        return;
+    }
     while (expired < EXPIRED_MAX && (count = rti_wheel_take(&executor->wheel, timers, TAKEN)) > 0) {
         expire(timers, count);
         expired += count;

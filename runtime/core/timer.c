@@ -309,10 +309,14 @@ void rti_wheel_advance(struct rti_wheel *wheel, rt_time now)
     const uint64_t now_tick = (uint64_t)now >> RTI_WHEEL_TICK_BITS;
 
     wheel->now = now;
+    if (wheel->armed == 0) {
+        wheel->tick = wheel->tick < now_tick ? now_tick : wheel->tick;
+        return;
+    }
     if (RTI_UNLIKELY(wheel->without != NULL)) {
         find_nodes(wheel);
     }
-    if (wheel->armed > 0 && wheel->tick < now_tick) {
+    if (wheel->tick < now_tick) {
         pass_slots(wheel, now_tick);
     }
     if (wheel->tick <= now_tick) {
