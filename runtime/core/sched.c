@@ -186,17 +186,12 @@ void rti_sched_charge(struct rti_sched *sched, struct rti_sched_entity *entity, 
     charge(sched, entity, ticks < CHARGE_MAX ? ticks : CHARGE_MAX);
 }
 
-static void stand_at_average(const struct rti_sched_level *level, struct rti_sched_entity *entity)
-{
-    if (ahead(level->average, entity->vruntime) > 0) { /* S2 */
-        entity->vruntime = level->average;
-    }
-}
-
 void rti_sched_catch_up(struct rti_sched *sched, struct rti_sched_entity *entity)
 {
-    if (entity->place == 0) {
-        stand_at_average(level_of(sched, entity), entity);
+    const struct rti_sched_level *level = level_of(sched, entity);
+
+    if (entity->place == 0 && ahead(level->average, entity->vruntime) > 0) {
+        entity->vruntime = level->average; /* S2 */
     }
 }
 

@@ -13,11 +13,6 @@
 
 /* Looking at the ticks */
 
-static void note_ticks(struct rti_executor *executor, uint64_t at)
-{
-    executor->seen = at;
-}
-
 static void set_read_at(struct rti_countdown *countdown, uint64_t at)
 {
     __atomic_store_n(&countdown->read_at, at, __ATOMIC_RELAXED); /* pairs with the watch's load */
@@ -48,7 +43,7 @@ static void look_at_once(struct rti_executor *executor)
 /* On a shard with a latency goal, what comes for it from outside is not to wait for the quota. */
 static bool slice_is_over(struct rti_executor *executor, uint64_t at)
 {
-    note_ticks(executor, at);
+    executor->seen = at;
     if (at - executor->turn_begin >= executor->quota_ticks || /* also if the counter fell back */
         (executor->sched.root.goals > 0 && rti_executor_has_come(executor))) {
         executor->turn_over = true;
@@ -167,7 +162,7 @@ void rti_slice_slept(struct rti_executor *executor)
 {
     if (RTI_UNLIKELY(executor->queue_count > 1)) {
         executor->charged_at = rti_sys_ticks();
-        note_ticks(executor, executor->charged_at); /* what wakes now does not wait since before */
+        executor->seen = executor->charged_at; /* what wakes now does not wait since before */
     }
 }
 
@@ -262,7 +257,7 @@ void rti_slice_begin_turn(struct rti_executor *executor, rt_time now)
         charge_kernel(executor, at);
     }
     executor->turn_begin = at;
-    note_ticks(executor, at);
+    executor->seen = at;
     executor->turn_over = false;
     begin_countdown(&executor->runs_left, at);
     begin_countdown(&executor->calls_left, at);
@@ -277,7 +272,7 @@ bool rti_slice_choose_among(struct rti_executor *executor)
     struct rt_taskq *next;
 
     charge_active(executor, at);
-    note_ticks(executor, at);
+    executor->seen = at;
     active->since = at;
     if (rti_taskq_length(active) == 0 && rti_sched_is_runnable(&active->entity)) { /* P1 */
         rti_sched_sleep(&executor->sched, &active->entity);
@@ -322,7 +317,7 @@ void rti_slice_queues_changed(struct rti_executor *executor, int more)
     executor->queue_count += (uint32_t)more;
     if (more != 0) { /* from one way of charging to the other, perhaps */
         executor->charged_at = rti_sys_ticks();
-        note_ticks(executor, executor->charged_at);
+        executor->seen = executor->charged_at;
         executor->cpu_charged = rti_sys_thread_cpu();
     }
     read_goals(executor);

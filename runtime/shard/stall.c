@@ -180,6 +180,7 @@ static bool look_at(const struct rt_runtime *runtime, uint32_t index, rt_time no
 {
     struct rti_stall_shard *shard = &runtime->watch.stall.shards[index];
     const struct rti_executor *executor = runtime->shards[index].executor;
+    /* stored by the shard (core/watched.h, executor.c, slice.c); nothing else is told by them */
     const bool awake = __atomic_load_n(&executor->watched.awake, __ATOMIC_RELAXED) != 0;
     const uint64_t turns = __atomic_load_n(&executor->turns, __ATOMIC_RELAXED);
     const uint64_t read_at = __atomic_load_n(&executor->runs_left.read_at, __ATOMIC_RELAXED);
@@ -212,6 +213,7 @@ static bool park(struct rt_runtime *runtime)
 {
     struct rti_stall *stall = &runtime->watch.stall;
 
+    /* ordered before the loads of is_any_awake() by the fence (Z1); read in core/watched.h */
     __atomic_store_n(&stall->watcher.parked, 1, __ATOMIC_RELAXED);
     if (rti_sys_fence_all() == 0 && !is_any_awake(runtime)) {
         return true;

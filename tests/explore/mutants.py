@@ -464,7 +464,7 @@ MUTANTS: Tuple[Mutant, ...] = (
            "work > 0 ? (uint64_t)ticks : 0",
            "sim/taskq_life_test", "check failed: stats_of(worker).run"),
     Mutant("a queue that slept has waited", "core/slice.c",
-           "        note_ticks(executor, executor->charged_at); /* what wakes now",
+           "        executor->seen = executor->charged_at; /* what wakes now",
            "        /* what wakes now",
            "sim/taskq_life_test", "check failed: stats_of(queues[i]).wait"),
     Mutant("the callback of a queue that sleeps is asked", "core/slice.c",
