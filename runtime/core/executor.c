@@ -167,19 +167,24 @@ static void look_at_stacks(struct rti_executor *executor, rt_time now)
 /* Look for messages and completions for config.spin, or until the next timer, before sleeping. */
 static bool spin_finds_work(struct rti_executor *executor)
 {
-    const rt_time limit = sleep_limit(executor);
-    const uint64_t begin = rti_sys_ticks();
     uint64_t spin = executor->spin_ticks;
+    uint64_t begin;
+    rt_time limit;
     bool found;
 
+    rti_reactor_poll(&executor->reactor); /* what is pending, wakes of others too, does not wait */
+    if (rti_executor_has_come(executor)) {
+        return true;
+    }
+    begin = rti_sys_ticks();
+    limit = sleep_limit(executor);
     if (limit >= 0 && rti_ticks_of(&executor->ticks, limit) < spin) {
         spin = rti_ticks_of(&executor->ticks, limit);
     }
-    rti_reactor_poll(&executor->reactor); /* what is pending, wakes of others too, does not wait */
     rti_watched_sleeps(&executor->watched);
     do {
-        found = rti_executor_has_come(executor);
         rti_cpu_relax();
+        found = rti_executor_has_come(executor);
     } while (!found && rti_sys_ticks() - begin < spin);
     rti_watched_wakes(&executor->watched);
     return found;

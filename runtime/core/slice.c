@@ -250,7 +250,7 @@ void rti_slice_begin_turn(struct rti_executor *executor, rt_time now)
 {
     const uint64_t at = rti_sys_ticks();
 
-    if (RTI_UNLIKELY(!executor->ticks.calibrated)) {
+    if (RTI_UNLIKELY(now >= executor->ticks.due)) {
         calibrate(executor, now, at);
     }
     if (RTI_UNLIKELY(executor->queue_count > 1)) {

@@ -13,9 +13,11 @@
 
 void rti_ticks_init(struct rti_ticks *ticks)
 {
-    *ticks = (struct rti_ticks){ .start_ticks = rti_sys_ticks(),
-                                 .start = rti_sys_now(),
-                                 .per_ns = 1.0 };
+    const rt_time now = rti_sys_now();
+
+    *ticks = (struct rti_ticks){
+        .start_ticks = rti_sys_ticks(), .start = now, .due = now, .per_ns = 1.0
+    };
 }
 
 void rti_ticks_calibrate(struct rti_ticks *ticks, rt_time now, uint64_t at)
@@ -23,11 +25,12 @@ void rti_ticks_calibrate(struct rti_ticks *ticks, rt_time now, uint64_t at)
     const rt_time elapsed = now - ticks->start;
 
     if (elapsed < FIRST_CALIBRATION) {
+        ticks->due = ticks->start + FIRST_CALIBRATION;
         return;
     }
+    ticks->due = elapsed < LAST_CALIBRATION ? now + elapsed : RT_NEVER;
     ticks->per_ns = (double)(at - ticks->start_ticks) / (double)elapsed;
-    ticks->calibrated = elapsed >= LAST_CALIBRATION;
     if (ticks->per_ns < PER_NS_MIN || ticks->per_ns > PER_NS_MAX) { /* the counter was set back */
-        *ticks = (struct rti_ticks){ .start_ticks = at, .start = now, .per_ns = 1.0 };
+        *ticks = (struct rti_ticks){ .start_ticks = at, .start = now, .due = now, .per_ns = 1.0 };
     }
 }

@@ -3,9 +3,10 @@
  * Ticks: a clock that is cheap enough to be read every few task runs.
  *
  * The processor's cycle counter costs 7 ns to read, the monotonic clock 16 or
- * more. How many ticks a ns has is measured against the monotonic clock: the
- * executor reads both once per turn during its first 100 ms. Before the first
- * ms a tick counts as one ns, so that spans come out too short, never too long.
+ * more. How many ticks a ns has is measured against the monotonic clock 1 ms after
+ * the start, and again each time that twice as long has passed, until 100 ms have.
+ * Before the first ms a tick counts as one ns, so that spans come out too short,
+ * never too long.
  */
 #ifndef RTI_OS_TICKS_H
 #define RTI_OS_TICKS_H
@@ -17,13 +18,13 @@
 struct rti_ticks {
     uint64_t start_ticks;
     rt_time start;
+    rt_time due; /* to be measured (again); RT_NEVER: it is known */
     double per_ns;
-    bool calibrated; /* for good */
 };
 
 void rti_ticks_init(struct rti_ticks *ticks);
 
-/* `now` and `at` were read together: the clock and the ticks. */
+/* It is due. `now` and `at` were read together: the clock and the ticks. */
 void rti_ticks_calibrate(struct rti_ticks *ticks, rt_time now, uint64_t at);
 
 /* A length of time in ticks; saturates. */

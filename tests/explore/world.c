@@ -279,7 +279,7 @@ static void take(struct rti_inbox *inbox)
 {
     (void)inbox;
     world_executor.runs_left.length = chosen.action == RUN ? 1 : 0;
-    world_executor.ticks.calibrated = true;
+    world_executor.ticks.due = RT_NEVER;
     world_executor.quota_ticks = 0; /* no more runs when these are used */
     switch (chosen.action) {
     case OPEN_GATE:
