@@ -5,8 +5,13 @@
 #include "base/assert.h"
 
 /* A far slot with more timers than this is not searched for its earliest: the wheel wakes at the
- * slot's start instead and spreads it over the levels below. */
-#define CROWDED 64
+ * slot's start instead and spreads it over the levels below. So it does with a near one of more
+ * than NEAR_CROWDED, and then stays awake for its 65 us. */
+#define CROWDED      64
+#define NEAR_CROWDED 1024
+
+/* Nodes that are spread, or looked at, in one advance: 0.25 ms or so. */
+#define SPREAD_MAX 16384
 
 #define NO_TICK UINT64_MAX
 
@@ -38,6 +43,8 @@ void rti_wheel_init(struct rti_wheel *wheel, rt_time now)
     wheel->tick = (uint64_t)now >> RTI_WHEEL_TICK_BITS;
     wheel->now = now;
     wheel->armed = 0;
+    wheel->spread_max = SPREAD_MAX;
+    wheel->spreads = false;
     wheel->without = NULL;
     rti_pool_init(&wheel->nodes, sizeof(struct rti_timer_node));
     rti_list_init(&wheel->due);
@@ -233,17 +240,18 @@ static uint64_t far_first(struct rti_wheel *wheel, unsigned *out_level)
 
 /* Moving on */
 
-/* The wheel stands at the start of a far slot: spread its nodes over lower levels. */
-static void cascade(struct rti_wheel *wheel, unsigned level)
+/* The wheel stands at the start of a far slot: spread its nodes over lower levels. How many of
+ * `max` are left to do. */
+static unsigned cascade(struct rti_wheel *wheel, unsigned level, unsigned max)
 {
-    const unsigned slot = far_slot(wheel->tick, level);
+    struct rti_list *slot = &wheel->far[level][far_slot(wheel->tick, level)];
     struct rti_list *link;
 
-    wheel->far_bits[level] &= ~(UINT64_C(1) << slot);
-    while ((link = rti_list_first(&wheel->far[level][slot])) != NULL) {
+    for (; max > 0 && (link = rti_list_first(slot)) != NULL; max--) {
         rti_list_remove(link);
         place(wheel, node_of(link));
     }
+    return max;
 }
 
 /* All of a slot are due. */
@@ -258,17 +266,21 @@ static void all_due(struct rti_wheel *wheel, struct rti_list *slot)
     rti_list_init(slot);
 }
 
-/* Of the slot in which `now` lies, some are. */
+/* Of the slot in which `now` lies, some are. Of a crowd only so many are looked at, and others the
+ * next time: once the slot has passed all are due. */
 static void some_due(struct rti_wheel *wheel, struct rti_list *slot, rt_time now)
 {
-    struct rti_list *next;
+    const struct rti_list *last = slot->prev;
+    struct rti_list *link = slot->next;
+    bool more = link != slot;
 
-    for (struct rti_list *link = slot->next; link != slot; link = next) {
-        next = link->next;
-        if (node_of(link)->deadline <= now) {
-            rti_list_remove(link);
-            rti_list_push_back(&wheel->due, link);
-        }
+    for (unsigned looks = wheel->spread_max; more && looks > 0; looks--) {
+        struct rti_list *next = link->next;
+
+        more = link != last;
+        rti_list_remove(link);
+        rti_list_push_back(node_of(link)->deadline <= now ? &wheel->due : slot, link);
+        link = next;
     }
 }
 
@@ -284,24 +296,39 @@ static RTI_NOINLINE void find_nodes(struct rti_wheel *wheel)
     }
 }
 
-/* All slots before that of `now`, and far ones that begin with it, in order of time. */
-static void pass_slots(struct rti_wheel *wheel, uint64_t now_tick)
+/* Near slots before that of `now`. */
+static void pass_near(struct rti_wheel *wheel, uint64_t now_tick)
 {
-    for (;;) {
+    uint64_t near;
+
+    while ((near = near_first(wheel)) < now_tick) {
+        all_due(wheel, near_slot(wheel, near));
+    }
+}
+
+/* All slots before that of `now`, and far ones that begin with it, in order of time. False when a
+ * far slot has more nodes than are spread at once; the wheel stands still for it (W4). */
+static bool pass_slots(struct rti_wheel *wheel, uint64_t now_tick)
+{
+    unsigned spread = wheel->spread_max;
+
+    while (spread > 0) {
         unsigned level = 0;
         const uint64_t far = far_first(wheel, &level);
         const uint64_t near = near_first(wheel);
 
         if (far <= now_tick && far <= near) {
             wheel->tick = far;
-            cascade(wheel, level);
+            spread = cascade(wheel, level, spread);
         } else if (near < now_tick) {
             wheel->tick = near;
             all_due(wheel, near_slot(wheel, near));
         } else {
-            return;
+            return true;
         }
     }
+    pass_near(wheel, now_tick);
+    return false;
 }
 
 void rti_wheel_advance(struct rti_wheel *wheel, rt_time now)
@@ -311,16 +338,19 @@ void rti_wheel_advance(struct rti_wheel *wheel, rt_time now)
     wheel->now = now;
     if (wheel->armed == 0) {
         wheel->tick = wheel->tick < now_tick ? now_tick : wheel->tick;
+        wheel->spreads = false;
         return;
     }
     if (RTI_UNLIKELY(wheel->without != NULL)) {
         find_nodes(wheel);
     }
-    if (wheel->tick < now_tick) {
-        pass_slots(wheel, now_tick);
+    if (wheel->tick < now_tick || wheel->spreads) {
+        wheel->spreads = !pass_slots(wheel, now_tick);
+        if (!wheel->spreads && wheel->tick < now_tick) {
+            wheel->tick = now_tick;
+        }
     }
-    if (wheel->tick <= now_tick) {
-        wheel->tick = now_tick;
+    if (now_tick - wheel->tick < RTI_WHEEL_NEAR) { /* not so if the time went back, or W4 */
         some_due(wheel, near_slot(wheel, now_tick), now);
     }
 }
@@ -381,19 +411,24 @@ static rt_time earliest_without(const struct rti_wheel *wheel)
     return earliest;
 }
 
-/* The earliest deadline of a slot; `crowd`, if there are more than CROWDED. */
-static rt_time earliest_of(const struct rti_list *slot, rt_time crowd)
+/* The earliest deadline of a slot, or the slot's start if there are more than `most`. */
+static rt_time earliest_of(const struct rti_list *slot, unsigned most, rt_time start)
 {
     rt_time earliest = RT_NEVER;
     unsigned count = 0;
 
     for (struct rti_list *link = slot->next; link != slot; link = link->next) {
-        if (++count > CROWDED && crowd != RT_NEVER) {
-            return crowd;
+        if (++count > most) {
+            return start;
         }
         earliest = earlier(earliest, node_of(link)->deadline);
     }
     return earliest;
+}
+
+static rt_time start_of(uint64_t tick)
+{
+    return (rt_time)(tick << RTI_WHEEL_TICK_BITS);
 }
 
 rt_time rti_wheel_next(struct rti_wheel *wheel)
@@ -410,14 +445,15 @@ rt_time rti_wheel_next(struct rti_wheel *wheel)
     next = earliest_without(wheel);
     near = near_first(wheel);
     if (near != NO_TICK) {
-        next = earlier(next, earliest_of(near_slot(wheel, near), RT_NEVER));
+        next = earlier(next, earliest_of(near_slot(wheel, near), NEAR_CROWDED, start_of(near)));
     }
     for (unsigned level = 0; level < RTI_WHEEL_LEVELS; level++) {
         const uint64_t tick = far_first_of(wheel, level);
-        const rt_time start = (rt_time)(tick << RTI_WHEEL_TICK_BITS);
+        const rt_time start = start_of(tick);
 
         if (tick != NO_TICK && start < next) { /* slots overlap those of other levels */
-            next = earlier(next, earliest_of(&wheel->far[level][far_slot(tick, level)], start));
+            next = earlier(next,
+                           earliest_of(&wheel->far[level][far_slot(tick, level)], CROWDED, start));
         }
     }
     return next;
@@ -467,8 +503,9 @@ static uint32_t check_far(const struct rti_wheel *wheel, unsigned level, unsigne
         const uint64_t tick = tick_of(wheel, node_of(link));
         const uint64_t ahead = (tick >> shift_of(level)) - (wheel->tick >> shift_of(level));
 
-        RTI_ASSERT(ahead > 0 && ahead < RTI_WHEEL_FAR && far_slot(tick, level) == slot); /* W2 */
-        RTI_ASSERT((wheel->far_bits[level] >> slot & 1) != 0);                           /* W3 */
+        RTI_ASSERT(ahead > 0 || wheel->spreads);                            /* W4 */
+        RTI_ASSERT(ahead < RTI_WHEEL_FAR && far_slot(tick, level) == slot); /* W2 */
+        RTI_ASSERT((wheel->far_bits[level] >> slot & 1) != 0);              /* W3 */
     }
     return check_nodes(list);
 }

@@ -25,6 +25,9 @@
  *    63 slots after the wheel's own, on the near one in any of the 2048.
  * W3 A slot that holds a node has its bit set, and its word of the near bits has
  *    one too. Bits may outlive nodes: whoever finds nothing there clears them.
+ * W4 A far slot may hold a million nodes. Only so many are spread in one advance; till
+ *    the last is, the wheel stands at the start of the slot, and the slot may be its own
+ *    (W2). What is on the near level is due at its time nevertheless.
  *
  * The wheel reads no clock: time is an argument.
  */
@@ -72,6 +75,8 @@ struct rti_wheel {
     struct rti_timer *without; /* timers for whose node there was no memory */
     rt_time now;               /* of the last advance */
     uint32_t armed;            /* timers in all */
+    uint32_t spread_max;       /* W4: nodes in one advance */
+    bool spreads;              /* W4: goes on with it at the next one */
     struct rti_pool nodes;
     struct rti_list near[RTI_WHEEL_NEAR];
     struct rti_list far[RTI_WHEEL_LEVELS][RTI_WHEEL_FAR];
@@ -114,7 +119,7 @@ void rti_wheel_advance(struct rti_wheel *wheel, rt_time now);
 unsigned rti_wheel_take(struct rti_wheel *wheel, struct rti_timer **out, unsigned max);
 
 /* A moment at or before the earliest deadline, RT_NEVER when nothing is armed: when to wake. It is
- * the deadline itself unless the timer's slot is crowded and far, or something is due already. */
+ * the deadline itself unless the timer's slot is crowded, or something is due already. */
 rt_time rti_wheel_next(struct rti_wheel *wheel);
 
 /* W1-W3, for tests and debug builds. */

@@ -117,7 +117,10 @@ static bool model_expire(struct model *model)
 
 static void model_expire_all(struct model *model)
 {
-    while (model_expire(model)) {
+    unsigned empty = 0; /* advances in a row: each looks at spread_max nodes, or spreads them */
+
+    while (empty <= model->count / model->wheel.spread_max || model->wheel.spreads) {
+        empty = model_expire(model) ? 0 : empty + 1;
     }
     for (uint32_t i = 0; i < model->count; i++) {
         CHECK(model, !model->entries[i].armed || model->entries[i].deadline > model->now);
@@ -251,6 +254,7 @@ static void random_run(uint64_t seed)
     count = 1 + (uint32_t)rand_below(&rand, ENTRIES_MAX);
     model_init(model, seed, count, (rt_time)(rand_next(&rand) >> (3 + rand_below(&rand, 60))));
     model->poor = seed % 4 == 0 ? 95 : 0;
+    model->wheel.spread_max = seed % 3 == 0 ? 1 + (uint32_t)seed % 5 : model->wheel.spread_max;
     for (unsigned i = 0; i < 1500 && model->now < FAR_AWAY; i++) {
         random_step(model);
         model_check(model);
@@ -440,6 +444,36 @@ static void a_crowd_of_far_timers_costs_few_early_wake_ups(void **state)
     assert_in_range(early, 1, RTI_WHEEL_LEVELS);
 }
 
+/* A far slot that takes three advances to spread; near timers, armed before and meanwhile. */
+static void while_a_far_slot_is_spread_near_timers_fire_in_time(void **state)
+{
+    struct model *model = &shared_model;
+    const rt_time start = (rt_time)3 << slot_shift(2);
+
+    (void)state;
+    model_init(model, 0, 32, 0);
+    model->wheel.spread_max = 10;
+    for (uint32_t i = 0; i < 28; i++) {
+        model_arm(model, &model->entries[i], start + RT_SECONDS(1) + i);
+    }
+    model->now = start - TICK;
+    assert_false(model_expire(model)); /* to where the next ones are near */
+    model_arm(model, &model->entries[28], start - 1);
+    model->now = start;
+    for (unsigned advance = 0; advance < 2; advance++) {
+        model_arm(model, &model->entries[29 + advance], model->now + TICK);
+        model_check(model);
+        assert_true(model_expire(model)); /* of 28, or of that of the advance before */
+        assert_true(model->wheel.spreads);
+        model_check(model);
+        model->now += TICK;
+    }
+    assert_true(model_expire(model));
+    assert_false(model->wheel.spreads);
+    model_check(model);
+    assert_int_equal(model->armed, 28);
+}
+
 #define MANY 100000u
 
 static struct entry many[MANY];
@@ -550,6 +584,7 @@ int main(void)
         cmocka_unit_test(disarming_twice_is_disarming_once),
         cmocka_unit_test(a_wheel_without_timers_never_wakes),
         cmocka_unit_test(a_crowd_of_far_timers_costs_few_early_wake_ups),
+        cmocka_unit_test(while_a_far_slot_is_spread_near_timers_fire_in_time),
         cmocka_unit_test(a_hundred_thousand_timers_fire_once_each_in_time),
         cmocka_unit_test(without_memory_a_timer_fires_in_time_all_the_same),
         cmocka_unit_test(nodes_serve_again),
