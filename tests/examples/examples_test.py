@@ -4,7 +4,8 @@
 
     examples_test.py --bin DIR [unittest options]
 
-DIR holds hello, life_of_a_task, echo, copy, pipeline, session_future, cache and latency_queue.
+DIR holds hello, life_of_a_task, echo, copy, pipeline, session_future, cache, latency_queue and
+append_log.
 Nothing is waited for by sleeping: a server is ready when it has said where it listens. Exit status
 77 when the kernel has no io_uring.
 """
@@ -70,7 +71,9 @@ class Usage(ExampleTest):
                         ["pipeline", "--lines", "a"],
                         ["session_future", "0"], ["session_future", "1", "2"],
                         ["latency_queue", "0"], ["latency_queue", "10001"],
-                        ["latency_queue", "1x"], ["latency_queue", "1", "2"]):
+                        ["latency_queue", "1x"], ["latency_queue", "1", "2"],
+                        ["append_log"], ["append_log", "--tasks", "0", "a"],
+                        ["append_log", "--records", "1x", "a"], ["append_log", "a", "b"]):
             with self.subTest(command=command):
                 result = run(*command)
                 self.assert_ends(result, 2)
@@ -79,7 +82,7 @@ class Usage(ExampleTest):
 
     def test_help_is_printed_to_standard_output(self) -> None:
         for name in ("life_of_a_task", "echo", "copy", "pipeline", "session_future",
-                     "latency_queue"):
+                     "latency_queue", "append_log"):
             with self.subTest(name=name):
                 result = run(name, "--help")
                 self.assert_ends(result, 0)
@@ -565,6 +568,47 @@ class LatencyQueue(ExampleTest):
                           rf"{number} %$", result.stdout, re.MULTILINE)
         assert parts is not None, result.stdout
         self.assertGreater(float(parts[2]), 0)
+
+
+class AppendLog(ExampleTest):
+    KILLS = 100
+
+    def records(self) -> List[str]:
+        result = run("append_log", "--read", "--print", self.folder.name)
+        self.assert_ends(result, 0)
+        *records, count = result.stdout.splitlines()
+        self.assertEqual(count.split(" records")[0], str(len(records)))
+        return records
+
+    def test_what_was_appended_is_read_by_the_next_start(self) -> None:
+        for start in range(1, 4):
+            result = run("append_log", "--tasks", "5", "--records", "20", "--print",
+                         self.folder.name)
+            self.assert_ends(result, 0)
+            self.assertIn("100 records durable", result.stdout)
+            self.assertEqual(len(self.records()), 100 * start)
+
+    def test_a_folder_that_is_not_there_is_an_error(self) -> None:
+        result = run("append_log", self.path("nothing"))
+        self.assert_ends(result, 1)
+        self.assertIn("nothing: No such file or directory", result.stderr)
+
+    def test_smoke_nothing_printed_is_gone_after_a_hundred_kills(self) -> None:
+        """Of the real kernel, which loses no page cache: the power cuts are simulated elsewhere."""
+        draw = random.Random(7)
+        printed: List[str] = []
+        for _ in range(self.KILLS):
+            with subprocess.Popen([os.path.join(BIN, "append_log"), "--records", "100000", "--print",
+                                   self.folder.name], stdout=subprocess.PIPE, text=True) as program:
+                assert program.stdout is not None
+                lines = [program.stdout.readline() for _ in range(draw.randrange(1, 60))]
+                program.kill()
+                lines += program.stdout.readlines()
+            printed += [line.strip() for line in lines
+                        if line.endswith("\n") and " " not in line]
+        found = set(self.records())
+        self.assertGreater(len(printed), self.KILLS)
+        self.assertEqual([record for record in printed if record not in found], [])
 
 
 class MillionTasks(ExampleTest):

@@ -338,6 +338,7 @@ void sim_begin(const struct sim_config *config)
     sim.port_next = 32768;
     rti_list_init(&sim.rings);
     rti_list_init(&sim.files);
+    sim_disk_begin();
     rti_list_init(&sim.sockets);
     rti_list_init(&sim.backlog_room.waiters);
     sim.backlog_room.refs = 1;
@@ -364,7 +365,10 @@ static void end_rings(struct sim_leaks *leaks)
 static void end_descriptors(struct sim_leaks *leaks)
 {
     static const char *const kinds[] = {
-        [SIM_KIND_FILE] = "file", [SIM_KIND_SOCKET] = "socket", [SIM_KIND_COUNTER] = "event counter"
+        [SIM_KIND_FILE] = "file",
+        [SIM_KIND_SOCKET] = "socket",
+        [SIM_KIND_COUNTER] = "event counter",
+        [SIM_KIND_DIRECTORY] = "directory",
     };
 
     for (unsigned i = 0; i < sim.fd_limit; i++) {
@@ -384,6 +388,7 @@ static void end_files(void)
     while ((node = rti_list_first(&sim.files)) != NULL) {
         sim_file_remove(RTI_CONTAINER_OF(node, struct sim_file, in_sim)->path);
     }
+    sim_disk_end();
 }
 
 unsigned sim_end(struct sim_leaks *out_leaks)

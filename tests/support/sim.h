@@ -113,6 +113,7 @@ struct sim_config {
 
     /* files and sockets */
     bool no_o_direct;      /* open with O_DIRECT: -EINVAL */
+    bool disk;             /* what is not synced can be lost: sim_disk_cut_before() */
     uint32_t stream_bytes; /* room of a stream in each direction; 0: 4096 */
     uint32_t fd_limit;     /* -EMFILE past it; 0: 1024 */
 
@@ -263,6 +264,17 @@ void sim_file_put(const char *path, const void *bytes, size_t count);
 /* The content; NULL when there is no such file. Valid until the next change of the file. */
 const void *sim_file_get(const char *path, size_t *out_count);
 void sim_file_remove(const char *path);
+
+/*
+ * The power fails just before the n-th operation that opens, writes or syncs (1: the next one). What
+ * the disk holds then is kept, drawn by the seed, and `hook` is called; what runs on is of no
+ * account. In the next run sim_disk_restore() puts it in place, durable. With config.disk.
+ *
+ * All files are in one directory: ".", opened with O_DIRECTORY.
+ */
+void sim_disk_cut_before(uint64_t operation, void (*hook)(void *arg), void *arg);
+void sim_disk_cut(void); /* now */
+void sim_disk_restore(void);
 
 /* ---- the other side of connections: a peer that needs no ring ---- */
 

@@ -74,13 +74,16 @@ static struct sim_file *file_create(const char *path, unsigned mode)
     file->refs = 1;
     file->inode = ++sim.inodes;
     file->mode = mode;
+    rti_list_init(&file->changes);
     rti_list_push_back(&sim.files, &file->in_sim);
+    sim_disk_named(path, file);
     return file;
 }
 
-static void file_put(struct sim_file *file)
+void sim_file_unref(struct sim_file *file)
 {
     if (--file->refs == 0) {
+        sim_disk_forget(file);
         free(file->path);
         free(file->bytes);
         free(file);
@@ -114,12 +117,14 @@ void sim_object_put(struct sim_object *object)
     if (object->kind == SIM_KIND_FILE) {
         struct sim_open_file *open_file = RTI_CONTAINER_OF(object, struct sim_open_file, object);
 
-        file_put(open_file->file);
+        sim_file_unref(open_file->file);
         free(open_file);
     } else if (object->kind == SIM_KIND_SOCKET) {
         sim_socket_released(RTI_CONTAINER_OF(object, struct sim_socket, object));
-    } else {
+    } else if (object->kind == SIM_KIND_COUNTER) {
         free(RTI_CONTAINER_OF(object, struct sim_counter, object));
+    } else {
+        free(object);
     }
 }
 
@@ -149,6 +154,8 @@ void sim_file_put(const char *path, const void *bytes, size_t count)
     if (count > 0) {
         memcpy(file->bytes, bytes, count);
     }
+    (void)sim_disk_sync(file);
+    (void)sim_disk_sync_names(); /* what a test puts there is durable */
 }
 
 const void *sim_file_get(const char *path, size_t *out_count)
@@ -168,7 +175,18 @@ void sim_file_remove(const char *path)
 
     RTI_ASSERT(file != NULL);
     rti_list_remove(&file->in_sim);
-    file_put(file);
+    sim_disk_named(path, NULL);
+    sim_file_unref(file);
+}
+
+static int32_t directory_open(void)
+{
+    struct sim_object *directory = sim_alloc(sizeof(*directory));
+
+    directory->kind = SIM_KIND_DIRECTORY;
+    directory->refs = 1;
+    rti_list_init(&directory->waiters);
+    return sim_fd_install(directory);
 }
 
 int32_t sim_file_open(struct sim_request *request)
@@ -177,6 +195,10 @@ int32_t sim_file_open(struct sim_request *request)
     struct sim_file *file = file_find(request->path);
     struct sim_open_file *open_file;
 
+    sim_disk_operation();
+    if (strcmp(request->path, ".") == 0 && (flags & O_DIRECTORY) != 0) {
+        return directory_open();
+    }
     if ((flags & O_DIRECT) != 0 && sim.config.no_o_direct) {
         return -EINVAL;
     }
@@ -200,6 +222,7 @@ int32_t sim_file_open(struct sim_request *request)
     }
     if ((flags & O_TRUNC) != 0 && (flags & O_ACCMODE) != O_RDONLY) {
         file_resize(file, 0);
+        sim_disk_resized(file);
     }
     file->refs++;
     open_file = sim_alloc(sizeof(*open_file));
@@ -335,8 +358,10 @@ int32_t sim_file_write(struct sim_request *request)
     if (left > FILE_BYTES_MAX || transfer.offset > FILE_BYTES_MAX - left) {
         return -EFBIG;
     }
+    sim_disk_operation();
     if (left > 0 && transfer.offset + left > file->size) {
         file_resize(file, transfer.offset + left);
+        sim_disk_resized(file);
     }
     at = transfer.offset;
     for (unsigned i = 0; i < transfer.iov_count && left > 0; i++) {
@@ -346,8 +371,18 @@ int32_t sim_file_write(struct sim_request *request)
         at += part;
         left -= part;
     }
+    sim_disk_wrote(file, transfer.offset, at - transfer.offset);
     transfer_end(&transfer, at - transfer.offset);
     return (int32_t)(at - transfer.offset);
+}
+
+int32_t sim_file_sync(struct sim_request *request)
+{
+    sim_disk_operation();
+    if (request->object->kind == SIM_KIND_DIRECTORY) {
+        return sim_disk_sync_names();
+    }
+    return sim_disk_sync(RTI_CONTAINER_OF(request->object, struct sim_open_file, object)->file);
 }
 
 /* ---- stat ---- */
@@ -377,7 +412,9 @@ int32_t sim_file_stat(struct sim_request *request)
     out->stx_mask = STATX_BASIC_STATS;
     out->stx_blksize = BLOCK_BYTES;
     out->stx_nlink = 1;
-    out->stx_mode = file != NULL ? (uint16_t)(S_IFREG | file->mode) : S_IFSOCK | 0777;
+    out->stx_mode = file != NULL                         ? (uint16_t)(S_IFREG | file->mode)
+                    : object->kind == SIM_KIND_DIRECTORY ? S_IFDIR | 0755
+                                                         : S_IFSOCK | 0777;
     if (file != NULL) {
         out->stx_ino = file->inode;
         out->stx_size = file->size;

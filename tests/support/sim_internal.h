@@ -13,6 +13,7 @@
  *     sim_faults.c    faults on purpose and by chance, holds
  *     sim_threads.c   threads, one at a time; futexes
  *     sim_files.c     descriptors and files
+ *     sim_disk.c      what a power cut leaves of them
  *     sim_counters.c  event counters
  *     sim_sockets.c   socket calls, listeners, connecting
  *     sim_streams.c   bytes, FIN and RST between two sockets
@@ -160,7 +161,7 @@ unsigned sim_ring_run_owed(struct sim_ring *ring, unsigned limit);
 
 /* ---- descriptors ---- */
 
-enum sim_kind { SIM_KIND_FILE, SIM_KIND_SOCKET, SIM_KIND_COUNTER };
+enum sim_kind { SIM_KIND_FILE, SIM_KIND_SOCKET, SIM_KIND_COUNTER, SIM_KIND_DIRECTORY };
 
 /* What a descriptor refers to. Descriptors and requests hold references, as in Linux. */
 struct sim_object {
@@ -187,12 +188,11 @@ struct sim_file {
     unsigned refs; /* open files, and 1 for the name */
     uint64_t inode;
     unsigned mode;
-    /*
-     * What readers see. A durable copy beside it, brought up to date by FSYNC,
-     * is what a power cut would return to.
-     */
-    uint8_t *bytes;
+    uint8_t *bytes; /* what readers see */
     size_t size;
+    uint8_t *durable; /* what the disk holds for sure; see sim_disk.c */
+    size_t durable_size;
+    struct rti_list changes; /* since then */
 };
 
 struct sim_open_file {
@@ -201,6 +201,29 @@ struct sim_open_file {
     int flags;
     uint64_t position;
 };
+
+void sim_file_unref(struct sim_file *file);
+
+/* ---- the disk ---- */
+
+struct sim_disk {
+    struct rti_list names;        /* that are durable */
+    struct rti_list name_changes; /* since then */
+    uint64_t operations;
+    uint64_t cut_before; /* 0: no cut */
+    void (*hook)(void *arg);
+    void *arg;
+};
+
+void sim_disk_begin(void);
+void sim_disk_end(void);
+void sim_disk_operation(void); /* one that opens, writes or syncs is about to be done */
+void sim_disk_named(const char *path, struct sim_file *file);
+void sim_disk_wrote(struct sim_file *file, size_t at, size_t count);
+void sim_disk_resized(struct sim_file *file);
+void sim_disk_forget(struct sim_file *file);
+int32_t sim_disk_sync(struct sim_file *file);
+int32_t sim_disk_sync_names(void);
 
 /* ---- sockets ---- */
 
@@ -345,6 +368,7 @@ int32_t sim_file_read(struct sim_request *request);
 int32_t sim_file_write(struct sim_request *request);
 int32_t sim_file_open(struct sim_request *request);
 int32_t sim_file_stat(struct sim_request *request);
+int32_t sim_file_sync(struct sim_request *request);
 
 /* ---- faults ---- */
 
@@ -414,6 +438,7 @@ struct sim {
 
     struct rti_list files;
     uint64_t inodes;
+    struct sim_disk disk;
 
     struct rti_list sockets;
     struct sim_object backlog_room; /* CONNECT waits here for room in a backlog */

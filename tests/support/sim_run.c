@@ -133,8 +133,8 @@ static int32_t run_opcode(struct sim_request *request)
         return sim_file_read(request);
     case IORING_OP_WRITEV:
         return sim_file_write(request);
-    case IORING_OP_FSYNC: /* here a durable copy would be taken */
-        return sim_request_is_on_socket(request) ? -EINVAL : 0;
+    case IORING_OP_FSYNC:
+        return sim_request_is_on_socket(request) ? -EINVAL : sim_file_sync(request);
     case IORING_OP_POLL_ADD:
         return run_poll(request);
     case IORING_OP_TIMEOUT:

@@ -138,12 +138,14 @@ static int check_simulated(const struct sim_request *request, const struct sim_o
 {
     static const char *const kinds[] = { [SIM_KIND_FILE] = "a file",
                                          [SIM_KIND_SOCKET] = "a socket",
-                                         [SIM_KIND_COUNTER] = "an event counter" };
+                                         [SIM_KIND_COUNTER] = "an event counter",
+                                         [SIM_KIND_DIRECTORY] = "a directory" };
     const struct sim_opcode *opcode = sim_request_opcode(request);
     const bool is_poll = request->sqe.opcode == IORING_OP_POLL_ADD;
 
     if ((opcode->object == FILE_OBJECT && object->kind != SIM_KIND_FILE) ||
         (object->kind == SIM_KIND_COUNTER && !is_poll) ||
+        (object->kind == SIM_KIND_DIRECTORY && request->sqe.opcode != IORING_OP_FSYNC) ||
         (object->kind == SIM_KIND_FILE && is_poll && request->sqe.len != 0)) {
         fprintf(stderr, "sim: %s on %s is not simulated\n", opcode->name, kinds[object->kind]);
         return -EINVAL;
