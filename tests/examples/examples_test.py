@@ -598,8 +598,9 @@ class AppendLog(ExampleTest):
         draw = random.Random(7)
         printed: List[str] = []
         for _ in range(self.KILLS):
-            with subprocess.Popen([os.path.join(BIN, "append_log"), "--records", "100000", "--print",
-                                   self.folder.name], stdout=subprocess.PIPE, text=True) as program:
+            command = [os.path.join(BIN, "append_log"), "--records", "100000", "--print",
+                       self.folder.name]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
                 assert program.stdout is not None
                 lines = [program.stdout.readline() for _ in range(draw.randrange(1, 60))]
                 program.kill()

@@ -266,9 +266,9 @@ const void *sim_file_get(const char *path, size_t *out_count);
 void sim_file_remove(const char *path);
 
 /*
- * The power fails just before the n-th operation that opens, writes or syncs (1: the next one). What
- * the disk holds then is kept, drawn by the seed, and `hook` is called; what runs on is of no
- * account. In the next run sim_disk_restore() puts it in place, durable. With config.disk.
+ * The power fails just before the n-th operation that opens, writes or syncs (1: the next one).
+ * What the disk holds then is kept, drawn by the seed, and `hook` is called; what runs on is of
+ * no account. In the next run sim_disk_restore() puts it in place, durable. With config.disk.
  *
  * All files are in one directory: ".", opened with O_DIRECTORY.
  */
