@@ -27,6 +27,7 @@
 #include "rt/once.h"
 #include "rt/oneshot.h"
 #include "rt/placement.h"
+#include "rt/reader.h"
 #include "rt/ready.h"
 #include "rt/ring.h"
 #include "rt/rwlock.h"
@@ -43,5 +44,6 @@
 #include "rt/timer.h"
 #include "rt/topology.h"
 #include "rt/trace.h"
+#include "rt/writer.h"
 
 #endif /* RT_RT_H */

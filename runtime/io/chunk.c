@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/* Chunk: see chunk.h for the idea. */
+#include "io/chunk.h"
+
+#include <errno.h>
+
+#include "base/assert.h"
+#include "base/list.h"
+#include "os/sys.h"
+#include "rt/scope.h"
+
+/* Where the next operation begins, counted from the chunk's start. */
+static size_t next_start(const struct rti_chunk *chunk)
+{
+    const bool whole_blocks = chunk->direct && !chunk->writes;
+
+    return whole_blocks ? chunk->moved - chunk->moved % RTI_CHUNK_ALIGN : chunk->moved;
+}
+
+/* An operation from `start` has moved `n` bytes, or failed. Whether there is more to do. */
+static bool goes_on(struct rti_chunk *chunk, size_t start, ssize_t n)
+{
+    if (n < 0 || start + (size_t)n <= chunk->moved) { /* an error, or the end of the file */
+        chunk->result = n < 0 ? (int)n : chunk->writes ? -EIO : 0;
+        return false;
+    }
+    chunk->moved = start + (size_t)n;
+    chunk->result = 0;
+    return chunk->moved < chunk->bytes;
+}
+
+static int poll_chunk(struct rt_future *future)
+{
+    struct rti_chunk *chunk = RTI_CONTAINER_OF(future, struct rti_chunk, future);
+    size_t start;
+    int n;
+
+    do {
+        char *buf;
+
+        start = next_start(chunk);
+        buf = chunk->buf + start;
+        n = chunk->writes ? rt_poll_file_write_at(future, chunk->file, buf, chunk->bytes - start,
+                                                  chunk->offset + start, RT_NEVER)
+                          : rt_poll_file_read_at(future, chunk->file, buf, chunk->bytes - start,
+                                                 chunk->offset + start, RT_NEVER);
+        if (n == RT_PENDING) {
+            return RT_PENDING;
+        }
+    } while (goes_on(chunk, start, n));
+    return chunk->result;
+}
+
+static void drop_chunk(struct rt_future *future)
+{
+    struct rti_chunk *chunk = RTI_CONTAINER_OF(future, struct rti_chunk, future);
+
+    rt_event_set(&chunk->ended); /* C1 */
+}
+
+static void prepare(struct rti_chunk *chunk, uint64_t offset, size_t bytes)
+{
+    RTI_DASSERT(rt_event_is_set(&chunk->ended));
+    chunk->future = (struct rt_future)RT_FUTURE_INIT(poll_chunk, drop_chunk);
+    chunk->offset = offset;
+    chunk->bytes = bytes;
+    chunk->moved = 0;
+    chunk->result = -ECANCELED; /* if it is never polled to its end */
+}
+
+int rti_chunk_begin(struct rti_chunk *chunk, struct rt_group *group, uint64_t offset, size_t bytes)
+{
+    int r;
+
+    prepare(chunk, offset, bytes);
+    rt_event_reset(&chunk->ended);
+    r = rt_group_spawn_future(group, &chunk->future);
+    if (r < 0) {
+        rt_event_set(&chunk->ended);
+    }
+    return r;
+}
+
+void rti_chunk_run(struct rti_chunk *chunk, uint64_t offset, size_t bytes)
+{
+    struct rt_scope shield;
+    size_t start;
+    ssize_t n;
+
+    prepare(chunk, offset, bytes);
+    rt_shield(&shield, RT_NEVER); /* as the task of its own would not be cancelled either */
+    do {
+        char *buf;
+
+        start = next_start(chunk);
+        buf = chunk->buf + start;
+        n = chunk->writes
+                ? rt_file_write_at(chunk->file, buf, bytes - start, offset + start, RT_NEVER)
+                : rt_file_read_at(chunk->file, buf, bytes - start, offset + start, RT_NEVER);
+    } while (goes_on(chunk, start, n));
+    rt_scope_leave(&shield);
+}
+
+struct rti_chunk *rti_chunks_create(uint32_t count, size_t buffer_bytes, struct rt_file *file,
+                                    bool writes)
+{
+    const size_t chunks_bytes = count * sizeof(struct rti_chunk);
+    struct rti_chunk *chunks = rti_sys_alloc(chunks_bytes + RTI_CHUNK_ALIGN + count * buffer_bytes);
+    const bool is_direct = false;
+    uintptr_t bufs;
+
+    if (chunks == NULL) {
+        return NULL;
+    }
+    bufs = ((uintptr_t)chunks + chunks_bytes + RTI_CHUNK_ALIGN - 1) / RTI_CHUNK_ALIGN *
+           RTI_CHUNK_ALIGN;
+    for (uint32_t i = 0; i < count; i++) {
+        chunks[i] = (struct rti_chunk){ .ended = RT_EVENT_INIT,
+                                        .file = file,
+                                        .buf = (char *)bufs + i * buffer_bytes,
+                                        .writes = writes,
+                                        .direct = is_direct };
+        rt_event_set(&chunks[i].ended);
+    }
+    return chunks;
+}
+
+void rti_chunks_destroy(struct rti_chunk *chunks)
+{
+    rti_sys_free(chunks);
+}

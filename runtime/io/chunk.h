@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Chunk: a part of a file, and the buffer that it is read into or written from by a task
+ * of its own, while others go on.
+ *
+ *     rti_chunk_begin(chunk, &group, offset, bytes)     0: the task is there
+ *     rt_event_wait(&chunk->ended, deadline)            then `moved` and `result` count
+ *
+ * The task is a future, so a chunk takes no stack. Short counts are gone on from; a read
+ * moves less than it was to only at the end of the file.
+ *
+ * A direct file wants whole blocks: offset and buffer are aligned, and a read goes on at
+ * the start of the block in which it stopped. What is written to the last block of a file
+ * may be less than a block; that takes more than one operation, so the caller does it
+ * (rti_chunk_run()).
+ *
+ * C1 From begin until `ended` is set the buffer belongs to the task, and to the kernel.
+ *    `ended` is set last: the chunk may be begun again at once.
+ */
+#ifndef RTI_IO_CHUNK_H
+#define RTI_IO_CHUNK_H
+
+#include "rt/event.h"
+#include "rt/file.h"
+#include "rt/future.h"
+#include "rt/group.h"
+
+struct rti_chunk {
+    struct rt_future future;
+    struct rt_event ended; /* set too before the first begin */
+    struct rt_file *file;
+    char *buf;
+    uint64_t offset;
+    size_t bytes; /* to be moved */
+    size_t moved;
+    int result; /* 0 or -errno */
+    bool writes;
+    bool direct;
+};
+
+#define RTI_CHUNK_ALIGN 4096u /* of offsets, and of buffers: enough for every device there is */
+
+/* A row of chunks for one file, with an aligned buffer each; NULL for want of memory. */
+struct rti_chunk *rti_chunks_create(uint32_t count, size_t buffer_bytes, struct rt_file *file,
+                                    bool writes);
+void rti_chunks_destroy(struct rti_chunk *chunks); /* all have ended */
+
+/* Begin the transfer. 0, or as rt_group_spawn_future(): then nothing was begun. */
+int rti_chunk_begin(struct rti_chunk *chunk, struct rt_group *group, uint64_t offset, size_t bytes);
+
+/* The same in the calling task, until the chunk has ended: where no task can be had, or a direct
+ * write is not of whole blocks. */
+void rti_chunk_run(struct rti_chunk *chunk, uint64_t offset, size_t bytes);
+
+#endif /* RTI_IO_CHUNK_H */

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Writers: see rt/writer.h for the contract.
+ *
+ * The chunks are a ring. Those from `head` on, `begun` of them, are being written, or were and
+ * are not yet looked at; the one after them is filled. They follow each other in the file
+ * without a gap.
+ *
+ * B1 flushed + what the begun ones hold + filled = position.
+ * B2 No buffer goes over a multiple of its size in the file, so that after an odd flush the
+ *    next ones are whole blocks again.
+ */
+#include "rt/writer.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/sized.h"
+#include "io/chunk.h"
+#include "os/sys.h"
+#include "rt/scope.h"
+
+#define BUFFER_DEFAULT ((uint32_t)128 * 1024)
+#define BUFFER_MAX     ((uint32_t)16 * 1024 * 1024)
+#define BUFFER_UNIT    4096u
+#define BEHIND_DEFAULT 4u
+#define BEHIND_MAX     64u
+
+struct rt_writer {
+    struct rt_file *file;
+    struct rti_chunk *chunks; /* behind + 1 */
+    uint32_t count;
+    uint32_t head;
+    uint32_t begun;
+    int error; /* the first */
+    size_t buffer_bytes;
+    size_t filled;
+    uint64_t position;
+    uint64_t flushed;
+    uint64_t synced;
+    struct rt_group group;
+};
+
+static int read_options(struct rt_writer_options *out, const struct rt_writer_options *options)
+{
+    const int r = rti_sized_copy(out, sizeof(*out), options);
+
+    if (r < 0) {
+        return r;
+    }
+    out->buffer_bytes = out->buffer_bytes == 0 ? BUFFER_DEFAULT : out->buffer_bytes;
+    out->behind = out->behind == 0 ? BEHIND_DEFAULT : out->behind;
+    return out->buffer_bytes % BUFFER_UNIT != 0 || out->buffer_bytes > BUFFER_MAX ||
+                   out->behind > BEHIND_MAX || out->offset > INT64_MAX || out->reserved != 0
+               ? -EINVAL
+               : 0;
+}
+
+int rt_writer_open(struct rt_writer **out, struct rt_file *file,
+                   const struct rt_writer_options *options)
+{
+    struct rt_writer_options read;
+    struct rt_writer *writer;
+    int r;
+
+    RTI_ASSERT(out != NULL && file != NULL);
+    r = read_options(&read, options);
+    if (r < 0) {
+        return r;
+    }
+    writer = rti_sys_alloc(sizeof(*writer));
+    if (writer == NULL) {
+        return -ENOMEM;
+    }
+    *writer = (struct rt_writer){ .file = file,
+                                  .count = read.behind + 1,
+                                  .buffer_bytes = read.buffer_bytes,
+                                  .position = read.offset,
+                                  .flushed = read.offset,
+                                  .synced = read.offset,
+                                  .group = RT_GROUP_INIT };
+    writer->chunks = rti_chunks_create(writer->count, writer->buffer_bytes, file, true);
+    if (writer->chunks == NULL) {
+        rti_sys_free(writer);
+        return -ENOMEM;
+    }
+    *out = writer;
+    return 0;
+}
+
+static struct rti_chunk *chunk_at(const struct rt_writer *writer, uint32_t n)
+{
+    return &writer->chunks[(writer->head + n) % writer->count];
+}
+
+/* Look at those that have ended, in order. */
+static void take_ended(struct rt_writer *writer)
+{
+    while (writer->begun > 0 && rt_event_is_set(&chunk_at(writer, 0)->ended)) {
+        const struct rti_chunk *chunk = chunk_at(writer, 0);
+
+        if (writer->error == 0 && chunk->result < 0) {
+            writer->error = chunk->result;
+        }
+        if (writer->error == 0) {
+            writer->flushed += chunk->moved;
+        }
+        writer->head = (writer->head + 1) % writer->count;
+        writer->begun--;
+    }
+}
+
+/* At most `most` are under way. */
+static int wait_for_room(struct rt_writer *writer, uint32_t most, rt_time deadline)
+{
+    int r = 0;
+
+    take_ended(writer);
+    while (r == 0 && writer->begun > most) {
+        r = rt_event_wait(&chunk_at(writer, 0)->ended, deadline);
+        take_ended(writer);
+    }
+    return writer->error != 0 ? writer->error : r;
+}
+
+/* What is filled goes to the kernel. There is room for one more behind it, or will be. */
+static void begin_write(struct rt_writer *writer)
+{
+    struct rti_chunk *chunk = chunk_at(writer, writer->begun);
+    const uint64_t offset = writer->position - writer->filled;
+
+    const bool part_of_block = chunk->direct && (offset | writer->filled) % RTI_CHUNK_ALIGN != 0;
+
+    /* at the limit of tasks this one writes too */
+    if (part_of_block || rti_chunk_begin(chunk, &writer->group, offset, writer->filled) < 0) {
+        rti_chunk_run(chunk, offset, writer->filled);
+    }
+    writer->begun++;
+    writer->filled = 0;
+}
+
+/* How much the buffer that is filled still takes (B2). */
+static size_t room(const struct rt_writer *writer)
+{
+    const size_t left = writer->buffer_bytes - (size_t)(writer->position % writer->buffer_bytes);
+
+    return writer->position < INT64_MAX - left ? left : (size_t)(INT64_MAX - writer->position);
+}
+
+int rt_writer_write(struct rt_writer *writer, const void *buf, size_t bytes, size_t *done,
+                    rt_time deadline)
+{
+    size_t taken = 0;
+    int r = wait_for_room(writer, writer->count, deadline); /* an error that has come */
+
+    while (r == 0 && taken < bytes) {
+        size_t part = room(writer);
+
+        if (part == 0) {
+            r = -EFBIG;
+            break;
+        }
+        r = wait_for_room(writer, writer->count - 1, deadline);
+        if (r < 0) {
+            break;
+        }
+        part = part < bytes - taken ? part : bytes - taken;
+        memcpy(chunk_at(writer, writer->begun)->buf + writer->filled, (const char *)buf + taken,
+               part);
+        taken += part;
+        writer->filled += part;
+        writer->position += part;
+        if (writer->position % writer->buffer_bytes == 0) {
+            begin_write(writer);
+        }
+    }
+    if (done != NULL) {
+        *done = taken;
+    }
+    return r;
+}
+
+int rt_writer_flush(struct rt_writer *writer, rt_time deadline)
+{
+    int r = wait_for_room(writer, writer->count, deadline);
+
+    if (r == 0 && writer->filled > 0) {
+        begin_write(writer);
+    }
+    return r == 0 ? wait_for_room(writer, 0, deadline) : r;
+}
+
+int rt_writer_sync(struct rt_writer *writer, rt_time deadline)
+{
+    int r = rt_writer_flush(writer, deadline);
+
+    if (r < 0) {
+        return r;
+    }
+    r = rt_file_datasync(writer->file, deadline);
+    if (r == 0) {
+        writer->synced = writer->flushed;
+    } else if (r != -ETIME && r != -ECANCELED) {
+        writer->error = r;
+    }
+    return r;
+}
+
+uint64_t rt_writer_position(const struct rt_writer *writer)
+{
+    return writer->position;
+}
+
+uint64_t rt_writer_flushed(const struct rt_writer *writer)
+{
+    return writer->flushed;
+}
+
+uint64_t rt_writer_synced(const struct rt_writer *writer)
+{
+    return writer->synced;
+}
+
+int rt_writer_close(struct rt_writer *writer)
+{
+    struct rt_scope shield;
+    int r;
+
+    if (writer == NULL) {
+        return 0;
+    }
+    rt_shield(&shield, RT_NEVER); /* a cancel loses nothing that was taken */
+    r = rt_writer_flush(writer, RT_NEVER);
+    (void)rt_group_leave(&writer->group, RT_NEVER); /* after an error: those under way still */
+    rt_scope_leave(&shield);
+    rti_chunks_destroy(writer->chunks);
+    rti_sys_free(writer);
+    return r;
+}
