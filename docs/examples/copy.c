@@ -29,31 +29,20 @@ struct copy {
     rt_time start;
 };
 
-/* One chunk; the kernel may give short counts, so each direction is a loop. */
 static int copy_chunk(struct copy *copy, char *buf, uint64_t offset, size_t bytes)
 {
-    size_t have = 0;
-    size_t written = 0;
+    ssize_t n = rt_file_read_all(copy->from, buf, bytes, offset, NULL, RT_NEVER);
 
-    while (have < bytes) {
-        const ssize_t n = rt_file_read_at(copy->from, buf + have, bytes - have, offset + have,
-                                          RT_NEVER);
-
-        if (n <= 0) {
-            return n < 0 ? (int)n : -EIO; /* the file became shorter while we read it */
-        }
-        have += (size_t)n;
+    if (n >= 0 && (size_t)n < bytes) {
+        n = -EIO; /* the file became shorter while we read it */
     }
-    while (written < have) {
-        const ssize_t n = rt_file_write_at(copy->to, buf + written, have - written,
-                                           offset + written, RT_NEVER);
-
-        if (n <= 0) {
-            return n < 0 ? (int)n : -EIO;
-        }
-        written += (size_t)n;
-        copy->done += (uint64_t)n;
+    if (n >= 0) {
+        n = rt_file_write_all(copy->to, buf, bytes, offset, NULL, RT_NEVER);
     }
+    if (n < 0) {
+        return (int)n;
+    }
+    copy->done += bytes;
     return 0;
 }
 

@@ -11,10 +11,12 @@
  *         rt_file_close(file);
  *     }
  *
- * Opened with O_DIRECT, a file is read and written past the page cache;
- * buffers, offsets and lengths must then be aligned as the device wants it
- * (a multiple of rt_file_stat.block_bytes does); else the kernel answers -EINVAL
- * wherever it has to go to the device.
+ * Opened with O_DIRECT, a file is read and written past the page cache. What is
+ * aligned as rt_file_stat() says goes straight between the device and your
+ * memory, without a copy; any other offset, length and memory works too, through a
+ * buffer of the library's. A misaligned write reads the blocks at its edges, so it
+ * needs O_RDWR, and it has the file for itself: transfers by the same struct rt_file
+ * wait meanwhile. It may be longer for a moment, and after a crash, than it should be.
  *
  * A buffer belongs to the kernel until the call returns, also when its
  * deadline passed or the task was cancelled: an operation that the device has
@@ -22,6 +24,8 @@
  */
 #ifndef RT_FILE_H
 #define RT_FILE_H
+
+#include <sys/uio.h>
 
 #include "rt/base.h"
 #include "rt/future.h"
@@ -42,7 +46,26 @@ struct rt_file_stat {
     uint64_t inode;           /* with device: the same for all names of one file */
     uint64_t device;          /* major number in the upper half, minor in the lower */
     int64_t modified_ns;      /* last change of the data, since 1970, UTC */
+
+    /* What goes straight to the device: memory, and offsets and lengths, that are multiples of
+     * these. Both 0: the file is buffered, and there is no such thing. */
+    uint32_t direct_memory_align;
+    uint32_t direct_offset_align;
 };
+
+/** How a file is opened; start from RT_FILE_OPTIONS_INIT. */
+struct rt_file_options {
+    uint32_t size;        /* sizeof(struct rt_file_options) */
+    int flags;            /* as of open(2); O_CLOEXEC is added */
+    mode_t mode;          /* permissions of a file that O_CREAT makes, as of open(2) */
+    uint32_t buffered_ok; /* 1: without O_DIRECT where the file system has none */
+    uint64_t reserved;    /* 0 */
+};
+
+#define RT_FILE_OPTIONS_INIT { (uint32_t)sizeof(struct rt_file_options), 0, 0, 0, 0 }
+
+/** What rt_file_readv_at() and rt_file_writev_at() take at most; of the kernel. */
+#define RT_FILE_PARTS_MAX 1024
 
 /**
  * Open a file.
@@ -52,11 +75,23 @@ struct rt_file_stat {
  * @param flags  as of open(2); O_CLOEXEC is added.
  * @param mode   permissions of a file that O_CREAT makes, as of open(2); else 0.
  * @return 0, or what open(2) fails with; -EINVAL also when O_DIRECT is asked for on
- *         a file system that has none; -ETIME; -ECANCELED.
+ *         a file system that has none (a text says so); -ETIME; -ECANCELED.
  * \context{In a task. Suspends; may outlast its deadline.}
  */
 RT_API RT_MUST_CHECK RT_SUSPENDS
 int rt_file_open(struct rt_file **out, const char *path, int flags, mode_t mode, rt_time deadline);
+
+/**
+ * Open a file as the options say: with `buffered_ok`, O_DIRECT is a wish, and
+ * rt_file_stat() tells whether it was granted.
+ *
+ * @param out  gets the file, on success only; the caller closes it.
+ * @return as rt_file_open(); -E2BIG for options of a newer library.
+ * \context{In a task. Suspends; may outlast its deadline.}
+ */
+RT_API RT_MUST_CHECK RT_SUSPENDS
+int rt_file_open_with(struct rt_file **out, const char *path, const struct rt_file_options *options,
+                      rt_time deadline);
 
 /**
  * Read up to `bytes` at `offset`.
@@ -75,7 +110,11 @@ ssize_t rt_file_read_at(struct rt_file *file, void *buf, size_t bytes, uint64_t 
  *
  * @return how many bytes were written, possibly fewer than asked (a signal, a full
  *         device); or -errno; -ETIME; -ECANCELED. After -ETIME or -ECANCELED nothing
- *         was written.
+ *         was written. Of a misaligned write to a direct file also: -EBADF when it has
+ *         to read and may not; -EINVAL with O_APPEND; -EOPNOTSUPP when it ends within a
+ *         block at the end of the file and the kernel is older than Linux 6.9, which
+ *         cannot set the length right (a text says so); when setting it fails, its
+ *         error, and the file is too long by less than a block of zeroes.
  * \context{In a task of the file's shard. Suspends; may outlast its deadline.}
  */
 RT_API RT_MUST_CHECK RT_SUSPENDS
@@ -83,7 +122,54 @@ ssize_t rt_file_write_at(struct rt_file *file, const void *buf, size_t bytes, ui
                          rt_time deadline);
 
 /**
+ * Read into several parts of memory, one after the other.
+ *
+ * @param parts  need not outlive the call; `count` is at most RT_FILE_PARTS_MAX (-EINVAL).
+ * @return as rt_file_read_at().
+ * \context{In a task of the file's shard. Suspends; may outlast its deadline.}
+ */
+RT_API RT_MUST_CHECK RT_SUSPENDS
+ssize_t rt_file_readv_at(struct rt_file *file, const struct iovec *parts, unsigned count,
+                         uint64_t offset, rt_time deadline);
+
+/**
+ * Write several parts of memory, one after the other; others of this shard see all or none of
+ * them only where the kernel says so.
+ *
+ * @param parts  as of rt_file_readv_at().
+ * @return as rt_file_write_at().
+ * \context{In a task of the file's shard. Suspends; may outlast its deadline.}
+ */
+RT_API RT_MUST_CHECK RT_SUSPENDS
+ssize_t rt_file_writev_at(struct rt_file *file, const struct iovec *parts, unsigned count,
+                          uint64_t offset, rt_time deadline);
+
+/**
+ * Read until `bytes` are there or the file ends.
+ *
+ * @param done  gets how many were read, also on failure; may be NULL.
+ * @return how many were read, fewer than asked only where the file ends; or an error as of
+ *         rt_file_read_at().
+ * \context{In a task of the file's shard. Suspends; may outlast its deadline.}
+ */
+RT_API RT_MUST_CHECK RT_SUSPENDS
+ssize_t rt_file_read_all(struct rt_file *file, void *buf, size_t bytes, uint64_t offset,
+                         size_t *done, rt_time deadline);
+
+/**
+ * Write all of the bytes.
+ *
+ * @param done  gets how many were written, from the first on, also on failure; may be NULL.
+ * @return `bytes`, or an error as of rt_file_write_at().
+ * \context{In a task of the file's shard. Suspends; may outlast its deadline.}
+ */
+RT_API RT_MUST_CHECK RT_SUSPENDS
+ssize_t rt_file_write_all(struct rt_file *file, const void *buf, size_t bytes, uint64_t offset,
+                          size_t *done, rt_time deadline);
+
+/**
  * As rt_file_read_at(), from a poll function. The buffer must live as long as the future.
+ * On a direct file what is not aligned is refused: -EINVAL, and a text says so.
  *
  * @return RT_PENDING; as rt_file_read_at().
  * \context{In a poll function. Does not suspend.}
@@ -111,6 +197,16 @@ int rt_poll_file_write_at(struct rt_future *future, struct rt_file *file, const 
  */
 RT_API RT_MUST_CHECK RT_SUSPENDS
 int rt_file_stat(struct rt_file *file, struct rt_file_stat *out, rt_time deadline);
+
+/**
+ * Set the length, as ftruncate(2): what is beyond it is lost; a longer file reads as zeroes.
+ *
+ * @return 0; -EFBIG above INT64_MAX; -EOPNOTSUPP before Linux 6.9 (a text says so); or
+ *         -errno; -ETIME; -ECANCELED.
+ * \context{In a task of the file's shard. Suspends; may outlast its deadline.}
+ */
+RT_API RT_MUST_CHECK RT_SUSPENDS
+int rt_file_truncate(struct rt_file *file, uint64_t bytes, rt_time deadline);
 
 /**
  * Make data and metadata durable, as fsync(2).

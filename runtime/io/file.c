@@ -1,57 +1,31 @@
 /* SPDX-License-Identifier: MIT */
-/* Files: each call one operation on the ring. See rt/file.h for the contract. */
-#include "rt/file.h"
+/* Files: opened, asked, synced and closed. See rt/file.h for the contract. */
+#include "io/file.h"
 
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "core/future.h"
-#include "io/handle.h"
+#include "base/sized.h"
 #include "os/sys.h"
 
-struct rt_file {
-    struct rti_handle handle;
-};
-
-/* What one operation moves at most, so that its length fits the entry; a short count says so. */
-#define TRANSFER_MAX (1u << 30)
+_Static_assert(sizeof(struct rt_file) <= RTI_HANDLE_BYTES, "a file lies in the pool of handles");
 
 static const struct rti_wait_kind open_kind = RTI_OP_KIND("open");
-static void transfer_ended(struct rti_waiter *waiter);
-
-static const struct rti_wait_kind read_kind = { .name = "read",
-                                                .abort = rti_op_abort,
-                                                .ended = transfer_ended };
-static const struct rti_wait_kind write_kind = { .name = "write",
-                                                 .abort = rti_op_abort,
-                                                 .ended = transfer_ended };
 static const struct rti_wait_kind stat_kind = RTI_OP_KIND("stat");
 static const struct rti_wait_kind sync_kind = RTI_OP_KIND("sync");
 static const struct rti_wait_kind datasync_kind = RTI_OP_KIND("datasync");
 
-/* A call begins, with an entry for its operation; it ends in end(). */
-static int begin(struct rt_file *file, struct rti_op *op, const struct rti_wait_kind *kind,
-                 rt_time deadline, struct io_uring_sqe **sqe)
+void rti_file_enter(struct rt_file *file, const char *call)
 {
-    int r;
-
-    if (file->handle.closing) {
-        rti_misuse("rt_file_%s(): another task is closing the file", kind->name);
+    (void)rti_handle_must_own(file, call);
+    if (RTI_UNLIKELY(file->handle.closing)) {
+        rti_misuse("%s(): another task is closing the file", call);
     }
-    file->handle.users++; /* from here on: the task may have to wait for room in the ring */
-    r = rti_op_begin(op, kind, deadline, sqe);
-    file->handle.users -= r < 0;
-    return r;
+    file->handle.users++;
 }
 
-static int end(struct rt_file *file, struct rti_op *op, struct io_uring_sqe *sqe, rt_time deadline)
-{
-    const int r = rti_op_await(op, sqe, deadline);
-
-    file->handle.users--;
-    return r;
-}
+/* ---- opening ---- */
 
 static int open_fd(const char *path, int flags, mode_t mode, rt_time deadline)
 {
@@ -66,144 +40,127 @@ static int open_fd(const char *path, int flags, mode_t mode, rt_time deadline)
     return rti_op_await(&op, sqe, deadline);
 }
 
-int rt_file_open(struct rt_file **out, const char *path, int flags, mode_t mode, rt_time deadline)
+/* The file system may refuse O_DIRECT after it has made the file, so what is opened again is there
+ * already: it must still be the same one, and no link that somebody has put in its place. */
+static int buffered_flags(int flags)
 {
-    struct rti_executor *executor = rti_executor_here("rt_file_open");
+    if ((flags & O_EXCL) != 0) {
+        flags = (flags & ~O_EXCL) | O_NOFOLLOW;
+    }
+    return flags & ~O_DIRECT;
+}
+
+static int open_file(struct rt_file *file, const char *path, int flags, mode_t mode,
+                     rt_time deadline)
+{
+    int r = open_fd(path, flags, mode, deadline);
+
+    if (r < 0) {
+        return r;
+    }
+    file->handle.fd = r;
+    file->flags = flags;
+    r = (flags & O_DIRECT) != 0 ? rti_file_learn_alignment(file, deadline) : 0;
+    if (r < 0) {
+        (void)rti_handle_close_fd(file->handle.fd);
+    }
+    return r;
+}
+
+static int open_as_allowed(struct rt_file *file, const char *path,
+                           const struct rt_file_options *options, rt_time deadline)
+{
+    int r = open_file(file, path, options->flags, options->mode, deadline);
+
+    if (r == -EINVAL && (options->flags & O_DIRECT) != 0 && options->buffered_ok != 0) {
+        r = open_file(file, path, buffered_flags(options->flags), options->mode, deadline);
+    } else if (r == -EINVAL && (options->flags & O_DIRECT) != 0) {
+        rti_log(&file->handle.executor->log, RT_LOG_ERROR,
+                "cannot open %s with O_DIRECT: its file system has no direct I/O for it (or the "
+                "flags %#x do not go together); open it without, or allow that by "
+                "rt_file_options.buffered_ok",
+                path, (unsigned)options->flags);
+    }
+    return r;
+}
+
+int rt_file_open_with(struct rt_file **out, const char *path, const struct rt_file_options *options,
+                      rt_time deadline)
+{
+    struct rti_executor *executor = rti_executor_here("rt_file_open_with");
+    struct rt_file_options complete;
     struct rt_file *file;
     int r;
 
     RTI_ASSERT(out != NULL && path != NULL);
+    r = rti_sized_copy(&complete, sizeof(complete), options);
+    if (r < 0 || complete.reserved != 0) {
+        rti_log(&executor->log, RT_LOG_ERROR,
+                "the options of a file are of a newer library, or not from RT_FILE_OPTIONS_INIT");
+        return r < 0 ? r : -EINVAL;
+    }
     file = rti_handle_get(executor, sizeof(*file));
     if (file == NULL) {
         return -ENOMEM;
     }
-    r = open_fd(path, flags, mode, deadline);
+    r = open_as_allowed(file, path, &complete, deadline);
     if (r < 0) {
         rti_handle_put(file);
         return r;
     }
-    file->handle.fd = r;
     *out = file;
     return 0;
 }
 
-static unsigned transfer_bytes(size_t bytes)
+int rt_file_open(struct rt_file **out, const char *path, int flags, mode_t mode, rt_time deadline)
 {
-    return bytes < TRANSFER_MAX ? (unsigned)bytes : TRANSFER_MAX;
+    struct rt_file_options options = RT_FILE_OPTIONS_INIT;
+
+    (void)rti_executor_here("rt_file_open");
+    options.flags = flags;
+    options.mode = mode;
+    return rt_file_open_with(out, path, &options, deadline);
 }
 
-RTI_RETURNS_AFTER_SWITCH
-ssize_t rt_file_read_at(struct rt_file *file, void *buf, size_t bytes, uint64_t offset,
-                        rt_time deadline)
+/* ---- asking ---- */
+
+int rti_file_statx(struct rt_file *file, unsigned mask, struct statx *answer, rt_time deadline)
 {
     struct rti_op op;
     struct io_uring_sqe *sqe;
-    int r;
+    const int r = rti_op_begin(&op, &stat_kind, deadline, &sqe);
 
-    (void)rti_handle_must_own(file, "rt_file_read_at");
-    if (offset > INT64_MAX) {
-        return -EINVAL; /* all ones would be "the current position" to the kernel */
-    }
-    r = begin(file, &op, &read_kind, deadline, &sqe);
     if (r < 0) {
         return r;
     }
-    io_uring_prep_read(sqe, file->handle.fd, buf, transfer_bytes(bytes), offset);
-    return end(file, &op, sqe, deadline);
+    io_uring_prep_statx(sqe, file->handle.fd, "", AT_EMPTY_PATH, mask, answer);
+    return rti_op_await(&op, sqe, deadline);
 }
 
-RTI_RETURNS_AFTER_SWITCH
-ssize_t rt_file_write_at(struct rt_file *file, const void *buf, size_t bytes, uint64_t offset,
-                         rt_time deadline)
+int rti_file_share_lock(struct rt_file *file, rt_time deadline)
 {
-    struct rti_op op;
-    struct io_uring_sqe *sqe;
-    int r;
-
-    (void)rti_handle_must_own(file, "rt_file_write_at");
-    if (offset > INT64_MAX) {
-        return -EINVAL;
-    }
-    r = begin(file, &op, &write_kind, deadline, &sqe);
-    if (r < 0) {
-        return r;
-    }
-    io_uring_prep_write(sqe, file->handle.fd, buf, transfer_bytes(bytes), offset);
-    return end(file, &op, sqe, deadline);
+    return rti_file_is_direct(file) ? rt_rwlock_read_lock(&file->direct_lock, deadline) : 0;
 }
 
-/* Of futures */
-
-static void transfer_ended(struct rti_waiter *waiter)
+void rti_file_share_unlock(struct rt_file *file)
 {
-    ((struct rt_file *)waiter->object)->handle.users--;
-}
-
-static bool look(struct rt_future *future, struct rt_file *file, const struct rti_wait_kind *kind,
-                 const char *call, uint64_t offset, struct io_uring_sqe **sqe, int *result)
-{
-    if (rti_future_look(future, kind, call, result)) {
-        return true;
+    if (rti_file_is_direct(file)) {
+        rt_rwlock_read_unlock(&file->direct_lock);
     }
-    (void)rti_handle_must_own(file, call);
-    if (file->handle.closing) {
-        rti_misuse("%s(): another task is closing the file", call);
-    }
-    if (offset > INT64_MAX) {
-        *result = -EINVAL; /* all ones would be "the current position" to the kernel */
-        return true;
-    }
-    return rti_op_lacks_room(future, kind, sqe, result);
-}
-
-static int wait_for(struct rt_future *future, struct rt_file *file, struct io_uring_sqe *sqe,
-                    rt_time deadline)
-{
-    rti_future_waiter(future)->object = file;
-    file->handle.users++;
-    return rti_op_wait(future, sqe, deadline);
-}
-
-int rt_poll_file_read_at(struct rt_future *future, struct rt_file *file, void *buf, size_t bytes,
-                         uint64_t offset, rt_time deadline)
-{
-    struct io_uring_sqe *sqe;
-    int r;
-
-    if (look(future, file, &read_kind, "rt_poll_file_read_at", offset, &sqe, &r)) {
-        return r;
-    }
-    io_uring_prep_read(sqe, file->handle.fd, buf, transfer_bytes(bytes), offset);
-    return wait_for(future, file, sqe, deadline);
-}
-
-int rt_poll_file_write_at(struct rt_future *future, struct rt_file *file, const void *buf,
-                          size_t bytes, uint64_t offset, rt_time deadline)
-{
-    struct io_uring_sqe *sqe;
-    int r;
-
-    if (look(future, file, &write_kind, "rt_poll_file_write_at", offset, &sqe, &r)) {
-        return r;
-    }
-    io_uring_prep_write(sqe, file->handle.fd, buf, transfer_bytes(bytes), offset);
-    return wait_for(future, file, sqe, deadline);
 }
 
 int rt_file_stat(struct rt_file *file, struct rt_file_stat *out, rt_time deadline)
 {
     struct statx answer;
-    struct rti_op op;
-    struct io_uring_sqe *sqe;
     int r;
 
-    (void)rti_handle_must_own(file, "rt_file_stat");
-    r = begin(file, &op, &stat_kind, deadline, &sqe);
-    if (r < 0) {
-        return r;
+    rti_file_enter(file, "rt_file_stat");
+    r = rti_file_share_lock(file, deadline); /* F1: the size is not one that will be taken back */
+    if (r == 0) {
+        r = rti_file_statx(file, STATX_BASIC_STATS, &answer, deadline);
+        rti_file_share_unlock(file);
     }
-    io_uring_prep_statx(sqe, file->handle.fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &answer);
-    r = end(file, &op, sqe, deadline);
+    rti_file_leave(file);
     if (r < 0) {
         return r;
     }
@@ -215,6 +172,8 @@ int rt_file_stat(struct rt_file *file, struct rt_file_stat *out, rt_time deadlin
         .inode = answer.stx_ino,
         .device = (uint64_t)answer.stx_dev_major << 32 | answer.stx_dev_minor,
         .modified_ns = answer.stx_mtime.tv_sec * RT_SECONDS(1) + answer.stx_mtime.tv_nsec,
+        .direct_memory_align = file->memory_align,
+        .direct_offset_align = rti_file_is_direct(file) ? file->offset_align : 0,
     };
     return 0;
 }
@@ -224,26 +183,29 @@ static int sync_file(struct rt_file *file, const struct rti_wait_kind *kind, uns
 {
     struct rti_op op;
     struct io_uring_sqe *sqe;
-    int r = begin(file, &op, kind, deadline, &sqe);
+    int r = rti_op_begin(&op, kind, deadline, &sqe);
 
-    if (r < 0) {
-        return r;
+    if (r == 0) {
+        io_uring_prep_fsync(sqe, file->handle.fd, flags);
+        r = rti_op_await(&op, sqe, deadline);
     }
-    io_uring_prep_fsync(sqe, file->handle.fd, flags);
-    return end(file, &op, sqe, deadline);
+    rti_file_leave(file);
+    return r;
 }
 
 int rt_file_sync(struct rt_file *file, rt_time deadline)
 {
-    (void)rti_handle_must_own(file, "rt_file_sync");
+    rti_file_enter(file, "rt_file_sync");
     return sync_file(file, &sync_kind, 0, deadline);
 }
 
 int rt_file_datasync(struct rt_file *file, rt_time deadline)
 {
-    (void)rti_handle_must_own(file, "rt_file_datasync");
+    rti_file_enter(file, "rt_file_datasync");
     return sync_file(file, &datasync_kind, IORING_FSYNC_DATASYNC, deadline);
 }
+
+/* ---- closing ---- */
 
 int rt_file_close(struct rt_file *file)
 {

@@ -98,7 +98,7 @@ static int setup_by_ladder(struct rti_uring *ring, const struct rti_uring_config
 }
 
 /* Whether the kernel knows every operation that we count on: Linux 6.1 or newer. */
-static int check_operations(const struct rti_uring *ring)
+static int check_operations(struct rti_uring *ring)
 {
     union {
         struct io_uring_probe probe;
@@ -111,7 +111,8 @@ static int check_operations(const struct rti_uring *ring)
     if (r < 0) {
         return r;
     }
-    return answer.probe.last_op >= RTI_OP_OF_LINUX_6_1 ? 0 : -EOPNOTSUPP;
+    ring->last_operation = answer.probe.last_op;
+    return ring->last_operation >= RTI_OP_OF_LINUX_6_1 ? 0 : -EOPNOTSUPP;
 }
 
 /* Both queues lie in one mapping (IORING_FEAT_SINGLE_MMAP, Linux 5.4), the entries in another. */

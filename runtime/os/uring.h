@@ -60,6 +60,7 @@ struct rti_uring {
     size_t sqes_bytes;
     uint64_t enters;
     uint64_t submitted;
+    uint8_t last_operation; /* that the kernel knows */
 };
 
 /* Open a ring for the calling thread. Returns 0, or -errno after having said why in the log. */

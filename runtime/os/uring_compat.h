@@ -15,6 +15,8 @@
 #define RTI_ENTER_NO_IOWAIT  (1u << 7)  /* Linux 6.15 */
 #define RTI_FEAT_NO_IOWAIT   (1u << 17) /* Linux 6.15 */
 
+#define RTI_OPCODE_FTRUNCATE 55         /* Linux 6.9; an opcode */
+
 /* The last operation that Linux 6.1 brought: its presence is how we know that the kernel is not
  * older, for version strings of vendors' kernels tell nothing. */
 #define RTI_OP_OF_LINUX_6_1 IORING_OP_SENDMSG_ZC

@@ -8,7 +8,7 @@
  * R3 A task that waits stands behind all that came before, so a reader waits
  *    when anyone does.
  */
-#include "rt/rwlock.h"
+#include "sync/rwlock.h"
 
 #include "sync/line.h"
 
@@ -73,13 +73,21 @@ static RTI_NOINLINE int wait_for_lock(struct rt_rwlock *lock, const struct rti_w
     return rti_wait_in_line(&lock->waiters, kind, lock, 0, deadline);
 }
 
+bool rti_rwlock_try_read(struct rt_rwlock *lock)
+{
+    if (RTI_UNLIKELY(lock->writer != NULL || !rti_waiters_is_empty(&lock->waiters))) { /* R3 */
+        return false;
+    }
+    lock->readers++;
+    return true;
+}
+
 int rt_rwlock_read_lock(struct rt_rwlock *lock, rt_time deadline)
 {
     (void)rti_executor_here("rt_rwlock_read_lock");
-    if (RTI_UNLIKELY(lock->writer != NULL || !rti_waiters_is_empty(&lock->waiters))) { /* R3 */
+    if (RTI_UNLIKELY(!rti_rwlock_try_read(lock))) {
         return wait_for_lock(lock, &read_kind, "rt_rwlock_read_lock", deadline);
     }
-    lock->readers++;
     return 0;
 }
 
@@ -100,9 +108,8 @@ static RTI_NOINLINE void grant_after(struct rt_rwlock *lock, const char *call)
     grant(lock);
 }
 
-void rt_rwlock_read_unlock(struct rt_rwlock *lock)
+void rti_rwlock_end_read(struct rt_rwlock *lock)
 {
-    (void)rti_executor_here("rt_rwlock_read_unlock");
     if (RTI_UNLIKELY(lock->readers == 0)) {
         rti_misuse("rt_rwlock_read_unlock(): no task holds the rwlock to read");
     }
@@ -110,6 +117,12 @@ void rt_rwlock_read_unlock(struct rt_rwlock *lock)
     if (RTI_UNLIKELY(!rti_waiters_is_empty(&lock->waiters))) {
         grant_after(lock, "rt_rwlock_read_unlock");
     }
+}
+
+void rt_rwlock_read_unlock(struct rt_rwlock *lock)
+{
+    (void)rti_executor_here("rt_rwlock_read_unlock");
+    rti_rwlock_end_read(lock);
 }
 
 void rt_rwlock_write_unlock(struct rt_rwlock *lock)

@@ -223,69 +223,6 @@ static void a_write_past_the_size_limit_is_short_and_then_fails(void **state)
     assert_int_equal(r, 0);
 }
 
-/* Past the page cache */
-
-#define ALIGNMENT 4096
-
-struct direct {
-    bool is_there;         /* the file system knows O_DIRECT */
-    bool takes_any_offset; /* and does not mind misalignment (tmpfs does not) */
-};
-
-/* In the block that was written: the kernel reads zeroes from a hole at any alignment. */
-static void check_misaligned(struct rt_file *file, char *buf)
-{
-    const int fd = rt_file_descriptor(file);
-
-    T_CHECK(rt_file_read_at(file, buf, ALIGNMENT, ALIGNMENT + 1, RT_NEVER) == -EINVAL);
-    T_CHECK(rt_file_read_at(file, buf, 100, ALIGNMENT, RT_NEVER) == -EINVAL);
-    T_CHECK(rt_file_write_at(file, buf, 100, ALIGNMENT, RT_NEVER) == -EINVAL);
-    T_CHECK(rt_file_write_at(file, buf, ALIGNMENT, 1, RT_NEVER) == -EINVAL);
-    /* Some devices take memory of any alignment: as the system call says. */
-    T_CHECK(rt_file_read_at(file, buf + 1, 512, ALIGNMENT, RT_NEVER) ==
-            (pread(fd, buf + 1, 512, ALIGNMENT) < 0 ? -EINVAL : 512));
-}
-
-static int use_direct(void *arg)
-{
-    struct direct *direct = arg;
-    struct rt_file *file;
-    char *buf = aligned_alloc(ALIGNMENT, ALIGNMENT);
-    const int r = rt_file_open(&file, path_of("direct"), O_RDWR | O_CREAT | O_TRUNC | O_DIRECT,
-                               0600, RT_NEVER);
-
-    T_CHECK(buf != NULL && (r == 0 || r == -EINVAL));
-    if (r == 0) {
-        direct->is_there = true;
-        memset(buf, 'd', ALIGNMENT);
-        T_CHECK(rt_file_write_at(file, buf, ALIGNMENT, ALIGNMENT, RT_NEVER) == ALIGNMENT);
-        memset(buf, 0, ALIGNMENT);
-        T_CHECK(rt_file_read_at(file, buf, ALIGNMENT, ALIGNMENT, RT_NEVER) == ALIGNMENT);
-        T_CHECK(buf[0] == 'd' && buf[ALIGNMENT - 1] == 'd');
-        T_CHECK(rt_file_read_at(file, buf, ALIGNMENT, (uint64_t)ALIGNMENT * 2, RT_NEVER) == 0);
-        direct->takes_any_offset = pread(rt_file_descriptor(file), buf, 100, ALIGNMENT + 1) >= 0;
-        if (!direct->takes_any_offset) {
-            check_misaligned(file, buf);
-        }
-        T_CHECK(rt_file_close(file) == 0);
-    }
-    free(buf);
-    return 0;
-}
-
-static void direct_io_wants_alignment_and_works_with_it(void **state)
-{
-    struct direct direct = { 0 };
-
-    (void)state;
-    run(use_direct, &direct);
-    if (!direct.is_there || direct.takes_any_offset) {
-        print_message("skipped: the file system of %s %s\n", directory,
-                      direct.is_there ? "takes any alignment" : "has no O_DIRECT");
-        skip();
-    }
-}
-
 /* Many at once */
 
 #define TASKS       64
@@ -473,7 +410,7 @@ static int make_directory(void **state)
 static int remove_directory(void **state)
 {
     static const char *const names[] = { "plain",   "sparse", "stat",   "once",
-                                         "limited", "direct", "shared", "private" };
+                                         "limited", "shared", "private" };
 
     (void)state;
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -491,7 +428,6 @@ int main(void)
         cmocka_unit_test(what_open_fails_with_is_the_result),
         cmocka_unit_test(a_file_is_used_only_as_it_was_opened),
         cmocka_unit_test(a_write_past_the_size_limit_is_short_and_then_fails),
-        cmocka_unit_test(direct_io_wants_alignment_and_works_with_it),
         cmocka_unit_test(many_tasks_write_and_read_one_file_side_by_side),
         cmocka_unit_test(no_descriptor_is_inherited_by_another_program),
         cmocka_unit_test(a_write_that_timed_out_or_was_cancelled_wrote_nothing),

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * File, inside: what the sources of files share.
+ *
+ * A transfer on a buffered file is one operation. On a direct file it is one
+ * when memory, offset and lengths are aligned; any other goes through an
+ * aligned buffer of ours (io/file_direct.c), which for a write means: read the
+ * blocks at its edges, change them, write them back.
+ *
+ * F1 While blocks are read, changed and written back nobody else transfers:
+ *    a misaligned write holds `direct_lock` to write, all other transfers hold
+ *    it to read. So it can undo no other write, and nobody reads past the end
+ *    while the file is longer than it will be.
+ * F2 `users` counts a call from its check to its end, also while it waits for
+ *    the lock, so that nobody closes the file under it.
+ */
+#ifndef RTI_IO_FILE_H
+#define RTI_IO_FILE_H
+
+#include <sys/uio.h>
+
+#include "io/handle.h"
+#include "rt/file.h"
+#include "rt/rwlock.h"
+
+struct rt_file {
+    struct rti_handle handle;
+    struct rt_rwlock direct_lock; /* F1; not used when the file is buffered */
+    uint32_t memory_align;        /* of direct transfers, a power of two; 0: the file is buffered */
+    uint32_t offset_align;        /* of their offsets and lengths, likewise */
+    int flags;                    /* of open(2) */
+};
+
+/* What one operation moves at most, so that its length fits the entry; a short count says so. */
+#define RTI_TRANSFER_MAX (1u << 30)
+
+/* A transfer; the kinds of wait that tell a read from a write are in io/file_transfer.c. */
+struct rti_transfer {
+    const struct iovec *iov;
+    uint64_t offset;
+    unsigned count; /* of parts */
+    bool writes;
+};
+
+static inline bool rti_file_is_direct(const struct rt_file *file)
+{
+    return file->memory_align != 0;
+}
+
+/* A call begins: `file` is this shard's, and nobody closes it until rti_file_leave() (F2). */
+void rti_file_enter(struct rt_file *file, const char *call);
+
+static inline void rti_file_leave(struct rt_file *file)
+{
+    file->handle.users--;
+}
+
+/* F1, for calls that are no transfers; nothing is locked where the file is buffered. */
+int rti_file_share_lock(struct rt_file *file, rt_time deadline);
+void rti_file_share_unlock(struct rt_file *file);
+
+/* One operation, whatever its alignment; a short count is possible. */
+ssize_t rti_file_transfer_once(struct rt_file *file, const struct rti_transfer *transfer,
+                               rt_time deadline);
+
+/* Any transfer on a direct file. */
+ssize_t rti_file_transfer_direct(struct rt_file *file, const struct rti_transfer *transfer,
+                                 rt_time deadline);
+bool rti_file_is_aligned(const struct rt_file *file, const struct rti_transfer *transfer);
+
+/* Learn the alignment of a file that was opened with O_DIRECT. 0; -EINVAL: there is no direct I/O
+ * on it; -ETIME; -ECANCELED; or an error of statx(2). */
+int rti_file_learn_alignment(struct rt_file *file, rt_time deadline);
+
+/* statx(2) of the descriptor. */
+struct statx;
+int rti_file_statx(struct rt_file *file, unsigned mask, struct statx *answer, rt_time deadline);
+
+/* Whether the ring can set a length (Linux 6.9); a text says so when it cannot. */
+bool rti_file_can_set_length(const struct rt_file *file);
+
+/* Set the length; -EOPNOTSUPP when it cannot be. Exempt: neither deadline nor cancel ends it. */
+int rti_file_set_length(struct rt_file *file, uint64_t bytes, bool exempt, rt_time deadline);
+
+#endif /* RTI_IO_FILE_H */

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/* Files: reading and writing. One operation each, but for what io/file_direct.c says. */
+#include "core/future.h"
+#include "io/file.h"
+#include "sync/rwlock.h"
+
+static void transfer_ended(struct rti_waiter *waiter);
+
+static const struct rti_wait_kind read_kind = { .name = "read",
+                                                .abort = rti_op_abort,
+                                                .ended = transfer_ended };
+static const struct rti_wait_kind write_kind = { .name = "write",
+                                                 .abort = rti_op_abort,
+                                                 .ended = transfer_ended };
+
+static unsigned transfer_bytes(size_t bytes)
+{
+    return bytes < RTI_TRANSFER_MAX ? (unsigned)bytes : RTI_TRANSFER_MAX;
+}
+
+static void prepare(struct io_uring_sqe *sqe, const struct rt_file *file,
+                    const struct rti_transfer *transfer)
+{
+    const int fd = file->handle.fd;
+
+    if (transfer->count != 1) {
+        io_uring_prep_rw(transfer->writes ? IORING_OP_WRITEV : IORING_OP_READV, sqe, fd,
+                         transfer->iov, transfer->count, transfer->offset);
+    } else {
+        io_uring_prep_rw(transfer->writes ? IORING_OP_WRITE : IORING_OP_READ, sqe, fd,
+                         transfer->iov->iov_base, transfer_bytes(transfer->iov->iov_len),
+                         transfer->offset);
+    }
+}
+
+RTI_RETURNS_AFTER_SWITCH
+ssize_t rti_file_transfer_once(struct rt_file *file, const struct rti_transfer *transfer,
+                               rt_time deadline)
+{
+    struct rti_op op;
+    struct io_uring_sqe *sqe;
+    const int r = rti_op_begin(&op, transfer->writes ? &write_kind : &read_kind, deadline, &sqe);
+
+    if (r < 0) {
+        return r;
+    }
+    prepare(sqe, file, transfer);
+    return rti_op_await(&op, sqe, deadline);
+}
+
+RTI_RETURNS_AFTER_SWITCH
+static ssize_t transfer(struct rt_file *file, const struct rti_transfer *request, const char *call,
+                        rt_time deadline)
+{
+    ssize_t n;
+
+    rti_file_enter(file, call);
+    if (request->offset > INT64_MAX) {
+        n = -EINVAL; /* all ones would be "the current position" to the kernel */
+    } else if (rti_file_is_direct(file)) {
+        n = rti_file_transfer_direct(file, request, deadline);
+    } else {
+        n = rti_file_transfer_once(file, request, deadline);
+    }
+    rti_file_leave(file);
+    return n;
+}
+
+RTI_RETURNS_AFTER_SWITCH
+ssize_t rt_file_read_at(struct rt_file *file, void *buf, size_t bytes, uint64_t offset,
+                        rt_time deadline)
+{
+    const struct iovec part = { .iov_base = buf, .iov_len = bytes };
+    const struct rti_transfer read = { .iov = &part, .count = 1, .offset = offset };
+
+    return transfer(file, &read, "rt_file_read_at", deadline);
+}
+
+RTI_RETURNS_AFTER_SWITCH
+ssize_t rt_file_write_at(struct rt_file *file, const void *buf, size_t bytes, uint64_t offset,
+                         rt_time deadline)
+{
+    const struct iovec part = { .iov_base = (void *)(uintptr_t)buf, .iov_len = bytes };
+    const struct rti_transfer write = {
+        .iov = &part, .count = 1, .offset = offset, .writes = true
+    };
+
+    return transfer(file, &write, "rt_file_write_at", deadline);
+}
+
+RTI_RETURNS_AFTER_SWITCH
+ssize_t rt_file_readv_at(struct rt_file *file, const struct iovec *parts, unsigned count,
+                         uint64_t offset, rt_time deadline)
+{
+    const struct rti_transfer read = { .iov = parts, .count = count, .offset = offset };
+
+    RTI_ASSERT(parts != NULL || count == 0);
+    return count > RT_FILE_PARTS_MAX ? -EINVAL
+                                     : transfer(file, &read, "rt_file_readv_at", deadline);
+}
+
+RTI_RETURNS_AFTER_SWITCH
+ssize_t rt_file_writev_at(struct rt_file *file, const struct iovec *parts, unsigned count,
+                          uint64_t offset, rt_time deadline)
+{
+    const struct rti_transfer write = {
+        .iov = parts, .count = count, .offset = offset, .writes = true
+    };
+
+    RTI_ASSERT(parts != NULL || count == 0);
+    return count > RT_FILE_PARTS_MAX ? -EINVAL
+                                     : transfer(file, &write, "rt_file_writev_at", deadline);
+}
+
+/* All of the bytes */
+
+ssize_t rt_file_read_all(struct rt_file *file, void *buf, size_t bytes, uint64_t offset,
+                         size_t *done, rt_time deadline)
+{
+    size_t have = 0;
+    ssize_t n = 0;
+
+    while (have < bytes) {
+        n = rt_file_read_at(file, (char *)buf + have, bytes - have, offset + have, deadline);
+        if (n <= 0) {
+            break;
+        }
+        have += (size_t)n;
+    }
+    if (done != NULL) {
+        *done = have;
+    }
+    return n < 0 ? n : (ssize_t)have;
+}
+
+ssize_t rt_file_write_all(struct rt_file *file, const void *buf, size_t bytes, uint64_t offset,
+                          size_t *done, rt_time deadline)
+{
+    size_t written = 0;
+    ssize_t n = 0;
+
+    while (written < bytes) {
+        n = rt_file_write_at(file, (const char *)buf + written, bytes - written, offset + written,
+                             deadline);
+        if (n <= 0) {
+            n = n < 0 ? n : -EIO; /* no file system should; not to be tried for ever */
+            break;
+        }
+        written += (size_t)n;
+    }
+    if (done != NULL) {
+        *done = written;
+    }
+    return n < 0 ? n : (ssize_t)written;
+}
+
+/* Of futures */
+
+static void transfer_ended(struct rti_waiter *waiter)
+{
+    struct rt_file *file = (struct rt_file *)waiter->object;
+
+    if (rti_file_is_direct(file)) {
+        rti_rwlock_end_read(&file->direct_lock);
+    }
+    file->handle.users--;
+}
+
+/* False: *result is the call's. F1: while a misaligned write goes on, the future is polled again
+ * soon, for it cannot stand in line. */
+static bool may_begin(const struct rti_transfer *transfer, struct rt_file *file, int *result)
+{
+    if (transfer->offset > INT64_MAX) {
+        *result = -EINVAL; /* all ones would be "the current position" to the kernel */
+        return false;
+    }
+    if (!rti_file_is_direct(file)) {
+        return true;
+    }
+    if (!rti_file_is_aligned(file, transfer)) {
+        rti_log(&file->handle.executor->log, RT_LOG_ERROR,
+                "a future's transfer on a direct file must be aligned: memory to %u bytes, offset "
+                "and length to %u",
+                file->memory_align, file->offset_align);
+        *result = -EINVAL;
+        return false;
+    }
+    if (!rti_rwlock_try_read(&file->direct_lock)) {
+        rti_task_wake(rti_current->running);
+        *result = RT_PENDING;
+        return false;
+    }
+    return true;
+}
+
+static int poll_transfer(struct rt_future *future, struct rt_file *file, const char *call,
+                         const struct rti_transfer *transfer, rt_time deadline)
+{
+    const struct rti_wait_kind *kind = transfer->writes ? &write_kind : &read_kind;
+    struct io_uring_sqe *sqe;
+    int r;
+
+    if (rti_future_look(future, kind, call, &r)) {
+        return r;
+    }
+    rti_file_enter(file, call);
+    if (!may_begin(transfer, file, &r)) {
+        rti_file_leave(file);
+        return r;
+    }
+    if (rti_op_lacks_room(future, kind, &sqe, &r)) {
+        if (rti_file_is_direct(file)) {
+            rti_rwlock_end_read(&file->direct_lock);
+        }
+        rti_file_leave(file);
+        return r;
+    }
+    prepare(sqe, file, transfer);
+    rti_future_waiter(future)->object = file; /* what transfer_ended() lets go of */
+    return rti_op_wait(future, sqe, deadline);
+}
+
+int rt_poll_file_read_at(struct rt_future *future, struct rt_file *file, void *buf, size_t bytes,
+                         uint64_t offset, rt_time deadline)
+{
+    const struct iovec part = { .iov_base = buf, .iov_len = bytes };
+    const struct rti_transfer read = { .iov = &part, .count = 1, .offset = offset };
+
+    return poll_transfer(future, file, "rt_poll_file_read_at", &read, deadline);
+}
+
+int rt_poll_file_write_at(struct rt_future *future, struct rt_file *file, const void *buf,
+                          size_t bytes, uint64_t offset, rt_time deadline)
+{
+    const struct iovec part = { .iov_base = (void *)(uintptr_t)buf, .iov_len = bytes };
+    const struct rti_transfer write = {
+        .iov = &part, .count = 1, .offset = offset, .writes = true
+    };
+
+    return poll_transfer(future, file, "rt_poll_file_write_at", &write, deadline);
+}
