@@ -88,6 +88,13 @@ bool rti_future_look(struct rt_future *future, const struct rti_wait_kind *kind,
     return true;
 }
 
+bool rti_future_waits_by(const struct rt_future *future, const struct rti_wait_kind *kind)
+{
+    const struct rti_waiter *waiter = (const struct rti_waiter *)(const void *)future->wait;
+
+    return future->begun == UNDER_WAY && waiter->kind == kind;
+}
+
 int rti_future_wait(struct rt_future *future, rt_time deadline)
 {
     struct rti_executor *executor = rti_current;

@@ -48,6 +48,10 @@ static inline struct rti_waiter *rti_future_waiter(struct rt_future *future)
 bool rti_future_look(struct rt_future *future, const struct rti_wait_kind *kind, const char *call,
                      int *result);
 
+/* Whether a wait of this kind is under way, or over with its result not taken: for calls that wait
+ * for one thing and then for another. */
+bool rti_future_waits_by(const struct rt_future *future, const struct rti_wait_kind *kind);
+
 /* The wait is under way: RT_PENDING, or its result where it was over at once. */
 int rti_future_wait(struct rt_future *future, rt_time deadline);
 

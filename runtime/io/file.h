@@ -26,6 +26,7 @@
 struct rt_file {
     struct rti_handle handle;
     struct rt_rwlock direct_lock; /* F1; not used when the file is buffered */
+    struct rt_waiters futures;    /* that wait for a misaligned write, to try again after it */
     uint32_t memory_align;        /* of direct transfers, a power of two; 0: the file is buffered */
     uint32_t offset_align;        /* of their offsets and lengths, likewise */
     int flags;                    /* of open(2) */

@@ -26,6 +26,7 @@
 
 #include "io/file.h"
 #include "os/sys.h"
+#include "sync/line.h"
 
 /* As a window begins; large enough that the device's bandwidth is not lost to the number of
  * requests (a request of 128 KiB is one command on most devices). */
@@ -347,20 +348,32 @@ static int write_windows(struct bounce *bounce)
 
 /* ---- both ---- */
 
+/* A future cannot stand in the lock's line; it tries again whenever a writer is done with it, also
+ * one that has only waited. */
 static int lock(struct bounce *bounce)
 {
-    struct rt_rwlock *direct_lock = &bounce->file->direct_lock;
+    struct rt_file *file = bounce->file;
+    int r;
 
-    return bounce->transfer->writes ? rt_rwlock_write_lock(direct_lock, bounce->deadline)
-                                    : rt_rwlock_read_lock(direct_lock, bounce->deadline);
+    if (!bounce->transfer->writes) {
+        return rt_rwlock_read_lock(&file->direct_lock, bounce->deadline);
+    }
+    r = rt_rwlock_write_lock(&file->direct_lock, bounce->deadline);
+    if (r < 0) {
+        rti_line_let_all_go(&file->futures, 0);
+    }
+    return r;
 }
 
 static void unlock(struct bounce *bounce)
 {
+    struct rt_file *file = bounce->file;
+
     if (bounce->transfer->writes) {
-        rt_rwlock_write_unlock(&bounce->file->direct_lock);
+        rt_rwlock_write_unlock(&file->direct_lock);
+        rti_line_let_all_go(&file->futures, 0);
     } else {
-        rt_rwlock_read_unlock(&bounce->file->direct_lock);
+        rt_rwlock_read_unlock(&file->direct_lock);
     }
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Files: reading and writing. One operation each, but for what io/file_direct.c says. */
 #include "core/future.h"
+#include "core/waiters.h"
 #include "io/file.h"
 #include "sync/rwlock.h"
 
@@ -12,6 +13,11 @@ static const struct rti_wait_kind read_kind = { .name = "read",
 static const struct rti_wait_kind write_kind = { .name = "write",
                                                  .abort = rti_op_abort,
                                                  .ended = transfer_ended };
+
+static const struct rti_wait_kind *kind_of(const struct rti_transfer *transfer)
+{
+    return transfer->writes ? &write_kind : &read_kind;
+}
 
 static unsigned transfer_bytes(size_t bytes)
 {
@@ -39,7 +45,7 @@ ssize_t rti_file_transfer_once(struct rt_file *file, const struct rti_transfer *
 {
     struct rti_op op;
     struct io_uring_sqe *sqe;
-    const int r = rti_op_begin(&op, transfer->writes ? &write_kind : &read_kind, deadline, &sqe);
+    const int r = rti_op_begin(&op, kind_of(transfer), deadline, &sqe);
 
     if (r < 0) {
         return r;
@@ -163,61 +169,96 @@ static void transfer_ended(struct rti_waiter *waiter)
     if (rti_file_is_direct(file)) {
         rti_rwlock_end_read(&file->direct_lock);
     }
-    file->handle.users--;
+    rti_file_leave(file);
 }
 
-/* False: *result is the call's. F1: while a misaligned write goes on, the future is polled again
- * soon, for it cannot stand in line. */
-static bool may_begin(const struct rti_transfer *transfer, struct rt_file *file, int *result)
+/* A future's wait for the end of a misaligned write (F1), before that for its own transfer. */
+
+static void turn_leave(struct rti_waiter *waiter)
+{
+    struct rt_file *file = (struct rt_file *)waiter->object;
+
+    rti_waiters_remove(&file->futures, rti_queued_of(waiter));
+}
+
+static void turn_ended(struct rti_waiter *waiter)
+{
+    rti_file_leave((struct rt_file *)waiter->object);
+}
+
+static const struct rti_wait_kind turn_kind = { .name = "direct file",
+                                                .leave = turn_leave,
+                                                .ended = turn_ended };
+
+/* From here on the file is entered until the wait has ended, as for a transfer (F2). */
+static int wait_for_turn(struct rt_future *future, struct rt_file *file, rt_time deadline)
+{
+    struct rti_waiter *waiter = rti_future_waiter(future);
+
+    rti_waiter_init(waiter, &turn_kind);
+    waiter->object = file;
+    rti_waiters_push(&file->futures, rti_future_memory(future));
+    return rti_future_wait(future, deadline);
+}
+
+static int check(const struct rt_file *file, const struct rti_transfer *transfer)
 {
     if (transfer->offset > INT64_MAX) {
-        *result = -EINVAL; /* all ones would be "the current position" to the kernel */
-        return false;
+        return -EINVAL; /* all ones would be "the current position" to the kernel */
     }
-    if (!rti_file_is_direct(file)) {
-        return true;
-    }
-    if (!rti_file_is_aligned(file, transfer)) {
+    if (rti_file_is_direct(file) && !rti_file_is_aligned(file, transfer)) {
         rti_log(&file->handle.executor->log, RT_LOG_ERROR,
                 "a future's transfer on a direct file must be aligned: memory to %u bytes, offset "
                 "and length to %u",
                 file->memory_align, file->offset_align);
-        *result = -EINVAL;
-        return false;
+        return -EINVAL;
     }
-    if (!rti_rwlock_try_read(&file->direct_lock)) {
-        rti_task_wake(rti_current->running);
-        *result = RT_PENDING;
-        return false;
+    return 0;
+}
+
+/* The file is entered; left again when the transfer has ended, or was not begun. */
+static int begin_poll(struct rt_future *future, struct rt_file *file,
+                      const struct rti_transfer *transfer, rt_time deadline)
+{
+    struct io_uring_sqe *sqe;
+    int r = check(file, transfer);
+
+    if (r < 0) {
+        goto leave;
     }
-    return true;
+    if (rti_file_is_direct(file) && !rti_rwlock_try_read(&file->direct_lock)) {
+        return wait_for_turn(future, file, deadline);
+    }
+    if (rti_op_lacks_room(future, kind_of(transfer), &sqe, &r)) {
+        goto unlock;
+    }
+    prepare(sqe, file, transfer);
+    rti_future_waiter(future)->object = file; /* what transfer_ended() lets go of */
+    return rti_op_wait(future, sqe, deadline);
+
+unlock:
+    if (rti_file_is_direct(file)) {
+        rti_rwlock_end_read(&file->direct_lock);
+    }
+leave:
+    rti_file_leave(file);
+    return r;
 }
 
 static int poll_transfer(struct rt_future *future, struct rt_file *file, const char *call,
                          const struct rti_transfer *transfer, rt_time deadline)
 {
-    const struct rti_wait_kind *kind = transfer->writes ? &write_kind : &read_kind;
-    struct io_uring_sqe *sqe;
     int r;
 
-    if (rti_future_look(future, kind, call, &r)) {
+    if (rti_future_waits_by(future, &turn_kind)) {
+        if (rti_future_look(future, &turn_kind, call, &r) && r != 0) {
+            return r;
+        }
+    } else if (rti_future_look(future, kind_of(transfer), call, &r)) {
         return r;
     }
     rti_file_enter(file, call);
-    if (!may_begin(transfer, file, &r)) {
-        rti_file_leave(file);
-        return r;
-    }
-    if (rti_op_lacks_room(future, kind, &sqe, &r)) {
-        if (rti_file_is_direct(file)) {
-            rti_rwlock_end_read(&file->direct_lock);
-        }
-        rti_file_leave(file);
-        return r;
-    }
-    prepare(sqe, file, transfer);
-    rti_future_waiter(future)->object = file; /* what transfer_ended() lets go of */
-    return rti_op_wait(future, sqe, deadline);
+    return begin_poll(future, file, transfer, deadline);
 }
 
 int rt_poll_file_read_at(struct rt_future *future, struct rt_file *file, void *buf, size_t bytes,

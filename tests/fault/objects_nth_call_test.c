@@ -208,6 +208,23 @@ static int use_file(void)
     return r;
 }
 
+/* Through the library's buffer, over the end of the file. */
+static int use_direct_file(void)
+{
+    struct rt_file_options options = RT_FILE_OPTIONS_INIT;
+    struct rt_file *file;
+    int r;
+
+    options.flags = O_RDWR | O_DIRECT;
+    options.buffered_ok = 1;
+    r = rt_file_open_with(&file, path, &options, RT_NEVER);
+    if (r == 0) {
+        r = (int)rt_file_write_at(file, "a more", 6, 3, RT_NEVER);
+        T_CHECK(rt_file_close(file) == 0);
+    }
+    return r < 0 ? r : 0;
+}
+
 /* A call that fails is how the case has ended. */
 static int select_one(struct rt_case *cases, rt_time deadline, int expected)
 {
@@ -258,6 +275,9 @@ static int scenario(void *arg)
     }
     if (r == 0) {
         r = use_file();
+    }
+    if (r == 0) {
+        r = use_direct_file();
     }
     return r == 0 ? use_readiness() : r;
 }

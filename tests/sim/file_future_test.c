@@ -110,6 +110,141 @@ static void a_deadline_or_cancel_ends_it_and_drop_closes_the_file(void **state)
     run_streams(NULL, file_ends_first);
 }
 
+/* On a direct file */
+
+static struct rt_file *open_direct(void)
+{
+    struct rt_file *file = NULL;
+    char text[1024];
+
+    memset(text, 't', sizeof(text));
+    sim_file_put("data", text, sizeof(text));
+    T_CHECK(rt_file_open(&file, "data", O_RDWR | O_DIRECT, 0, RT_NEVER) == 0);
+    return file;
+}
+
+static char direct_block[512] __attribute__((aligned(512)));
+
+static int poll_direct(struct rt_future *future)
+{
+    const struct future_call *self = (struct future_call *)future;
+
+    return self->what == READ ? rt_poll_file_read_at(future, self->file, direct_block, self->bytes,
+                                                     self->offset, self->deadline)
+                              : rt_poll_file_write_at(future, self->file, direct_block, self->bytes,
+                                                      self->offset, self->deadline);
+}
+
+static struct future_call direct_call(enum what what, struct rt_file *file, size_t bytes)
+{
+    struct future_call call = future_call_of(what, bytes);
+
+    call.future.poll = poll_direct;
+    call.file = file;
+    return call;
+}
+
+static int direct_first(void *arg)
+{
+    struct rt_file *file = open_direct();
+    struct future_call read = direct_call(READ, file, 512);
+    struct future_call odd = direct_call(READ, file, 511);
+    struct future_call write = direct_call(WRITE, file, 512);
+
+    (void)arg;
+    T_CHECK(run(&read) == 512 && direct_block[511] == 't');
+    T_CHECK(run(&odd) == -EINVAL);
+    memset(direct_block, 'w', sizeof(direct_block));
+    write.offset = 512;
+    T_CHECK(run(&write) == 512);
+    T_CHECK(rt_file_write_at(file, "x", 1, 1, RT_NEVER) == 1); /* nothing holds the file any more */
+    T_CHECK(rt_file_close(file) == 0);
+    return 0;
+}
+
+static void on_a_direct_file_a_future_transfers_what_is_aligned(void **state)
+{
+    (void)state;
+    run_streams(NULL, direct_first);
+}
+
+static int write_one_byte(void *arg)
+{
+    return (int)rt_file_write_at(arg, "x", 1, 1, RT_NEVER);
+}
+
+/* A misaligned write that is under way, and a future that comes then. */
+static int direct_wait_first(void *arg)
+{
+    struct rt_file *file = open_direct();
+    struct future_call read = direct_call(READ, file, 512);
+    struct rt_task *writer = NULL;
+    struct rt_task *reader;
+
+    (void)arg;
+    sim_hold(IORING_OP_WRITE, SIM_RUNNING);
+    T_CHECK(rt_spawn(&writer, write_one_byte, file) == 0);
+    pause_for(MS(1));
+    T_CHECK(sim_held(IORING_OP_WRITE) == 1);
+    read.deadline = rt_in(MS(1));
+    T_CHECK(run(&read) == -ETIME);
+    read.deadline = RT_NEVER;
+    reader = spawn(&read);
+    pause_for(MS(1));
+    T_CHECK(!rt_is_finished(reader));
+    rt_cancel(reader);
+    T_CHECK(join(reader) == -ECANCELED);
+    reader = spawn(&read);
+    pause_for(MS(1));
+    sim_unhold();
+    T_CHECK(sim_release(IORING_OP_WRITE, 1, SIM_NATURAL) == 1);
+    T_CHECK(join(reader) == 512 && direct_block[1] == 'x');
+    T_CHECK(join(writer) == 1);
+    T_CHECK(rt_file_close(file) == 0);
+    return 0;
+}
+
+/* A writer that waits for others, and gives up: who came after it need not wait any more. */
+static int given_up_first(void *arg)
+{
+    struct rt_file *file = open_direct();
+    struct future_call first = direct_call(READ, file, 512);
+    struct future_call second = direct_call(READ, file, 512);
+    struct rt_task *readers[2];
+    struct rt_task *writer = NULL;
+
+    (void)arg;
+    sim_hold(IORING_OP_READ, SIM_RUNNING);
+    readers[0] = spawn(&first);
+    pause_for(MS(1));
+    T_CHECK(rt_spawn(&writer, write_one_byte, file) == 0);
+    rt_yield();
+    readers[1] = spawn(&second);
+    pause_for(MS(1));
+    T_CHECK(sim_held(IORING_OP_READ) == 1);
+    rt_cancel(writer);
+    T_CHECK(join(writer) == -ECANCELED);
+    pause_for(MS(1));
+    T_CHECK(sim_held(IORING_OP_READ) == 2);
+    sim_unhold();
+    T_CHECK(sim_release(IORING_OP_READ, 2, SIM_NATURAL) == 2);
+    T_CHECK(join(readers[0]) == 512 && join(readers[1]) == 512);
+    T_CHECK(rt_file_close(file) == 0);
+    return 0;
+}
+
+static void a_future_need_not_wait_for_a_writer_that_gave_up(void **state)
+{
+    (void)state;
+    run_streams(NULL, given_up_first);
+}
+
+static void a_future_comes_after_the_misaligned_write_that_goes_on(void **state)
+{
+    (void)state;
+    run_streams(NULL, direct_wait_first);
+}
+
 static int null_first(void *arg)
 {
     (void)arg;
@@ -151,6 +286,9 @@ int main(void)
         cmocka_unit_test(a_future_reads_and_writes_at_a_place),
         cmocka_unit_test(a_transfer_is_the_one_that_was_begun),
         cmocka_unit_test(a_deadline_or_cancel_ends_it_and_drop_closes_the_file),
+        cmocka_unit_test(on_a_direct_file_a_future_transfers_what_is_aligned),
+        cmocka_unit_test(a_future_comes_after_the_misaligned_write_that_goes_on),
+        cmocka_unit_test(a_future_need_not_wait_for_a_writer_that_gave_up),
         cmocka_unit_test(to_drop_nothing_does_nothing),
         cmocka_unit_test(misuse_aborts_and_names_the_call),
     };

@@ -385,6 +385,23 @@ int32_t sim_file_sync(struct sim_request *request)
     return sim_disk_sync(RTI_CONTAINER_OF(request->object, struct sim_open_file, object)->file);
 }
 
+int32_t sim_file_truncate(struct sim_request *request)
+{
+    const struct sim_open_file *open_file = RTI_CONTAINER_OF(request->object, struct sim_open_file,
+                                                             object);
+
+    if ((open_file->flags & O_ACCMODE) == O_RDONLY) {
+        return -EINVAL;
+    }
+    if (request->sqe.off > FILE_BYTES_MAX) {
+        return -EFBIG;
+    }
+    sim_disk_operation();
+    file_resize(open_file->file, request->sqe.off);
+    sim_disk_resized(open_file->file);
+    return 0;
+}
+
 /* ---- stat ---- */
 
 int32_t sim_file_stat(struct sim_request *request)

@@ -52,6 +52,8 @@
 #define SIM_CANCEL_OP           (1U << 5)
 #define SIM_MSG_RING_FLAGS_PASS (1U << 1)
 
+#define SIM_OP_FTRUNCATE        55 /* Linux 6.9 */
+
 #define SIM_WAIT         INT32_MIN /* an attempt found nothing to do yet */
 #define SIM_NOT_QUEUED   UINT_MAX
 #define SIM_RING_SLOTS   16 /* registered rings of a thread, as in Linux */
@@ -369,6 +371,7 @@ int32_t sim_file_write(struct sim_request *request);
 int32_t sim_file_open(struct sim_request *request);
 int32_t sim_file_stat(struct sim_request *request);
 int32_t sim_file_sync(struct sim_request *request);
+int32_t sim_file_truncate(struct sim_request *request);
 
 /* ---- faults ---- */
 

@@ -151,6 +151,8 @@ static int32_t run_opcode(struct sim_request *request)
         return sqe->fd >= SIM_FD_FIRST ? sim_fd_close(sqe->fd) : -EBADF;
     case IORING_OP_STATX:
         return sim_file_stat(request);
+    case SIM_OP_FTRUNCATE:
+        return sim_file_truncate(request);
     case IORING_OP_SEND:
         return run_send(request);
     case IORING_OP_RECV:

@@ -29,6 +29,8 @@ static const struct sim_opcode opcodes[SIM_OPCODES] = {
     [IORING_OP_SHUTDOWN] = { "SHUTDOWN", SOCKET_OBJECT, Z_OFF | Z_ADDR | Z_FLAGS | Z_BUF | Z_INDEX,
                              false },
     [IORING_OP_MSG_RING] = { "MSG_RING", NO_OBJECT, Z_BUF, true },
+    [SIM_OP_FTRUNCATE] = { "FTRUNCATE", FILE_OBJECT, Z_ADDR | Z_LEN | Z_FLAGS | Z_BUF | Z_INDEX,
+                           false },
     [IORING_OP_SOCKET] = { "SOCKET", NO_OBJECT, Z_ADDR | Z_FLAGS | Z_BUF, true },
 };
 
