@@ -208,6 +208,165 @@ int rt_file_stat(struct rt_file *file, struct rt_file_stat *out, rt_time deadlin
 RT_API RT_MUST_CHECK RT_SUSPENDS
 int rt_file_truncate(struct rt_file *file, uint64_t bytes, rt_time deadline);
 
+/** What rt_file_allocate() does with a range. */
+enum rt_file_space {
+    RT_FILE_GROW,    /* take space on the device; a file that is shorter becomes so long */
+    RT_FILE_RESERVE, /* take space on the device; the length stays, also for a range beyond it */
+    RT_FILE_PUNCH,   /* give space back; the range reads as zeroes, the length stays */
+    RT_FILE_ZERO,    /* the range reads as zeroes, and has space; the file may become longer */
+};
+
+/**
+ * Take or give back space on the device, as fallocate(2).
+ *
+ * @param bytes  more than 0.
+ * @return 0; -EFBIG; -EOPNOTSUPP on a file system that cannot; -ENOSPC; or -errno; -ETIME;
+ *         -ECANCELED.
+ * \context{In a task of the file's shard. Suspends; may outlast its deadline.}
+ */
+RT_API RT_MUST_CHECK RT_SUSPENDS
+int rt_file_allocate(struct rt_file *file, enum rt_file_space space, uint64_t offset,
+                     uint64_t bytes, rt_time deadline);
+
+/** Until when rt_file_write_out() waits. */
+enum rt_file_write_out {
+    RT_FILE_WRITE_BEGUN, /* the device has been asked */
+    RT_FILE_WRITE_ENDED, /* it has taken the data, and that of earlier calls */
+};
+
+/**
+ * Have the page cache write data of a range to the device, as sync_file_range(2). This makes
+ * nothing durable: neither the length nor what the device keeps in a cache of its own.
+ * rt_file_datasync() has less to do after it.
+ *
+ * @param bytes  0 = to the end of the file.
+ * @return 0; -EINVAL for a range above INT64_MAX; or -errno; -ETIME; -ECANCELED.
+ * \context{In a task of the file's shard. Suspends; may outlast its deadline.}
+ */
+RT_API RT_MUST_CHECK RT_SUSPENDS
+int rt_file_write_out(struct rt_file *file, enum rt_file_write_out until, uint64_t offset,
+                      uint64_t bytes, rt_time deadline);
+
+/** What rt_file_advise() says will happen with a range. */
+enum rt_file_advice {
+    RT_FILE_NORMAL,     /* nothing in particular */
+    RT_FILE_RANDOM,     /* it is read here and there; of the whole file, whatever the range */
+    RT_FILE_SEQUENTIAL, /* it is read from front to back; likewise */
+    RT_FILE_WILL_NEED,  /* it is read soon: begin to */
+    RT_FILE_DONT_NEED,  /* it is not read soon: what is clean may leave the page cache */
+};
+
+/**
+ * Tell the page cache what a buffered file is used for, as posix_fadvise(3).
+ *
+ * @param bytes  0 = to the end of the file.
+ * @return 0; -EINVAL for a range above INT64_MAX; or -errno; -ETIME; -ECANCELED.
+ * \context{In a task of the file's shard. Suspends; may outlast its deadline.}
+ */
+RT_API RT_MUST_CHECK RT_SUSPENDS
+int rt_file_advise(struct rt_file *file, enum rt_file_advice advice, uint64_t offset,
+                   uint64_t bytes, rt_time deadline);
+
+/** How long data of a file is expected to live, compared with other files on the device. */
+enum rt_file_life {
+    RT_FILE_LIFE_NOT_SET,
+    RT_FILE_LIFE_NONE,
+    RT_FILE_LIFE_SHORT,
+    RT_FILE_LIFE_MEDIUM,
+    RT_FILE_LIFE_LONG,
+    RT_FILE_LIFE_EXTREME,
+};
+
+/**
+ * Say how long the file's data will live (F_SET_RW_HINT), so that a device can put together what
+ * will be deleted together. Of the file, for all who have it open.
+ *
+ * @return 0, or -errno.
+ * \context{In a task of the file's shard. Does not suspend.}
+ */
+RT_API RT_MUST_CHECK RT_ON_SHARD
+int rt_file_set_life(struct rt_file *file, enum rt_file_life life);
+
+/** Whom a lock of rt_file_try_lock() keeps out. */
+enum rt_file_lock {
+    RT_FILE_LOCK_SHARED,    /* those who want it exclusive; the file must be open to read */
+    RT_FILE_LOCK_EXCLUSIVE, /* all others; the file must be open to write */
+};
+
+/**
+ * Lock a range against other opens of the file, in this process and in others, as
+ * fcntl(2) with F_OFD_SETLK. Advisory: only who asks for it is kept out. The lock is that of this
+ * open and of its shares; a second one of the same replaces it. It goes with the last close.
+ *
+ * @param bytes  0 = to the end of the file, however long it becomes.
+ * @return 0; -EAGAIN: somebody else has it; -EINVAL for a range above INT64_MAX; -EBADF for a file
+ *         that is not open so; or -errno.
+ * \context{In a task of the file's shard. Does not suspend.}
+ */
+RT_API RT_MUST_CHECK RT_ON_SHARD
+int rt_file_try_lock(struct rt_file *file, enum rt_file_lock lock, uint64_t offset, uint64_t bytes);
+
+/**
+ * End the locks of this open in a range.
+ *
+ * @return 0, or as rt_file_try_lock().
+ * \context{In a task of the file's shard. Does not suspend.}
+ */
+RT_API RT_ON_SHARD
+int rt_file_unlock(struct rt_file *file, uint64_t offset, uint64_t bytes);
+
+/**
+ * Copy a range from one file to another, or within one where the ranges do not overlap. It goes
+ * through memory of the library's, 256 KiB at a time; many tasks with a part each are faster.
+ *
+ * @return how many bytes were copied, fewer than asked at the end of `from`, or when an error came
+ *         after some; -EINVAL for ranges that overlap or end above INT64_MAX; -ENOMEM; or an error
+ *         as of rt_file_read_at() and rt_file_write_at(), when nothing was copied.
+ * \context{In a task of the shard of both files. Suspends; may outlast its deadline.}
+ */
+RT_API RT_MUST_CHECK RT_SUSPENDS
+int64_t rt_file_copy_range(struct rt_file *from, uint64_t from_offset, struct rt_file *to,
+                           uint64_t to_offset, uint64_t bytes, rt_time deadline);
+
+/** An open file on its way to another shard: has a descriptor until it is adopted or dropped. */
+struct rt_file_share {
+    /* private */
+    int fd;
+    int flags;
+    uint32_t memory_align;
+    uint32_t offset_align;
+};
+
+/**
+ * Make a second handle of an open file, for another shard: each uses and closes its own.
+ * Misaligned writes to a direct file wait for each other within a shard only: two shards
+ * that write into one block need whole blocks, or an agreement of their own.
+ *
+ * @param out  filled on success only; to be given to rt_file_adopt() on any shard, or dropped.
+ * @return 0, or -errno (-EMFILE).
+ * \context{In a task of the file's shard. Does not suspend.}
+ */
+RT_API RT_MUST_CHECK RT_ON_SHARD
+int rt_file_share(struct rt_file *file, struct rt_file_share *out);
+
+/**
+ * Make the share a file of this shard. The share is empty then; a second adoption aborts.
+ *
+ * @param out  gets the file, on success only; the caller closes it.
+ * @return 0; -ENOMEM: then the share is as it was.
+ * \context{In a task. Does not suspend.}
+ */
+RT_API RT_MUST_CHECK RT_ON_SHARD
+int rt_file_adopt(struct rt_file **out, struct rt_file_share *share);
+
+/**
+ * Close a share that nobody adopts; one that was adopted, or dropped, is left alone.
+ *
+ * \context{Any thread. Does not suspend.}
+ */
+RT_API RT_ANY_THREAD
+void rt_file_share_drop(struct rt_file_share *share);
+
 /**
  * Make data and metadata durable, as fsync(2).
  *

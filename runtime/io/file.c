@@ -16,15 +16,6 @@ static const struct rti_wait_kind stat_kind = RTI_OP_KIND("stat");
 static const struct rti_wait_kind sync_kind = RTI_OP_KIND("sync");
 static const struct rti_wait_kind datasync_kind = RTI_OP_KIND("datasync");
 
-void rti_file_enter(struct rt_file *file, const char *call)
-{
-    (void)rti_handle_must_own(file, call);
-    if (RTI_UNLIKELY(file->handle.closing)) {
-        rti_misuse("%s(): another task is closing the file", call);
-    }
-    file->handle.users++;
-}
-
 /* ---- opening ---- */
 
 static int open_fd(const char *path, int flags, mode_t mode, rt_time deadline)

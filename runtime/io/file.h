@@ -49,7 +49,14 @@ static inline bool rti_file_is_direct(const struct rt_file *file)
 }
 
 /* A call begins: `file` is this shard's, and nobody closes it until rti_file_leave() (F2). */
-void rti_file_enter(struct rt_file *file, const char *call);
+static inline void rti_file_enter(struct rt_file *file, const char *call)
+{
+    (void)rti_handle_must_own(file, call);
+    if (RTI_UNLIKELY(file->handle.closing)) {
+        rti_misuse("%s(): another task is closing the file", call);
+    }
+    file->handle.users++;
+}
 
 static inline void rti_file_leave(struct rt_file *file)
 {

@@ -24,8 +24,11 @@ static unsigned transfer_bytes(size_t bytes)
     return bytes < RTI_TRANSFER_MAX ? (unsigned)bytes : RTI_TRANSFER_MAX;
 }
 
-static void prepare(struct io_uring_sqe *sqe, const struct rt_file *file,
-                    const struct rti_transfer *transfer)
+/* What is inlined here has many callers, each of which knows when it is compiled what the transfer
+ * is: 25 instructions fewer for a read of a buffered file. */
+
+static inline __attribute__((always_inline)) void
+prepare(struct io_uring_sqe *sqe, const struct rt_file *file, const struct rti_transfer *transfer)
 {
     const int fd = file->handle.fd;
 
@@ -40,8 +43,8 @@ static void prepare(struct io_uring_sqe *sqe, const struct rt_file *file,
 }
 
 RTI_RETURNS_AFTER_SWITCH
-ssize_t rti_file_transfer_once(struct rt_file *file, const struct rti_transfer *transfer,
-                               rt_time deadline)
+static inline __attribute__((always_inline)) ssize_t
+transfer_once(struct rt_file *file, const struct rti_transfer *transfer, rt_time deadline)
 {
     struct rti_op op;
     struct io_uring_sqe *sqe;
@@ -55,18 +58,26 @@ ssize_t rti_file_transfer_once(struct rt_file *file, const struct rti_transfer *
 }
 
 RTI_RETURNS_AFTER_SWITCH
-static ssize_t transfer(struct rt_file *file, const struct rti_transfer *request, const char *call,
-                        rt_time deadline)
+ssize_t rti_file_transfer_once(struct rt_file *file, const struct rti_transfer *transfer,
+                               rt_time deadline)
+{
+    return transfer_once(file, transfer, deadline);
+}
+
+RTI_RETURNS_AFTER_SWITCH
+static inline __attribute__((always_inline)) ssize_t
+transfer_entered(struct rt_file *file, const struct rti_transfer *transfer, const char *call,
+                 rt_time deadline)
 {
     ssize_t n;
 
     rti_file_enter(file, call);
-    if (request->offset > INT64_MAX) {
+    if (RTI_UNLIKELY(transfer->offset > INT64_MAX)) {
         n = -EINVAL; /* all ones would be "the current position" to the kernel */
-    } else if (rti_file_is_direct(file)) {
-        n = rti_file_transfer_direct(file, request, deadline);
+    } else if (RTI_UNLIKELY(rti_file_is_direct(file))) {
+        n = rti_file_transfer_direct(file, transfer, deadline);
     } else {
-        n = rti_file_transfer_once(file, request, deadline);
+        n = transfer_once(file, transfer, deadline);
     }
     rti_file_leave(file);
     return n;
@@ -79,7 +90,7 @@ ssize_t rt_file_read_at(struct rt_file *file, void *buf, size_t bytes, uint64_t 
     const struct iovec part = { .iov_base = buf, .iov_len = bytes };
     const struct rti_transfer read = { .iov = &part, .count = 1, .offset = offset };
 
-    return transfer(file, &read, "rt_file_read_at", deadline);
+    return transfer_entered(file, &read, "rt_file_read_at", deadline);
 }
 
 RTI_RETURNS_AFTER_SWITCH
@@ -91,7 +102,7 @@ ssize_t rt_file_write_at(struct rt_file *file, const void *buf, size_t bytes, ui
         .iov = &part, .count = 1, .offset = offset, .writes = true
     };
 
-    return transfer(file, &write, "rt_file_write_at", deadline);
+    return transfer_entered(file, &write, "rt_file_write_at", deadline);
 }
 
 RTI_RETURNS_AFTER_SWITCH
@@ -102,7 +113,7 @@ ssize_t rt_file_readv_at(struct rt_file *file, const struct iovec *parts, unsign
 
     RTI_ASSERT(parts != NULL || count == 0);
     return count > RT_FILE_PARTS_MAX ? -EINVAL
-                                     : transfer(file, &read, "rt_file_readv_at", deadline);
+                                     : transfer_entered(file, &read, "rt_file_readv_at", deadline);
 }
 
 RTI_RETURNS_AFTER_SWITCH
@@ -114,8 +125,9 @@ ssize_t rt_file_writev_at(struct rt_file *file, const struct iovec *parts, unsig
     };
 
     RTI_ASSERT(parts != NULL || count == 0);
-    return count > RT_FILE_PARTS_MAX ? -EINVAL
-                                     : transfer(file, &write, "rt_file_writev_at", deadline);
+    return count > RT_FILE_PARTS_MAX
+               ? -EINVAL
+               : transfer_entered(file, &write, "rt_file_writev_at", deadline);
 }
 
 /* All of the bytes */

@@ -153,6 +153,23 @@ int rti_sys_open_to_read(const char *path)
     return result_of(open(path, O_RDONLY | O_CLOEXEC));
 }
 
+int rti_sys_duplicate(int fd)
+{
+    return result_of(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+}
+
+int rti_sys_set_life_hint(int fd, uint64_t hint)
+{
+    return result_of(fcntl(fd, F_SET_RW_HINT, &hint));
+}
+
+int rti_sys_lock_range(int fd, short type, off_t offset, off_t bytes)
+{
+    struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = offset, .l_len = bytes };
+
+    return result_of(fcntl(fd, F_OFD_SETLK, &lock));
+}
+
 int rti_sys_open_to_append(const char *path)
 {
     return result_of(open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644));

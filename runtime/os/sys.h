@@ -65,6 +65,10 @@ void rti_sys_free(void *memory);
 
 /* descriptors and sockets */
 int rti_sys_close(int fd);
+int rti_sys_duplicate(int fd);                    /* the new descriptor, closed by exec */
+int rti_sys_set_life_hint(int fd, uint64_t hint); /* F_SET_RW_HINT */
+/* F_OFD_SETLK, which does not wait; `type` is F_RDLCK, F_WRLCK or F_UNLCK. */
+int rti_sys_lock_range(int fd, short type, off_t offset, off_t bytes);
 int rti_sys_open_to_read(const char *path);   /* the new descriptor; for files of /proc and /sys */
 int rti_sys_open_to_append(const char *path); /* the same; makes the file if there is none */
 ssize_t rti_sys_read(int fd, void *memory, size_t bytes);

@@ -208,6 +208,31 @@ static int use_file(void)
     return r;
 }
 
+static int share_file(struct rt_file *file)
+{
+    struct rt_file_share share;
+    struct rt_file *second;
+    int r = rt_file_share(file, &share);
+
+    if (r < 0) {
+        return r;
+    }
+    r = rt_file_adopt(&second, &share);
+    if (r < 0) {
+        rt_file_share_drop(&share);
+        return r;
+    }
+    r = rt_file_try_lock(second, RT_FILE_LOCK_EXCLUSIVE, 0, 0);
+    if (r == 0) {
+        r = rt_file_set_life(second, RT_FILE_LIFE_SHORT);
+    }
+    if (r == 0) {
+        r = (int)rt_file_copy_range(file, 0, second, 10, 4, RT_NEVER);
+    }
+    T_CHECK(rt_file_close(second) == 0);
+    return r;
+}
+
 /* Through the library's buffer, over the end of the file. */
 static int use_direct_file(void)
 {
@@ -220,6 +245,9 @@ static int use_direct_file(void)
     r = rt_file_open_with(&file, path, &options, RT_NEVER);
     if (r == 0) {
         r = (int)rt_file_write_at(file, "a more", 6, 3, RT_NEVER);
+        if (r >= 0) {
+            r = share_file(file);
+        }
         T_CHECK(rt_file_close(file) == 0);
     }
     return r < 0 ? r : 0;

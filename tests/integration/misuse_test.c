@@ -522,6 +522,26 @@ static void a_close_of_a_file_in_use_aborts(void **state)
     assert_misuse(close_a_file_in_use, "rt_file_close()", "another task is using the file");
 }
 
+static int adopt_twice(void *arg)
+{
+    struct rt_file_share share;
+    struct rt_file *file;
+
+    (void)arg;
+    if (rt_file_open(&file, "/dev/null", O_RDONLY, 0, RT_NEVER) < 0 ||
+        rt_file_share(file, &share) < 0 || rt_file_adopt(&file, &share) < 0) {
+        fputs("cannot share a file\n", stderr);
+        _exit(EXIT_FAILURE);
+    }
+    return rt_file_adopt(&file, &share);
+}
+
+static void an_adoption_of_what_was_adopted_aborts(void **state)
+{
+    (void)state;
+    assert_misuse(adopt_twice, "rt_file_adopt()", "adopted or dropped before");
+}
+
 static struct rt_group group = RT_GROUP_INIT;
 
 static int wait_for_own_group(void *arg)
@@ -579,6 +599,7 @@ int main(void)
         cmocka_unit_test(a_cancel_from_another_thread_aborts),
         cmocka_unit_test(a_task_that_outlives_the_stop_timeout_is_named),
         cmocka_unit_test(a_close_of_a_file_in_use_aborts),
+        cmocka_unit_test(an_adoption_of_what_was_adopted_aborts),
         cmocka_unit_test(a_member_that_waits_for_its_own_group_aborts),
         cmocka_unit_test(a_length_of_time_as_a_deadline_aborts_in_debug_builds),
         cmocka_unit_test(a_stack_overflow_names_the_task_and_is_a_segmentation_fault),

@@ -110,6 +110,10 @@ WRAP(int, rti_sys_getsockname, (int fd, struct sockaddr *address, socklen_t *byt
      (fd, address, bytes), -ENOBUFS)
 WRAP(int, rti_sys_getpeername, (int fd, struct sockaddr *address, socklen_t *bytes),
      (fd, address, bytes), -ENOTCONN)
+WRAP(int, rti_sys_duplicate, (int fd), (fd), -EMFILE)
+WRAP(int, rti_sys_set_life_hint, (int fd, uint64_t hint), (fd, hint), -EINVAL)
+WRAP(int, rti_sys_lock_range, (int fd, short type, off_t offset, off_t bytes),
+     (fd, type, offset, bytes), -ENOLCK)
 WRAP(int, rti_sys_open_to_read, (const char *path), (path), -EMFILE)
 WRAP(int, rti_sys_open_to_append, (const char *path), (path), -EMFILE)
 WRAP(ssize_t, rti_sys_read, (int fd, void *memory, size_t bytes), (fd, memory, bytes), -EIO)
