@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/list.h"
+#include "io/file.h"
 #include "os/sys.h"
 #include "rt/scope.h"
 
@@ -20,11 +21,13 @@ static size_t next_start(const struct rti_chunk *chunk)
 /* An operation from `start` has moved `n` bytes, or failed. Whether there is more to do. */
 static bool goes_on(struct rti_chunk *chunk, size_t start, ssize_t n)
 {
-    if (n < 0 || start + (size_t)n <= chunk->moved) { /* an error, or the end of the file */
+    const size_t before = chunk->moved;
+
+    chunk->moved = start + (n > 0 ? (size_t)n : 0); /* what was read twice may be lost */
+    if (n < 0 || chunk->moved <= before) {          /* an error, or the end of the file */
         chunk->result = n < 0 ? (int)n : chunk->writes ? -EIO : 0;
         return false;
     }
-    chunk->moved = start + (size_t)n;
     chunk->result = 0;
     return chunk->moved < chunk->bytes;
 }
@@ -106,7 +109,6 @@ struct rti_chunk *rti_chunks_create(uint32_t count, size_t buffer_bytes, struct 
 {
     const size_t chunks_bytes = count * sizeof(struct rti_chunk);
     struct rti_chunk *chunks = rti_sys_alloc(chunks_bytes + RTI_CHUNK_ALIGN + count * buffer_bytes);
-    const bool is_direct = false;
     uintptr_t bufs;
 
     if (chunks == NULL) {
@@ -119,7 +121,7 @@ struct rti_chunk *rti_chunks_create(uint32_t count, size_t buffer_bytes, struct 
                                         .file = file,
                                         .buf = (char *)bufs + i * buffer_bytes,
                                         .writes = writes,
-                                        .direct = is_direct };
+                                        .direct = rti_file_is_direct(file) };
         rt_event_set(&chunks[i].ended);
     }
     return chunks;

@@ -162,7 +162,7 @@ static int random_first(void *arg)
         .offset = rand_below(&scene->rand, scene->file_bytes + 1),
     };
 
-    scene->file = open_data(O_RDONLY);
+    scene->file = open_data(rand_chance(&scene->rand, 500) ? O_RDONLY | O_DIRECT : O_RDONLY);
     T_CHECK(rt_reader_open(&scene->reader, scene->file, &options) == 0);
     T_CHECK(rt_spawn(&scene->task, random_reads, scene) == 0);
     if (scene->cancels) {

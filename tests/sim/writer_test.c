@@ -67,7 +67,7 @@ static struct rt_file *open_data(int more_flags)
 {
     struct rt_file *file = NULL;
 
-    T_CHECK(rt_file_open(&file, "data", O_WRONLY | O_CREAT | more_flags, 0644, RT_NEVER) == 0);
+    T_CHECK(rt_file_open(&file, "data", O_RDWR | O_CREAT | more_flags, 0644, RT_NEVER) == 0);
     return file;
 }
 
@@ -173,7 +173,7 @@ static int random_first(void *arg)
 
     scene->offset = rand_chance(&scene->rand, 500) ? 0 : rand_below(&scene->rand, 5 * UNIT);
     options.offset = scene->offset;
-    scene->file = open_data(0);
+    scene->file = open_data(rand_chance(&scene->rand, 500) ? O_DIRECT : 0);
     T_CHECK(rt_writer_open(&scene->writer, scene->file, &options) == 0);
     T_CHECK(rt_spawn(&scene->task, random_writes, scene) == 0);
     if (scene->cancels) {
