@@ -36,7 +36,8 @@ struct rt_reader;
 /** How to read; start from RT_READER_OPTIONS_INIT. A field of 0 means the default. */
 struct rt_reader_options {
     uint32_t size;         /* sizeof(struct rt_reader_options) */
-    uint32_t buffer_bytes; /* 4096 .. 16 MiB, a multiple of 4096; 128 KiB */
+    uint32_t buffer_bytes; /* 4096 .. 16 MiB, a multiple of 4096 and of a direct file's blocks;
+                            * 128 KiB */
     uint32_t ahead;        /* buffers read ahead at most, 1 .. 64; 4 */
     uint32_t reserved;
     uint64_t offset; /* where to begin */

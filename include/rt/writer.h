@@ -34,7 +34,8 @@ struct rt_writer;
 /** How to write; start from RT_WRITER_OPTIONS_INIT. A field of 0 means the default. */
 struct rt_writer_options {
     uint32_t size;         /* sizeof(struct rt_writer_options) */
-    uint32_t buffer_bytes; /* 4096 .. 16 MiB, a multiple of 4096; 128 KiB */
+    uint32_t buffer_bytes; /* 4096 .. 16 MiB, a multiple of 4096 and of a direct file's blocks;
+                            * 128 KiB */
     uint32_t behind;       /* buffers that are written while another is filled, 1 .. 64; 4 */
     uint32_t reserved;
     uint64_t offset; /* where to begin */

@@ -13,9 +13,7 @@
 /* Where the next operation begins, counted from the chunk's start. */
 static size_t next_start(const struct rti_chunk *chunk)
 {
-    const bool whole_blocks = chunk->direct && !chunk->writes;
-
-    return whole_blocks ? chunk->moved - chunk->moved % RTI_CHUNK_ALIGN : chunk->moved;
+    return chunk->writes ? chunk->moved : chunk->moved - chunk->moved % chunk->unit;
 }
 
 /* An operation from `start` has moved `n` bytes, or failed. Whether there is more to do. */
@@ -104,6 +102,17 @@ void rti_chunk_run(struct rti_chunk *chunk, uint64_t offset, size_t bytes)
     rt_scope_leave(&shield);
 }
 
+static uint32_t unit_of(const struct rt_file *file)
+{
+    return rti_file_is_direct(file) ? file->offset_align : 1;
+}
+
+bool rti_chunk_fits(size_t buffer_bytes, const struct rt_file *file)
+{
+    return buffer_bytes % RTI_CHUNK_ALIGN == 0 && buffer_bytes % unit_of(file) == 0 &&
+           file->memory_align <= RTI_CHUNK_ALIGN;
+}
+
 struct rti_chunk *rti_chunks_create(uint32_t count, size_t buffer_bytes, struct rt_file *file,
                                     bool writes)
 {
@@ -121,7 +130,7 @@ struct rti_chunk *rti_chunks_create(uint32_t count, size_t buffer_bytes, struct 
                                         .file = file,
                                         .buf = (char *)bufs + i * buffer_bytes,
                                         .writes = writes,
-                                        .direct = rti_file_is_direct(file) };
+                                        .unit = unit_of(file) };
         rt_event_set(&chunks[i].ended);
     }
     return chunks;

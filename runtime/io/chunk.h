@@ -9,10 +9,10 @@
  * The task is a future, so a chunk takes no stack. Short counts are gone on from; a read
  * moves less than it was to only at the end of the file.
  *
- * A direct file wants whole blocks: offset and buffer are aligned, and a read goes on at
- * the start of the block in which it stopped. What is written to the last block of a file
- * may be less than a block; that takes more than one operation, so the caller does it
- * (rti_chunk_run()).
+ * A direct file wants whole blocks: offset and buffer are aligned, and a read that has
+ * stopped in a block, perhaps at the end of the file, goes on at the block's start. What
+ * is written to the last block of a file may be less than a block; that takes more than
+ * one operation, so the caller does it (rti_chunk_run()).
  *
  * C1 From begin until `ended` is set the buffer belongs to the task, and to the kernel.
  *    `ended` is set last: the chunk may be begun again at once.
@@ -33,12 +33,15 @@ struct rti_chunk {
     uint64_t offset;
     size_t bytes; /* to be moved */
     size_t moved;
-    int result; /* 0 or -errno */
+    int result;    /* 0 or -errno */
+    uint32_t unit; /* of offsets and lengths that one operation can have; 1: the file is buffered */
     bool writes;
-    bool direct;
 };
 
-#define RTI_CHUNK_ALIGN 4096u /* of offsets, and of buffers: enough for every device there is */
+#define RTI_CHUNK_ALIGN 4096u /* of buffers, and of their sizes */
+
+/* Whether buffers of so many bytes can be moved from and to the file. */
+bool rti_chunk_fits(size_t buffer_bytes, const struct rt_file *file);
 
 /* A row of chunks for one file, with an aligned buffer each; NULL for want of memory. */
 struct rti_chunk *rti_chunks_create(uint32_t count, size_t buffer_bytes, struct rt_file *file,

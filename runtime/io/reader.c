@@ -21,7 +21,6 @@
 
 #define BUFFER_DEFAULT ((uint32_t)128 * 1024)
 #define BUFFER_MAX     ((uint32_t)16 * 1024 * 1024)
-#define BUFFER_UNIT    4096u
 #define AHEAD_DEFAULT  4u
 #define AHEAD_MAX      64u
 
@@ -37,7 +36,8 @@ struct rt_reader {
     struct rt_group group;
 };
 
-static int read_options(struct rt_reader_options *out, const struct rt_reader_options *options)
+static int read_options(struct rt_reader_options *out, const struct rt_reader_options *options,
+                        const struct rt_file *file)
 {
     const int r = rti_sized_copy(out, sizeof(*out), options);
 
@@ -46,7 +46,7 @@ static int read_options(struct rt_reader_options *out, const struct rt_reader_op
     }
     out->buffer_bytes = out->buffer_bytes == 0 ? BUFFER_DEFAULT : out->buffer_bytes;
     out->ahead = out->ahead == 0 ? AHEAD_DEFAULT : out->ahead;
-    return out->buffer_bytes % BUFFER_UNIT != 0 || out->buffer_bytes > BUFFER_MAX ||
+    return !rti_chunk_fits(out->buffer_bytes, file) || out->buffer_bytes > BUFFER_MAX ||
                    out->ahead > AHEAD_MAX || out->offset > INT64_MAX || out->reserved != 0
                ? -EINVAL
                : 0;
@@ -60,7 +60,7 @@ int rt_reader_open(struct rt_reader **out, struct rt_file *file,
     int r;
 
     RTI_ASSERT(out != NULL && file != NULL);
-    r = read_options(&read, options);
+    r = read_options(&read, options, file);
     if (r < 0) {
         return r;
     }

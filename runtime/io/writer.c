@@ -23,7 +23,6 @@
 
 #define BUFFER_DEFAULT ((uint32_t)128 * 1024)
 #define BUFFER_MAX     ((uint32_t)16 * 1024 * 1024)
-#define BUFFER_UNIT    4096u
 #define BEHIND_DEFAULT 4u
 #define BEHIND_MAX     64u
 
@@ -42,7 +41,8 @@ struct rt_writer {
     struct rt_group group;
 };
 
-static int read_options(struct rt_writer_options *out, const struct rt_writer_options *options)
+static int read_options(struct rt_writer_options *out, const struct rt_writer_options *options,
+                        const struct rt_file *file)
 {
     const int r = rti_sized_copy(out, sizeof(*out), options);
 
@@ -51,7 +51,7 @@ static int read_options(struct rt_writer_options *out, const struct rt_writer_op
     }
     out->buffer_bytes = out->buffer_bytes == 0 ? BUFFER_DEFAULT : out->buffer_bytes;
     out->behind = out->behind == 0 ? BEHIND_DEFAULT : out->behind;
-    return out->buffer_bytes % BUFFER_UNIT != 0 || out->buffer_bytes > BUFFER_MAX ||
+    return !rti_chunk_fits(out->buffer_bytes, file) || out->buffer_bytes > BUFFER_MAX ||
                    out->behind > BEHIND_MAX || out->offset > INT64_MAX || out->reserved != 0
                ? -EINVAL
                : 0;
@@ -65,7 +65,7 @@ int rt_writer_open(struct rt_writer **out, struct rt_file *file,
     int r;
 
     RTI_ASSERT(out != NULL && file != NULL);
-    r = read_options(&read, options);
+    r = read_options(&read, options, file);
     if (r < 0) {
         return r;
     }
@@ -130,7 +130,7 @@ static void begin_write(struct rt_writer *writer)
     struct rti_chunk *chunk = chunk_at(writer, writer->begun);
     const uint64_t offset = writer->position - writer->filled;
 
-    const bool part_of_block = chunk->direct && (offset | writer->filled) % RTI_CHUNK_ALIGN != 0;
+    const bool part_of_block = (offset | writer->filled) % chunk->unit != 0;
 
     /* at the limit of tasks this one writes too */
     if (part_of_block || rti_chunk_begin(chunk, &writer->group, offset, writer->filled) < 0) {
