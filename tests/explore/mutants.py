@@ -38,6 +38,7 @@ class Mutant(NamedTuple):
 
 
 SCHED = "unit/core/sched_property_test"
+DISK = "unit/io/disk_property_test"
 
 MUTANTS: Tuple[Mutant, ...] = (
     # The state word and generations
@@ -445,6 +446,79 @@ MUTANTS: Tuple[Mutant, ...] = (
            "(uint64_t)(int64_t)((wide)owes * entity->shares / shares);\n",
            "    (void)owes;\n",
            SCHED, "R3 ahead"),
+
+    # Disk queues
+    Mutant("a queue that had no requests has credit", "io/disk_queue.c",
+           "    return later(level->now, queue->finish); /* Q1 */",
+           "    (void)level;\n    return queue->finish;",
+           DISK, "R3 shares"),
+    Mutant("the virtual time of a device stands still", "io/disk_queue.c",
+           "    level->now = start_of(level, queue);\n    queue->finish = level->now +",
+           "    queue->finish = start_of(level, queue) +",
+           DISK, "R3 shares"),
+    Mutant("a disk's cost is not divided by shares", "io/disk_queue.c",
+           "((request->cost << SCALE) + queue->shares - 1) / queue->shares;",
+           "(request->cost << SCALE);",
+           DISK, "R3 shares"),
+    Mutant("a parent of disk queues is not charged", "io/disk_queue.c",
+           "    if (queue->parent != NULL) {\n        charge(",
+           "    if (queue->parent != NULL && request->bytes == 0) {\n        charge(",
+           DISK, "R4 limit"),
+    Mutant("a parent of disk queues is given for nothing", "io/disk_queue.c",
+           "    level->finish_max = later(level->finish_max, queue->finish);\n"
+           "    rti_disk_limit_charge",
+           "    queue->finish = queue->members > 0 ? level->now : queue->finish;\n"
+           "    level->finish_max = later(level->finish_max, queue->finish);\n"
+           "    rti_disk_limit_charge",
+           DISK, "R3 shares"),
+    Mutant("a request that is taken back is paid for", "io/disk_queue.c",
+           "    rti_list_remove(&request->link);\n    request->state = RTI_DISK_IDLE;\n",
+           "    rti_list_remove(&request->link);\n    request->state = RTI_DISK_IDLE;\n"
+           "    request->queue->finish += (request->cost << SCALE) / request->queue->shares;\n"
+           "    level_of(disk, request->queue)->finish_max =\n"
+           "        later(level_of(disk, request->queue)->finish_max, request->queue->finish);\n",
+           DISK, "R3 shares"),
+    Mutant("a disk queue keeps its tag when it gets more shares", "io/disk_queue.c",
+           "        queue->finish = level->now + "
+           "(queue->finish - level->now) * queue->shares / shares;\n",
+           "",
+           DISK, "R3 shares"),
+    Mutant("of a queue's requests the youngest goes first", "io/disk_queue.c",
+           "RTI_CONTAINER_OF(rti_list_first(&queue->requests), struct",
+           "RTI_CONTAINER_OF(queue->requests.prev, struct",
+           DISK, "R5 order"),
+    Mutant("a disk's limit is not looked at", "io/disk_queue.c",
+           "        if (opens_at(queue) > now ||\n",
+           "        if (opens_at(queue) > now + RT_SECONDS(1) ||\n",
+           DISK, "assertion failed: limit->level >= 0"),
+    Mutant("the wake for a limit forgets the parent's", "io/disk_queue.c",
+           "        opens = opens > from ? opens : from;\n",
+           "        (void)from;\n",
+           DISK, "R1 hangs"),
+    Mutant("who is alone on a device is held back", "io/disk_queue.c",
+           "rti_disk_share_is_alone(share, (uintptr_t)queue, now))) {",
+           "now < 0)) {",
+           DISK, "R1 delay"),
+    Mutant("a limit opens before it is paid for", "io/disk_limit.c",
+           "((-limit->level + limit->rate - 1) / limit->rate);",
+           "(-limit->level / limit->rate);",
+           DISK, "R4"),
+    Mutant("a limit saves up for ever", "io/disk_limit.c",
+           "    limit->level = limit->level < most ? limit->level : most; /* L1 */\n",
+           "    (void)most;\n",
+           DISK, "R4 limit"),
+    Mutant("who comes late for a limit loses", "io/disk_limit.c",
+           "    limit->level = limit->level < most ? limit->level : most; /* L1 */\n",
+           "    limit->level = limit->level < 0 ? limit->level : most - most;\n",
+           DISK, "R4 wake"),
+    Mutant("a full device is given more", "io/disk_share.c",
+           "        if (!may && in_flight - spare >= capacity) { /* H2 */",
+           "        if (!may && in_flight - spare >= capacity * 2) { /* H2 */",
+           DISK, "R2 excess"),
+    Mutant("a turn ends and nothing is given back", "io/disk_share.c",
+           "    if (spare != 0) {",
+           "    if (spare > part->held) {",
+           DISK, "H1 in flight"),
 
     # Slices
     Mutant("a slice goes on when a queue with a goal has woken", "core/slice.c",
