@@ -2,13 +2,16 @@
 /* Disk depth: see disk_depth.h. */
 #include "io/disk_depth.h"
 
-/* Of a window: as long as some requests of a disk that turns, and enough for a tenth of them. */
-#define WINDOW      RT_MILLISECONDS(10)
-#define SAMPLES_MIN 32u
-#define LATE_PART   10u
+/* Of a window: as long as a request of a disk that turns, and enough that half means something. */
+#define WINDOW       RT_MILLISECONDS(10)
+#define SAMPLES_MIN  16u /* of one kind */
+#define SAMPLES_KIND 8u  /* of each other that is judged */
 
-/* What the CPU takes to find a completion, where it does other things too, is not the device's. */
-#define SLACK RT_MICROSECONDS(50)
+/* What the CPU takes to see a completion and the device to interrupt is no wait for others. */
+#define SLACK RT_MICROSECONDS(20)
+
+/* If half are later than this many times what is late, a fall by a quarter would take too long. */
+#define VERY 4
 
 #define RISE         (RTI_DISK_CAPACITY_MIN * 4)
 #define FOLLOW_SHIFT 3 /* of the unloaded time: an eighth of each new one */
@@ -28,20 +31,30 @@ static unsigned size_class(uint32_t bytes)
     return size;
 }
 
-void rti_disk_depth_note(struct rti_disk_depth *depth, bool write, uint32_t bytes, rt_time latency,
-                         bool alone, uint64_t fullest, uint64_t beside)
+static uint64_t larger(uint64_t a, uint64_t b)
 {
-    rt_time *unloaded = &depth->unloaded[write][size_class(bytes)];
+    return a > b ? a : b;
+}
 
-    if (*unloaded == 0) {
-        *unloaded = latency;
-    } else if (alone || latency < *unloaded) {
-        *unloaded += (latency - *unloaded) / (1 << FOLLOW_SHIFT);
+void rti_disk_depth_note(struct rti_disk_depth *depth, const struct rti_disk_sample *sample)
+{
+    struct rti_disk_kind *kind = &depth->kinds[sample->write][size_class(sample->bytes)];
+    const rt_time latency = sample->latency;
+    rt_time late;
+
+    if (kind->unloaded == 0) {
+        kind->unloaded = latency;
+    } else if (sample->alone || latency < kind->unloaded) {
+        kind->unloaded += (latency - kind->unloaded) / (1 << FOLLOW_SHIFT);
     }
-    depth->samples++;
-    depth->late += latency / 2 > *unloaded + SLACK / 2;
-    depth->fullest = fullest > depth->fullest ? fullest : depth->fullest;
-    depth->beside = beside > depth->beside ? beside : depth->beside;
+    late = kind->unloaded + kind->unloaded / 2 + SLACK;
+    kind->samples++;
+    kind->late += latency > late;
+    kind->very_late += latency / VERY > late;
+    depth->samples = kind->samples > depth->samples ? kind->samples : depth->samples;
+    depth->cost_max = larger(depth->cost_max, sample->cost);
+    depth->fullest = larger(depth->fullest, sample->in_flight);
+    depth->beside = larger(depth->beside, sample->in_flight - sample->cost);
 }
 
 bool rti_disk_depth_is_due(const struct rti_disk_depth *depth, rt_time now)
@@ -49,27 +62,52 @@ bool rti_disk_depth_is_due(const struct rti_disk_depth *depth, rt_time now)
     return depth->samples >= SAMPLES_MIN && now - depth->since >= WINDOW;
 }
 
+/* What is to be kept of each 4 of the capacity: as the worst kind says. */
+static uint64_t quarters_left(const struct rti_disk_depth *depth)
+{
+    uint64_t left = 4;
+
+    for (unsigned i = 0; i < 2 * RTI_DISK_SIZES; i++) {
+        const struct rti_disk_kind *kind = &depth->kinds[i / RTI_DISK_SIZES][i % RTI_DISK_SIZES];
+
+        if (kind->samples >= SAMPLES_KIND && kind->late > kind->samples / 2) {
+            left = kind->very_late > kind->samples / 2 || left == 1 ? 1 : 3;
+        }
+    }
+    return left;
+}
+
 uint64_t rti_disk_depth_judge(const struct rti_disk_depth *depth)
 {
     const uint64_t capacity = depth->capacity;
-    const bool late = (uint64_t)depth->late * LATE_PART > depth->samples;
+    const uint64_t least = depth->cost_max + RTI_DISK_CAPACITY_MIN; /* so two can be in flight */
+    const uint64_t left = quarters_left(depth);
 
-    if (depth->fullest < capacity / 2 || (late && depth->beside > capacity + capacity / 4)) {
+    if (depth->fullest < capacity / 2) {
         return capacity;
     }
-    if (late) {
-        return capacity - capacity / 4 > RTI_DISK_CAPACITY_MIN ? capacity - capacity / 4
-                                                               : RTI_DISK_CAPACITY_MIN;
+    if (left == 4) {
+        return capacity + RISE < RTI_DISK_CAPACITY_MAX ? capacity + RISE : RTI_DISK_CAPACITY_MAX;
     }
-    return capacity + RISE < RTI_DISK_CAPACITY_MAX ? capacity + RISE : RTI_DISK_CAPACITY_MAX;
+    if (depth->beside > capacity + capacity / 4 || capacity <= least) {
+        return capacity;
+    }
+    return larger(capacity / 4 * left, least);
 }
 
 void rti_disk_depth_restart(struct rti_disk_depth *depth, uint64_t capacity, rt_time now)
 {
     depth->since = now;
     depth->capacity = capacity;
+    depth->cost_max = 0;
     depth->fullest = 0;
     depth->beside = 0;
     depth->samples = 0;
-    depth->late = 0;
+    for (unsigned i = 0; i < 2 * RTI_DISK_SIZES; i++) {
+        struct rti_disk_kind *kind = &depth->kinds[i / RTI_DISK_SIZES][i % RTI_DISK_SIZES];
+
+        kind->samples = 0;
+        kind->late = 0;
+        kind->very_late = 0;
+    }
 }

@@ -3,17 +3,21 @@
  * Disk depth: how much a device can have in flight, learned from how long requests take.
  *
  * A device that is not saturated takes about the same time for a request whatever else is
- * in flight. From where it is, each request waits for others, and more in flight makes the
- * wait longer and nothing faster. Where a request takes twice as long as on the idle device,
- * half of its time is wait, and the device has had all the work that it can take.
+ * in flight. Where it is saturated, requests wait in it for one another, and more in flight makes
+ * that longer and nothing faster. So a request is late if it takes longer than one and a half times
+ * what its kind takes on the idle device, and a bit. A kind is a direction and a size.
  *
- * So requests are late that take longer than twice the unloaded time of their kind (direction
- * and size), and a bit. They are counted in windows. When more than a tenth were late, the
- * capacity falls by a quarter; else it rises by a few requests: as Kyber of Linux compares
- * a percentile of a window with a target, and as TCP finds its part of a line.
+ * Requests are counted in windows. When of some kind more than half were late, the capacity
+ * falls by a quarter; if half were very late, by three. Else it rises by a few requests. (Kyber of
+ * Linux compares percentiles of a window with a target that way; TCP rises and falls so.) Any kind
+ * counts: the small reads between large writes are those that somebody waits for. It is half of
+ * them because a device that now and then takes three times as long is not saturated by
+ * that: by the slowest tenth, many a device would look full when it is idle.
  *
  * A window tells nothing about a capacity that was not used, or that was exceeded: it makes the
  * capacity rise only when half of it was in flight, and fall only when that and not much more was.
+ * Two requests of the largest size may always be in flight: with one, a device rests while that one
+ * is on its way, and gives much less than it could.
  *
  * The unloaded time follows what requests took that were alone on the device, and any that was
  * faster. A device that has become slow for good is believed when it was idle for a moment.
@@ -33,27 +37,42 @@
 #define RTI_DISK_REQUEST_COST 16384u
 #define RTI_DISK_BYTE_COST    1u
 
-/* The least requests of 4 KiB: one; as many as any device needs; and of these at first. */
+/* The least is one request of 4 KiB; the most more than any device needs; and of these at first. */
 #define RTI_DISK_CAPACITY_MIN   (RTI_DISK_REQUEST_COST + 4096ull)
 #define RTI_DISK_CAPACITY_MAX   (RTI_DISK_CAPACITY_MIN * 4096)
 #define RTI_DISK_CAPACITY_FIRST (RTI_DISK_CAPACITY_MIN * 256)
 
-struct rti_disk_depth {
-    rt_time unloaded[2][RTI_DISK_SIZES]; /* of reads, of writes; 0 = not known */
-    rt_time since;                       /* when the window began */
-    uint64_t fullest;                    /* most in flight when a request ended, with it */
-    uint64_t beside;                     /* the same without it: what let it begin */
-    uint64_t capacity;                   /* of the device when it began */
-    uint32_t samples;
+/* Of requests of one kind. */
+struct rti_disk_kind {
+    rt_time unloaded; /* 0 = not known */
+    uint32_t samples; /* in the window */
     uint32_t late;
+    uint32_t very_late;
+};
+
+/* One request that has ended. */
+struct rti_disk_sample {
+    rt_time latency; /* above 0 */
+    uint64_t cost;
+    uint64_t in_flight; /* on the device when it ended, with it */
+    uint32_t bytes;
+    bool write;
+    bool alone; /* nothing else was in flight when it began */
+};
+
+struct rti_disk_depth {
+    struct rti_disk_kind kinds[2][RTI_DISK_SIZES]; /* reads, writes */
+    rt_time since;                                 /* when the window began */
+    uint64_t capacity;                             /* of the device when it began */
+    uint64_t cost_max;                             /* of one request in it */
+    uint64_t fullest; /* most in flight when a request ended, with it */
+    uint64_t beside;  /* the same without it: what let it begin */
+    uint32_t samples; /* of the kind that has the most */
 };
 
 void rti_disk_depth_init(struct rti_disk_depth *depth, uint64_t capacity, rt_time now);
 
-/* A request took so long, above 0. `alone`: when it began, nothing else was in flight.
- * `fullest` and `beside`: how much was when it ended, with it and without. */
-void rti_disk_depth_note(struct rti_disk_depth *depth, bool write, uint32_t bytes, rt_time latency,
-                         bool alone, uint64_t fullest, uint64_t beside);
+void rti_disk_depth_note(struct rti_disk_depth *depth, const struct rti_disk_sample *sample);
 
 /* The window is long enough to be judged. */
 bool rti_disk_depth_is_due(const struct rti_disk_depth *depth, rt_time now);

@@ -250,6 +250,12 @@ static void begin(struct rti_disk *disk, struct rti_disk_request *request, rt_ti
     stats->waited += now - request->came;
 }
 
+/* In flight on the device: what this shard holds and does not use is not. */
+static uint64_t in_use(const struct rti_disk *disk)
+{
+    return rti_disk_share_in_flight(disk->part.share) - (disk->part.held - disk->part.used);
+}
+
 struct rti_disk_request *rti_disk_next(struct rti_disk *disk, rt_time now)
 {
     struct rti_disk_queue *queue = choose(&disk->root, now);
@@ -262,7 +268,7 @@ struct rti_disk_request *rti_disk_next(struct rti_disk *disk, rt_time now)
         return NULL;
     }
     request = RTI_CONTAINER_OF(rti_list_first(&queue->requests), struct rti_disk_request, link);
-    is_first = rti_disk_share_in_flight(share) == disk->part.held - disk->part.used;
+    is_first = in_use(disk) == 0;
     if (!rti_disk_part_take(&disk->part, request->cost,
                             rti_disk_share_is_alone(share, (uintptr_t)queue, now))) {
         return NULL;
@@ -309,14 +315,18 @@ static void learn(struct rti_disk *disk, const struct rti_disk_request *request,
                   rt_time now)
 {
     struct rti_disk_share *share = disk->part.share;
-    const uint64_t in_flight = rti_disk_share_in_flight(share) -
-                               (disk->part.held - disk->part.used);
     struct rti_disk_depth *depth = &disk->depth;
 
-    rti_disk_depth_note(depth, request->write, request->bytes, latency, request->alone, in_flight,
-                        in_flight - request->cost);
+    rti_disk_depth_note(depth, &(struct rti_disk_sample){
+                                   .latency = latency,
+                                   .cost = request->cost,
+                                   .in_flight = in_use(disk),
+                                   .bytes = request->bytes,
+                                   .write = request->write,
+                                   .alone = request->alone,
+                               });
     if (rti_disk_depth_is_due(depth, now)) {
-        (void)rti_disk_share_change(share, depth->capacity, rti_disk_depth_judge(depth));
+        (void)rti_disk_share_change(share, depth->capacity, rti_disk_depth_judge(depth)); /* H4 */
         rti_disk_depth_restart(depth, rti_disk_share_capacity(share), now);
     }
 }

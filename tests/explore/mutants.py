@@ -39,6 +39,8 @@ class Mutant(NamedTuple):
 
 SCHED = "unit/core/sched_property_test"
 DISK = "unit/io/disk_property_test"
+DISK_SHARE = "unit/io/disk_share_test"
+DISK_DEPTH = "unit/io/disk_depth_test"
 
 MUTANTS: Tuple[Mutant, ...] = (
     # The state word and generations
@@ -515,6 +517,50 @@ MUTANTS: Tuple[Mutant, ...] = (
            "        if (!may && in_flight - spare >= capacity) { /* H2 */",
            "        if (!may && in_flight - spare >= capacity * 2) { /* H2 */",
            DISK, "R2 excess"),
+    Mutant("a shard with nothing in flight is refused", "io/disk_share.c",
+           "    return part->used == 0 || (uwide)",
+           "    return (uwide)",
+           DISK_SHARE, "H3 refused"),
+    Mutant("a shard below its part is refused", "io/disk_share.c",
+           "    return part->used == 0 || (uwide)part->used * weight < "
+           "(uwide)capacity * part->weight;",
+           "    (void)weight;\n    return part->used == 0 && capacity > 0;",
+           DISK_SHARE, "H3 refused"),
+    Mutant("what a shard holds and does not use makes the device full for it", "io/disk_share.c",
+           "        if (!may && in_flight - spare >= capacity) { /* H2 */",
+           "        if (!may && in_flight >= capacity) { /* H2 */",
+           DISK_SHARE, "H2 refused though there is room"),
+    Mutant("a shard reuses what it holds though it has more than its part", "io/disk_share.c",
+           "        if (!may && in_flight - spare >= capacity) { /* H2 */",
+           "        if (!may && spare < cost && in_flight - spare >= capacity) { /* H2 */",
+           DISK_SHARE, "H2 took what is not there"),
+    Mutant("a shard takes a quantum of a device that is full", "io/disk_share.c",
+           "        more = more < left ? more : left;\n",
+           "        (void)left;\n",
+           DISK_SHARE, "H2 took more than it needs"),
+    Mutant("a shard changes a capacity that it has not seen", "io/disk_share.c",
+           "    return __atomic_compare_exchange_n(&share->capacity, &seen, capacity, false, "
+           "__ATOMIC_RELAXED,\n                                       __ATOMIC_RELAXED);",
+           "    (void)seen;\n    __atomic_store_n(&share->capacity, capacity, __ATOMIC_RELAXED);\n"
+           "    return true;",
+           DISK_SHARE, "error: "),
+    Mutant("the slow half of a window does not count", "io/disk_depth.c",
+           "kind->late > kind->samples / 2) {",
+           "kind->late == kind->samples) {",
+           DISK_DEPTH, "error: "),
+    Mutant("the kind that came last decides", "io/disk_depth.c",
+           "very_late > kind->samples / 2 || left == 1 ? 1 : 3;\n        }",
+           "very_late > kind->samples / 2 || left == 1 ? 1 : 3;\n"
+           "        } else if (kind->samples > 0) {\n            left = 4;\n        }",
+           DISK_DEPTH, "error: "),
+    Mutant("a capacity that was exceeded falls", "io/disk_depth.c",
+           "    if (depth->beside > capacity + capacity / 4 || capacity <= least) {",
+           "    if (capacity <= least) {",
+           DISK_DEPTH, "error: "),
+    Mutant("a capacity that nobody used falls", "io/disk_depth.c",
+           "    if (depth->fullest < capacity / 2) {",
+           "    if (depth->fullest == 0) {",
+           DISK_DEPTH, "error: "),
     Mutant("a turn ends and nothing is given back", "io/disk_share.c",
            "    if (spare != 0) {",
            "    if (spare > part->held) {",

@@ -127,6 +127,15 @@ JOBS: Tuple[Job, ...] = (
     *mutants("closing", "WAKES_UNSUBMITTED ERRORS_UNREAD", ALL_LEFT, "ASKS=1 FAILURES=1"),
     *proofs("closing", "ASKS=1 FAILURES=1", "MESSAGES=2 FAILURES=1", "STOP=1 ASKS=1", "SHARDS=3",
             thorough=True),
+
+    *proofs("disk_share", "", "CAPACITY=1 QUANTUM=1", "SHARDS=2 REQUESTS=4",
+            "SHARDS=2 REQUESTS=4 PART=2"),
+    *mutants("disk_share", "STORE", "count_is_right"),
+    *mutants("disk_share", "KEEP", "count_is_right"),
+    *mutants("disk_share", "BLIND", "not_too_much", "CAPACITY=2 REQUESTS=4"),
+    *mutants("disk_share", "NO_FIRST", "refused_has_one", "PART=0"),
+    *harmless("disk_share", "SPARE_COUNTS", ""),
+    *proofs("disk_share", "REQUESTS=3", thorough=True),
 )
 
 
