@@ -2,6 +2,7 @@
 /* System calls: see sys.h. Nothing but the calls, so that nothing here needs a test of its own. */
 #include "os/sys.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -187,6 +188,30 @@ ssize_t rti_sys_read(int fd, void *memory, size_t bytes)
     const ssize_t n = read(fd, memory, bytes);
 
     return n < 0 ? -errno : n;
+}
+
+ssize_t rti_sys_getdents(int fd, void *memory, size_t bytes)
+{
+    const ssize_t n = getdents64(fd, memory, bytes);
+
+    return n < 0 ? -errno : n;
+}
+
+ssize_t rti_sys_readlink(const char *path, char *text, size_t bytes)
+{
+    const ssize_t n = readlink(path, text, bytes);
+
+    return n < 0 ? -errno : n;
+}
+
+int rti_sys_stat(const char *path, struct stat *out)
+{
+    return result_of(stat(path, out));
+}
+
+int rti_sys_statfs(const char *path, struct statfs *out)
+{
+    return result_of(statfs(path, out));
 }
 
 int rti_sys_socket(int domain, int type, int protocol)

@@ -118,6 +118,11 @@ WRAP(int, rti_sys_open_to_read, (const char *path), (path), -EMFILE)
 WRAP(int, rti_sys_open_to_append, (const char *path), (path), -EMFILE)
 WRAP(ssize_t, rti_sys_read, (int fd, void *memory, size_t bytes), (fd, memory, bytes), -EIO)
 WRAP(ssize_t, rti_sys_write, (int fd, const void *memory, size_t bytes), (fd, memory, bytes), -EIO)
+WRAP(ssize_t, rti_sys_getdents, (int fd, void *memory, size_t bytes), (fd, memory, bytes), -ENOMEM)
+WRAP(ssize_t, rti_sys_readlink, (const char *path, char *text, size_t bytes), (path, text, bytes),
+     -ENOMEM)
+WRAP(int, rti_sys_stat, (const char *path, struct stat *out), (path, out), -EACCES)
+WRAP(int, rti_sys_statfs, (const char *path, struct statfs *out), (path, out), -EACCES)
 WRAP(int, rti_sys_eventfd, (void), (), -EMFILE)
 WRAP(int, rti_sys_futex_wait, (uint32_t * word, uint32_t expected, rt_time deadline),
      (word, expected, deadline), -EINTR)
