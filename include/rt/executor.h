@@ -44,6 +44,9 @@ enum rt_place {
     RT_PLACE_SPREAD,   /* as far apart as can be: packages first, then caches, then cores */
     RT_PLACE_PACK,     /* as close together as can be: all CPUs of a core, then the next core */
     RT_PLACE_UNBOUND,  /* not bound: the kernel moves the threads */
+    RT_PLACE_NEAR,     /* one shard on each core of the memory node that the disk below config.near
+                          is at; more go to the next nodes by distance. As RT_PLACE_CORE when it is
+                          not known (rt/placement.h) */
 };
 
 enum rt_config_flag {
@@ -100,11 +103,12 @@ struct rt_config {
     uint32_t stall_signal;   /* by which a thread is asked where it is; default SIGRTMAX - 2 */
     uint32_t stacks_warm;    /* free stacks of each size that keep their memory though they have not
                              been needed for 0.2 s; 1..16777216; default 1024 (rt/memory.h) */
+    const char *near;        /* * with RT_PLACE_NEAR: a file or folder, or a block device */
 };
 
 #define RT_CONFIG_INIT \
     { (uint32_t)sizeof(struct rt_config), 0, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, \
-      NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, NULL, NULL, 0, 0 }
+      NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, NULL, NULL, 0, 0, NULL }
 
 /**
  * Run first(arg) as the first task of a new executor on this thread.

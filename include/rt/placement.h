@@ -18,6 +18,12 @@
  * Only CPUs that the process may use count (cpuset, taskset), and of these
  * only those that are online. A quota of CPU time below the number of shards
  * (cpu.max of a cgroup) does not change the plan but is warned about.
+ *
+ * RT_PLACE_NEAR looks for the memory node of the disk below config.near: the block
+ * device itself, or that of the file system in which the file or folder lies, through
+ * partitions, device mapper, md arrays and NVMe disks with several controllers. The
+ * node is known if all disks are of one. If it is not known, and the machine has
+ * several nodes, a warning says why, and the plan is that of RT_PLACE_CORE.
  */
 #ifndef RT_PLACEMENT_H
 #define RT_PLACEMENT_H
@@ -48,23 +54,27 @@ struct rt_plan {
     uint32_t shared;       /* 1: several shards share a CPU, for there are more of them than CPUs */
     double cpu_quota;      /* CPUs' worth of time that the cgroup grants; 0 = no limit */
     struct rt_plan_shard *shards; /* in order of their numbers; freed with the plan */
+    const char *near;  /* where the disk below config.near is, in words: "/data: nvme0n1 on node 1";
+                         or why that is not known. NULL: not asked. Freed with the plan */
+    int32_t near_node; /* its memory node, as the OS counts; -1: not known, or not asked */
 };
 
 /**
- * Discover the machine and plan: config.cpus, config.shards and config.place count.
+ * Discover the machine and plan: config.cpus, config.shards, config.place and config.near count.
  *
  * @param out     gets the plan, on success only; the caller destroys it.
  * @param config  NULL = defaults: one shard on each core.
  * @return 0; -EINVAL when what was asked for is not there or cannot be read (the text
- *         in config.log says what was asked and what is there); -E2BIG; -ENOMEM; or
- *         another error of discovery.
+ *         in config.log says what was asked and what is there); -ENOENT, -EACCES and the like
+ *         when config.near cannot be looked at; -E2BIG; -ENOMEM; or another error of discovery.
  * \context{Any thread. Takes some milliseconds.}
  */
 RT_API RT_MUST_CHECK RT_ANY_THREAD
 int rt_plan_create(struct rt_plan **out, const struct rt_config *config);
 
 /**
- * Plan for a machine that was read before, this one or another.
+ * Plan for a machine that was read before, this one or another. config.near is a path of
+ * this one in any case.
  *
  * @return as rt_plan_create().
  * \context{Any thread.}

@@ -94,6 +94,8 @@ struct rt_topology {
     uint32_t package_count;
     uint32_t core_count; /* with those that this process may not use */
     double cpu_quota;    /* CPUs' worth of time that the cgroup grants; 0 = no limit */
+    uint32_t *distances; /* from the node at place i to that at place j: [i * node_count + j], as
+                            the firmware tells it (10: the same node); NULL: not known */
 };
 
 /**

@@ -110,9 +110,9 @@ static int complete_stall(struct rt_config *config, const struct rti_log *log)
 
 static int check_choices(const struct rt_config *config, const struct rti_log *log)
 {
-    if (config->place > RT_PLACE_UNBOUND) {
+    if (config->place > RT_PLACE_NEAR) {
         rti_log(log, RT_LOG_ERROR, "config.place is %u; it must be one of enum rt_place, 0 to %u",
-                config->place, (unsigned)RT_PLACE_UNBOUND);
+                config->place, (unsigned)RT_PLACE_NEAR);
         return -EINVAL;
     }
     if ((config->flags & ~FLAGS) != 0) {

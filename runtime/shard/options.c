@@ -23,7 +23,7 @@
 #include "base/log.h"
 #include "rt/start.h"
 
-enum kind { TEXT, COUNT, SIZE, TIME, SPIN, STALL, SIGNAL, PLACE, LEVEL, FORMAT };
+enum kind { TEXT, NEAR, COUNT, SIZE, TIME, SPIN, STALL, SIGNAL, PLACE, LEVEL, FORMAT };
 
 /* clang-format off */
 #define OPTIONS(ROW) \
@@ -32,8 +32,10 @@ enum kind { TEXT, COUNT, SIZE, TIME, SPIN, STALL, SIGNAL, PLACE, LEVEL, FORMAT }
     ROW(COUNT, shards, \
         "  --shards N           how many shards (as many as there are places)\n") \
     ROW(PLACE, place, \
-        "  --place core|pu|spread|pack|unbound\n" \
+        "  --place core|pu|spread|pack|unbound|near\n" \
         "                       where shards run (core: one on each core)\n") \
+    ROW(NEAR, near, \
+        "  --near PATH          place near: at the disk below this file, folder or device\n") \
     ROW(SPIN, spin, \
         "  --spin TIME|off      look for work so long before sleeping (off)\n") \
     ROW(STALL, stall_threshold, \
@@ -249,8 +251,11 @@ static int set(struct reading *reading, const struct option *option, const char 
                 value);
         return -EINVAL;
     }
-    if (option->kind == TEXT) {
+    if (option->kind == TEXT || option->kind == NEAR) {
         memcpy(field, &text, sizeof(text));
+        if (option->kind == NEAR) {
+            reading->config.place = RT_PLACE_NEAR; /* which it says, too */
+        }
         return 0;
     }
     r = read_number(reading, option, text, &number);

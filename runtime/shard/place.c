@@ -3,6 +3,7 @@
 #include "shard/place.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/assert.h"
@@ -21,6 +22,15 @@ struct candidate {
 struct candidates {
     struct candidate *array;
     uint32_t count;
+};
+
+/* What is asked of the planner. */
+struct request {
+    const struct rt_topology *topology;
+    const struct rt_config *config;
+    const struct rti_near *near; /* NULL: no path was named */
+    const struct rti_log *log;
+    uint32_t place; /* enum rt_place; that of config, unless it is near and the node is unknown */
 };
 
 static int take_list(struct candidates *candidates, const struct rt_topology *topology,
@@ -125,11 +135,69 @@ static int sort_within(struct candidates *candidates, enum rt_place place)
     return 0;
 }
 
-static int order(struct candidates *candidates, const struct rt_config *config)
+/* The package of a node's first CPU; -1: it has no CPU, or that no package. */
+static int32_t package_of(const struct rt_topology *topology, int32_t node)
 {
-    switch ((enum rt_place)config->place) {
+    for (uint32_t i = 0; i < topology->cpu_count; i++) {
+        if (topology->cpus[i].node == node) {
+            return topology->cpus[i].package;
+        }
+    }
+    return -1;
+}
+
+/* The place of a node in the topology; node_count: it is not there. */
+static uint32_t find_node(const struct rt_topology *topology, int32_t number)
+{
+    uint32_t i = 0;
+
+    while (i < topology->node_count && topology->nodes[i].number != number) {
+        i++;
+    }
+    return i;
+}
+
+/* How far two nodes are from each other; without the firmware's word, by package. */
+static uint32_t distance(const struct rt_topology *topology, int32_t from, int32_t to)
+{
+    const uint32_t count = topology->node_count;
+    const uint32_t i = find_node(topology, from);
+    const uint32_t j = find_node(topology, to);
+    int32_t package;
+
+    if (i == count || j == count) {
+        return UINT32_MAX; /* a CPU without a node */
+    }
+    if (i == j) {
+        return 0;
+    }
+    if (topology->distances != NULL) {
+        return topology->distances[i * count + j];
+    }
+    package = package_of(topology, from);
+    return package >= 0 && package == package_of(topology, to) ? 1 : 2;
+}
+
+/* As core, but within the first CPUs of cores, and again within the second ones, by node. */
+static int sort_near(struct candidates *candidates, const struct request *request)
+{
+    const int r = sort_within(candidates, RT_PLACE_CORE);
+
+    for (uint32_t i = 0; r == 0 && i < candidates->count; i++) {
+        struct candidate *candidate = &candidates->array[i];
+
+        candidate->key[1] = distance(request->topology, request->near->node, candidate->cpu->node);
+        candidate->key[2] = (uint32_t)candidate->cpu->node; /* of two that are equally far */
+    }
+    sort(candidates);
+    return r;
+}
+
+static int order(struct candidates *candidates, const struct request *request)
+{
+    switch ((enum rt_place)request->place) {
     case RT_PLACE_CORE:
-        return config->cpus != NULL ? 0 : sort_within(candidates, RT_PLACE_CORE);
+        return request->config->cpus != NULL ? 0 : sort_within(candidates, RT_PLACE_CORE);
     case RT_PLACE_SPREAD:
         return sort_within(candidates, RT_PLACE_SPREAD);
     case RT_PLACE_PU:
@@ -141,32 +209,53 @@ static int order(struct candidates *candidates, const struct rt_config *config)
     case RT_PLACE_PACK:
         sort(candidates);
         return 0;
+    case RT_PLACE_NEAR:
+        return sort_near(candidates, request);
     case RT_PLACE_UNBOUND:
         return 0;
     }
     return -EINVAL; /* not reached: rti_config_read() knows the places */
 }
 
-/* How many shards the policy has room for. */
-static uint32_t room(const struct candidates *candidates, const struct rt_config *config)
+/* How many cores there are, or only those at the node of the first CPU. */
+static uint32_t count_cores(const struct candidates *candidates, bool at_first_node)
 {
-    const bool by_core = config->place == RT_PLACE_SPREAD || config->place == RT_PLACE_CORE;
     uint32_t cores = 0;
 
     for (uint32_t i = 0; i < candidates->count; i++) {
-        cores += candidates->array[i].key[0] == 0; /* first of its core, or unsorted list */
+        const struct candidate *candidate = &candidates->array[i];
+
+        cores += candidate->key[0] == 0 && /* first of its core, or unsorted list */
+                 (!at_first_node || candidate->cpu->node == candidates->array[0].cpu->node);
     }
-    return by_core ? cores : candidates->count;
+    return cores;
 }
 
-static uint32_t count_shards(const struct candidates *candidates, const struct rt_config *config,
-                             const struct rti_log *log)
+/* How many shards the policy has room for. */
+static uint32_t room(const struct candidates *candidates, const struct request *request)
 {
-    const uint32_t found = config->shards != 0 ? config->shards : room(candidates, config);
+    switch ((enum rt_place)request->place) {
+    case RT_PLACE_CORE:
+    case RT_PLACE_SPREAD:
+        return count_cores(candidates, false);
+    case RT_PLACE_NEAR:
+        return count_cores(candidates, true);
+    case RT_PLACE_PU:
+    case RT_PLACE_PACK:
+    case RT_PLACE_UNBOUND:
+        break;
+    }
+    return candidates->count;
+}
+
+static uint32_t count_shards(const struct candidates *candidates, const struct request *request)
+{
+    const uint32_t found = request->config->shards != 0 ? request->config->shards
+                                                        : room(candidates, request);
 
     if (found > SHARDS_MAX) {
-        rti_log(log, RT_LOG_WARNING, "there is room for %u shards, but %u is the limit", found,
-                SHARDS_MAX);
+        rti_log(request->log, RT_LOG_WARNING, "there is room for %u shards, but %u is the limit",
+                found, SHARDS_MAX);
         return SHARDS_MAX;
     }
     return found;
@@ -230,50 +319,119 @@ static int check(const struct rt_config *config, const struct rti_log *log)
                 config->cpus);
         return -EINVAL;
     }
+    if (config->place == RT_PLACE_NEAR && config->near == NULL) {
+        rti_log(log, RT_LOG_ERROR, "place near: near what? Set config.near (--near PATH)");
+        return -EINVAL;
+    }
+    if (config->place != RT_PLACE_NEAR && config->near != NULL) {
+        rti_log(log, RT_LOG_ERROR,
+                "near \"%s\" with another place than near: leave one of the two out", config->near);
+        return -EINVAL;
+    }
     return 0;
 }
 
-static int plan(struct rt_plan **out, struct candidates *candidates,
-                const struct rt_topology *topology, const struct rt_config *config,
-                const struct rti_log *log)
+/* Where the disk is and what follows, as plan->near has it. */
+static size_t describe(char *text, size_t bytes, const struct request *request,
+                       const struct candidates *candidates, uint32_t shards)
 {
+    const char *path = request->config->near;
+    const char *found = request->near->text;
+    const int32_t node = candidates->array[0].cpu->node;
+    const uint32_t cores = count_cores(candidates, true);
+    const uint32_t nodes = request->topology->node_count;
+
+    if (request->place != RT_PLACE_NEAR) {
+        const char *why = request->near->node < 0 ? "" : ", which this machine does not show";
+
+        return (size_t)snprintf(text, bytes, "%s: not known: %s%s; %s", path, found, why,
+                                nodes > 1 ? "placed as by core"
+                                          : "but this machine has one node only");
+    }
+    if (node != request->near->node) {
+        return (size_t)snprintf(text, bytes,
+                                "%s: %s, which has no CPU to choose from: the others by distance, "
+                                "from node %d on",
+                                path, found, node);
+    }
+    if (shards > cores) {
+        return (size_t)snprintf(text, bytes,
+                                "%s: %s, which has %u core%s to choose from; then the others by "
+                                "distance",
+                                path, found, cores, cores == 1 ? "" : "s");
+    }
+    return (size_t)snprintf(text, bytes, "%s: %s", path, found);
+}
+
+/* Shards, and the text, lie behind the plan in one block of memory. */
+static struct rt_plan *make(const struct request *request, const struct candidates *candidates)
+{
+    const uint32_t shards = count_shards(candidates, request);
+    const size_t used = sizeof(struct rt_plan) + shards * sizeof(struct rt_plan_shard);
+    const size_t text = request->near == NULL ? 0
+                                              : describe(NULL, 0, request, candidates, shards) + 1;
+    struct rt_plan *made = rti_sys_alloc(used + text);
+
+    if (made == NULL) {
+        return NULL;
+    }
+    made->shards = (struct rt_plan_shard *)(made + 1);
+    made->shard_count = shards;
+    made->place = request->config->place;
+    made->near_node = -1;
+    if (request->near != NULL) {
+        made->near = (char *)made + used;
+        (void)describe((char *)made + used, text, request, candidates, shards);
+        made->near_node = request->place == RT_PLACE_NEAR ? request->near->node : -1;
+        rti_log(request->log,
+                made->near_node < 0 && request->topology->node_count > 1 ? RT_LOG_WARNING
+                                                                         : RT_LOG_INFO,
+                "near %s", made->near);
+    }
+    return made;
+}
+
+static int plan(struct rt_plan **out, struct candidates *candidates, const struct request *request)
+{
+    const char *cpus = request->config->cpus;
     struct rt_plan *made;
-    uint32_t shards;
-    int r = config->cpus != NULL ? take_list(candidates, topology, config->cpus, log)
-                                 : take_allowed(candidates, topology, log);
+    int r = cpus != NULL ? take_list(candidates, request->topology, cpus, request->log)
+                         : take_allowed(candidates, request->topology, request->log);
 
     if (r == 0) {
-        r = order(candidates, config);
+        r = order(candidates, request);
     }
     if (r < 0) {
         return r;
     }
-    shards = count_shards(candidates, config, log);
-    made = rti_sys_alloc(sizeof(*made) + shards * sizeof(made->shards[0]));
+    made = make(request, candidates);
     if (made == NULL) {
         return -ENOMEM;
     }
-    made->shards = (struct rt_plan_shard *)(made + 1); /* one block of memory */
-    made->shard_count = shards;
-    made->place = config->place;
-    count_machine(made, topology);
+    count_machine(made, request->topology);
     fill(made, candidates);
-    warn(made, candidates, log);
+    warn(made, candidates, request->log);
     *out = made;
     return 0;
 }
 
 int rti_place(struct rt_plan **out, const struct rt_topology *topology,
-              const struct rt_config *config, const struct rti_log *log)
+              const struct rt_config *config, const struct rti_near *near,
+              const struct rti_log *log)
 {
     struct candidates candidates = { 0 };
+    struct request request = { topology, config, near, log, config->place };
     int r = check(config, log);
 
     if (r < 0) {
         return r;
     }
+    RTI_ASSERT((near != NULL) == (config->place == RT_PLACE_NEAR));
+    if (near != NULL && find_node(topology, near->node) == topology->node_count) {
+        request.place = RT_PLACE_CORE; /* not known */
+    }
     candidates.array = rti_sys_alloc((topology->cpu_count + 1) * sizeof(*candidates.array));
-    r = candidates.array == NULL ? -ENOMEM : plan(out, &candidates, topology, config, log);
+    r = candidates.array == NULL ? -ENOMEM : plan(out, &candidates, &request);
     if (r == -ENOMEM) {
         rti_log(log, RT_LOG_ERROR, "no memory to plan for %u CPUs", topology->cpu_count);
     }

@@ -13,9 +13,13 @@
  *               another package, else another node, else another cache
  *     pack      neighbours: all CPUs of a core, then the next core     CPUs
  *     unbound   none                                                   CPUs
+ *     near      as core, but those of the disk's node before others,   cores of
+ *               then the node that is next by distance                 that node
  *
  * A list of CPUs leaves the others out. With place core it is an order itself,
  * and has room for all that it names.
+ *
+ * Place near without a known node is place core.
  *
  * P1 Shard i of a bound plan runs on CPU i of the order, modulo their number.
  * P2 So no CPU has two shards unless every CPU has one.
@@ -26,10 +30,13 @@
 #include "base/log.h"
 #include "rt/placement.h"
 #include "rt/topology.h"
+#include "shard/near.h"
 
-/* `config` was read by rti_config_read(). Results and `out` as those of rt_plan_create(). */
+/* `config` was read by rti_config_read(), `near` is what was found of config.near; else NULL.
+ * Results and `out` as those of rt_plan_create(). */
 int rti_place(struct rt_plan **out, const struct rt_topology *topology,
-              const struct rt_config *config, const struct rti_log *log);
+              const struct rt_config *config, const struct rti_near *near,
+              const struct rti_log *log);
 
 /* The same for this machine. */
 int rti_plan_make(struct rt_plan **out, const struct rt_config *config, const struct rti_log *log);

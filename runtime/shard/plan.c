@@ -4,12 +4,27 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "core/config.h"
 #include "os/sys.h"
 #include "shard/place.h"
 #include "shard/topology.h"
+
+/* A plan, near the disk if one is named. */
+static int plan_on(struct rt_plan **out, const struct rt_topology *topology,
+                   const struct rt_config *config, const struct rti_log *log)
+{
+    struct rti_near near;
+    int r;
+
+    if (config->place != RT_PLACE_NEAR || config->near == NULL) {
+        return rti_place(out, topology, config, NULL, log);
+    }
+    r = rti_near_find(&near, config->near, "", log);
+    return r < 0 ? r : rti_place(out, topology, config, &near, log);
+}
 
 int rti_plan_make(struct rt_plan **out, const struct rt_config *config, const struct rti_log *log)
 {
@@ -19,7 +34,7 @@ int rti_plan_make(struct rt_plan **out, const struct rt_config *config, const st
     if (r < 0) {
         return r;
     }
-    r = rti_place(out, topology, config, log);
+    r = plan_on(out, topology, config, log);
     rt_topology_destroy(topology);
     return r;
 }
@@ -42,7 +57,7 @@ int rt_plan_create_on(struct rt_plan **out, const struct rt_topology *topology,
     const int r = rti_config_read(&complete, &log, config);
 
     RTI_ASSERT(out != NULL && topology != NULL);
-    return r < 0 ? r : rti_place(out, topology, &complete, &log);
+    return r < 0 ? r : plan_on(out, topology, &complete, &log);
 }
 
 void rt_plan_destroy(struct rt_plan *plan)
@@ -204,10 +219,28 @@ static const char *place_name(uint32_t place)
 {
     static const char *const names[] = {
         [RT_PLACE_CORE] = "core", [RT_PLACE_PU] = "pu",           [RT_PLACE_SPREAD] = "spread",
-        [RT_PLACE_PACK] = "pack", [RT_PLACE_UNBOUND] = "unbound",
+        [RT_PLACE_PACK] = "pack", [RT_PLACE_UNBOUND] = "unbound", [RT_PLACE_NEAR] = "near",
     };
 
     return names[place];
+}
+
+/* Words; a line that goes on is indented. */
+static void put_words(struct writer *writer, const char *text)
+{
+    while (*text != '\0') {
+        const int n = (int)strcspn(text, " ");
+
+        if (writer->column > strlen(INDENT) && writer->column + 1 + (size_t)n > COLUMNS) {
+            end_line(writer);
+            put(writer, INDENT);
+        } else {
+            put(writer, " ");
+        }
+        put(writer, "%.*s", n, text);
+        text += n;
+        text += strspn(text, " ");
+    }
 }
 
 size_t rt_plan_format(const struct rt_plan *plan, char *text, size_t bytes)
@@ -219,6 +252,11 @@ size_t rt_plan_format(const struct rt_plan *plan, char *text, size_t bytes)
         plan->cpus_allowed, plan->cpus_allowed == 1 ? "" : "s", plan->cores,
         plan->cores == 1 ? "" : "s", plan->nodes, plan->nodes == 1 ? "" : "s");
     writer.column = 0;
+    if (plan->near != NULL) {
+        put(&writer, "near");
+        put_words(&writer, plan->near);
+        end_line(&writer);
+    }
     if (plan->place == RT_PLACE_UNBOUND) {
         put(&writer, "not bound: the kernel moves them between CPUs\n");
     } else {

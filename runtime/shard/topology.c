@@ -277,6 +277,60 @@ static int read_nodes(struct rt_topology *topology, hwloc_topology_t hwloc)
     return 0;
 }
 
+/* The place of a node that hwloc names among ours. */
+static uint32_t place_of(const struct rt_topology *topology, hwloc_obj_t object)
+{
+    uint32_t i = 0;
+
+    while (i < topology->node_count &&
+           (object == NULL || topology->nodes[i].number != (int32_t)object->os_index)) {
+        i++;
+    }
+    return i;
+}
+
+static void fill_distances(struct rt_topology *topology, const struct hwloc_distances_s *found)
+{
+    const uint32_t count = topology->node_count;
+
+    for (uint32_t i = 0; i < found->nbobjs; i++) {
+        for (uint32_t j = 0; j < found->nbobjs; j++) {
+            const uint32_t from = place_of(topology, found->objs[i]);
+            const uint32_t to = place_of(topology, found->objs[j]);
+
+            if (from < count && to < count) {
+                topology->distances[from * count + to] = (uint32_t)
+                                                             found->values[i * found->nbobjs + j];
+            }
+        }
+    }
+}
+
+/* A description in words has none, nor has a machine with one node. */
+static int read_distances(struct rt_topology *topology, hwloc_topology_t hwloc)
+{
+    const size_t count = topology->node_count;
+    struct hwloc_distances_s *found = NULL;
+    unsigned matrices = 1;
+    int r = 0;
+
+    if (hwloc_distances_get_by_type(hwloc, HWLOC_OBJ_NUMANODE, &matrices, &found,
+                                    HWLOC_DISTANCES_KIND_MEANS_LATENCY, 0) < 0 ||
+        matrices == 0) {
+        return 0;
+    }
+    if (found->nbobjs == count) { /* one that leaves a node out is no help */
+        topology->distances = rti_sys_alloc(count * count * sizeof(*topology->distances));
+        if (topology->distances == NULL) {
+            r = -ENOMEM;
+        } else {
+            fill_distances(topology, found);
+        }
+    }
+    hwloc_distances_release(hwloc, found);
+    return r;
+}
+
 static void read_device(struct rt_topology *topology, hwloc_topology_t hwloc, hwloc_obj_t object)
 {
     hwloc_obj_t place = hwloc_get_non_io_ancestor_obj(hwloc, object);
@@ -335,6 +389,9 @@ static int copy(struct rt_topology *topology, hwloc_topology_t hwloc,
     }
     if (r == 0) {
         r = read_nodes(topology, hwloc);
+    }
+    if (r == 0) {
+        r = read_distances(topology, hwloc);
     }
     if (r == 0) {
         r = read_devices(topology, hwloc);
@@ -417,5 +474,6 @@ void rt_topology_destroy(struct rt_topology *topology)
     rti_sys_free(topology->caches);
     rti_sys_free(topology->nodes);
     rti_sys_free(topology->devices);
+    rti_sys_free(topology->distances);
     rti_sys_free(topology);
 }

@@ -100,6 +100,25 @@ class TopologyTest(TopologyCase):
         self.assertEqual(self.cpus(shown["plans"]["core"]), [0, 2])
         self.assertEqual(self.cpus(shown["plans"]["pu"]), [0, 1, 2])
 
+    def test_a_path_is_looked_up_on_this_machine(self) -> None:
+        """/proc has no disk anywhere; what is found of a real one depends on the machine."""
+        found = self.json("--near", "/proc", "--shards", "1")
+        self.assertEqual(list(found["plans"]), ["near"])
+        near = found["plans"]["near"]["near"]
+        self.assertTrue(near["text"].startswith(
+            "/proc: not known: proc has no block device of its own"), near)
+        self.assertIsNone(near["node"])
+        core = self.json("--shards", "1")["plans"]["core"]
+        self.assertEqual(self.cpus(found["plans"]["near"]), self.cpus(core))
+        lines = self.text("--place", "near", "--shards", "1", "--explain", RT_NEAR="/proc")
+        self.assertTrue(any(line.startswith("near /proc: not known: ") for line in lines), lines)
+        self.assertTrue(any(line.startswith("  - near /proc: not known: ") for line in lines))
+        self.refused(1, '"/proc/gone": No such file or directory',
+                     arguments=("--near", "/proc/gone"))
+        self.refused(1, "near what?", arguments=("--place", "near"))
+        self.refused(1, "leave one of the two out", arguments=("--near", "/", "--place", "pu"))
+        self.refused(2, "this machine", arguments=("--near", "/", "--synthetic", "core:2"))
+
     def test_the_options_of_the_library_choose_the_plan(self) -> None:
         machine = ("--synthetic", "pack:1 core:4 pu:2")
         shown = self.json(*machine, "--place", "pack", "--shards=3")

@@ -13,9 +13,10 @@ struct account {
     const struct rt_topology *machine;
     const struct rt_config *config;
     const struct rt_plan *plan;
-    struct numbers choice; /* CPUs that there were to choose from */
-    struct numbers used;   /* that have a shard */
-    struct numbers cores;  /* of the choice */
+    struct numbers choice;     /* CPUs that there were to choose from */
+    struct numbers used;       /* that have a shard */
+    struct numbers cores;      /* of the choice */
+    struct numbers cores_near; /* of the choice: those at the node of the first shard */
     struct numbers cores_used;
 };
 
@@ -90,13 +91,25 @@ static void leave_out_by_list(const struct account *account)
     numbers_free(&out);
 }
 
+/* The policy that is followed: without a known node, near is core. */
+static enum rt_place followed(const struct account *account)
+{
+    const struct rt_plan *plan = account->plan;
+
+    return plan->place == RT_PLACE_NEAR && plan->near_node < 0 ? RT_PLACE_CORE
+                                                               : (enum rt_place)plan->place;
+}
+
 /* What the policy does with the choice. */
 static void tell_policy(const struct account *account)
 {
     const uint32_t cores = (uint32_t)account->cores.count;
     const uint32_t cpus = (uint32_t)account->choice.count;
 
-    switch ((enum rt_place)account->plan->place) {
+    if (account->plan->near != NULL) {
+        step(account, "near", "near %s", account->plan->near);
+    }
+    switch (followed(account)) {
     case RT_PLACE_CORE:
         if (account->config->cpus != NULL) {
             step(account, "core", "place core takes a list as it is: room for %u shard%s, in order",
@@ -124,6 +137,12 @@ static void tell_policy(const struct account *account)
              "shard%s",
              cpus, plural(cpus));
         break;
+    case RT_PLACE_NEAR:
+        step(account, "near",
+             "place near takes the first CPU of each core, those of the nearest node first, then "
+             "the second ones: room for %zu shard%s, one on each core of that node",
+             account->cores_near.count, plural(account->cores_near.count));
+        break;
     case RT_PLACE_UNBOUND:
         step(account, "unbound",
              "place unbound binds no shard to a CPU: room for %u shard%s, which the kernel moves",
@@ -134,9 +153,13 @@ static void tell_policy(const struct account *account)
 
 static uint32_t room(const struct account *account)
 {
-    const bool by_core = account->plan->place == RT_PLACE_SPREAD ||
-                         (account->plan->place == RT_PLACE_CORE && account->config->cpus == NULL);
+    const enum rt_place place = followed(account);
+    const bool by_core = place == RT_PLACE_SPREAD ||
+                         (place == RT_PLACE_CORE && account->config->cpus == NULL);
 
+    if (place == RT_PLACE_NEAR) {
+        return (uint32_t)account->cores_near.count;
+    }
     return (uint32_t)(by_core ? account->cores.count : account->choice.count);
 }
 
@@ -156,6 +179,9 @@ static void tell_number(const struct account *account)
         step(account, "shards",
              "--shards asks for %u, more than there are CPUs: the order begins "
              "again, and shards take turns",
+             shards);
+    } else if (shards <= account->cores.count) {
+        step(account, "shards", "--shards asks for %u, so the order goes on to other nodes",
              shards);
     } else {
         step(account, "shards",
@@ -198,19 +224,28 @@ static void leave_out_rest(const struct account *account)
     numbers_free(&rest);
 }
 
+static void choose(struct account *account, int32_t cpu, int32_t core, int32_t node)
+{
+    numbers_add(&account->choice, cpu);
+    numbers_add(&account->cores, core);
+    if (node == account->plan->shards[0].node) {
+        numbers_add(&account->cores_near, core);
+    }
+}
+
 static void gather(struct account *account, const struct rt_plan *listed)
 {
     for (uint32_t i = 0; i < account->machine->cpu_count; i++) {
         const struct rt_topology_cpu *cpu = &account->machine->cpus[i];
 
         if (cpu->state == RT_CPU_ALLOWED && account->config->cpus == NULL) {
-            numbers_add(&account->choice, cpu->number);
-            numbers_add(&account->cores, cpu->core);
+            choose(account, cpu->number, cpu->core, cpu->node);
         }
     }
     for (uint32_t i = 0; listed != NULL && i < listed->shard_count; i++) {
-        numbers_add(&account->choice, listed->shards[i].cpu);
-        numbers_add(&account->cores, listed->shards[i].core);
+        const struct rt_plan_shard *shard = &listed->shards[i];
+
+        choose(account, shard->cpu, shard->core, shard->node);
     }
     for (uint32_t i = 0; i < account->plan->shard_count; i++) {
         numbers_add(&account->used, account->plan->shards[i].cpu);
@@ -248,5 +283,6 @@ void explain(struct notes *notes, const struct subject *subject)
     numbers_free(&account.choice);
     numbers_free(&account.used);
     numbers_free(&account.cores);
+    numbers_free(&account.cores_near);
     numbers_free(&account.cores_used);
 }

@@ -5,7 +5,9 @@
 
 #include "show.h"
 
-static const char *const place_names[PLACES] = { "core", "pu", "spread", "pack", "unbound" };
+static const char *const place_names[PLACES] = {
+    "core", "pu", "spread", "pack", "unbound", "near"
+};
 
 static const char *separator(uint32_t i)
 {
@@ -151,6 +153,12 @@ static void print_plan(const struct shown *shown, bool explained)
         putchar('}');
     }
     printf("\n    ], ");
+    if (plan->near != NULL) {
+        printf("\"near\": {\"text\": ");
+        print_string(plan->near);
+        print_number("node", plan->near_node);
+        printf("}, ");
+    }
     if (explained) {
         print_notes("steps", &shown->steps, "    ");
         printf(", ");

@@ -50,7 +50,7 @@ static void usage(FILE *stream)
           "  --version           the version\n"
           "\n"
           "What a program that uses the library can be told, this one can be told as well;\n"
-          "--cpus, --shards and --place count here:\n"
+          "--cpus, --shards, --place and --near count here:\n"
           "\n",
           stream);
     fputs(rt_config_help(), stream);
@@ -63,8 +63,11 @@ static int complain(const char *what)
 }
 
 /* What goes with what. */
-static int check_options(const struct options *options)
+static int check_options(const struct options *options, const struct rt_config *config)
 {
+    if (config->near != NULL && options->text != NULL) {
+        return complain("--near asks for a disk of this machine: leave --synthetic and --xml out");
+    }
     if (options->json && options->svg) {
         return complain("--json and --svg: choose one");
     }
@@ -127,7 +130,8 @@ static int take_option(struct options *options, int c, int argc, char **argv)
 }
 
 /* 0, EXIT_USAGE, or below 0: all is done. */
-static int read_options(struct options *options, int argc, char **argv)
+static int read_options(struct options *options, const struct rt_config *config, int argc,
+                        char **argv)
 {
     static const struct option known[] = {
         { "synthetic", required_argument, NULL, 's' }, { "xml", required_argument, NULL, 'x' },
@@ -149,7 +153,7 @@ static int read_options(struct options *options, int argc, char **argv)
         fprintf(stderr, "rt-topology: nothing is called \"%s\" here; see --help\n", argv[optind]);
         return EXIT_USAGE;
     }
-    return check_options(options);
+    return check_options(options, config);
 }
 
 /* Where settings of the machine can be read: this one's, or that of a root; NULL: nowhere. */
@@ -167,6 +171,7 @@ static int make_listed(struct view *view, const struct rt_config *config)
     struct rt_config every = *config;
 
     every.place = RT_PLACE_PU;
+    every.near = NULL;
     every.shards = 0;
     return config->cpus == NULL ? 0 : rt_plan_create_on(&view->listed, view->machine, &every);
 }
@@ -197,9 +202,9 @@ static int make_plans(struct view *view, const struct rt_config *config,
         struct rt_config one = *config;
         struct shown *shown = &view->by_place[place];
 
-        if (view->chosen
-                ? place != config->place
-                : place == RT_PLACE_UNBOUND && config->cpus != NULL) { /* exclude each other */
+        if (view->chosen ? place != config->place
+                         : (place == RT_PLACE_UNBOUND && config->cpus != NULL) || /* one of both */
+                               place == RT_PLACE_NEAR /* needs a path */) {
             continue;
         }
         one.place = place;
@@ -309,7 +314,7 @@ int main(int argc, char **argv)
     }
     chosen = config.place != UINT32_MAX;
     config.place = chosen ? config.place : RT_PLACE_CORE;
-    r = read_options(&options, argc, argv);
+    r = read_options(&options, &config, argc, argv);
     if (r != 0) {
         return r < 0 ? 0 : r;
     }

@@ -9,7 +9,7 @@
 
 #include "notes.h"
 
-#define PLACES (RT_PLACE_UNBOUND + 1)
+#define PLACES (RT_PLACE_NEAR + 1)
 
 struct shown {
     struct rt_plan *plan; /* NULL: not to be shown */

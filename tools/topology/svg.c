@@ -215,7 +215,7 @@ static struct size draw_offline(const struct drawing *drawing, int x, int y, boo
 
 static void draw_head(const struct rt_plan *plan, struct size size)
 {
-    static const char *const places[] = { "core", "pu", "spread", "pack", "unbound" };
+    static const char *const places[] = { "core", "pu", "spread", "pack", "unbound", "near" };
     char *title = text_of("%u shard%s by place %s%s", plan->shard_count,
                           plan->shard_count == 1 ? "" : "s", places[plan->place],
                           plan->place == RT_PLACE_UNBOUND ? ": on any CPU that is free" : "");

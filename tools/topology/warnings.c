@@ -109,7 +109,8 @@ static void warn_of_siblings(struct notes *notes, const struct subject *subject)
 
         if (subject->listed != NULL) {
             cure = cure_by_firsts(subject);
-        } else if (plan->place == RT_PLACE_CORE || plan->place == RT_PLACE_SPREAD) {
+        } else if (plan->place == RT_PLACE_CORE || plan->place == RT_PLACE_SPREAD ||
+                   plan->place == RT_PLACE_NEAR) {
             cure = text_of("--shards %zu", firsts.count);
         } else {
             cure = text_of("--place core");

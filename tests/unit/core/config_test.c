@@ -253,7 +253,7 @@ static void a_number_above_its_bound_is_refused_by_name_and_value(void **state)
         { "config.io_workers", offsetof(struct rt_config, io_workers), 4096 },
         { "config.log_level", offsetof(struct rt_config, log_level), RT_LOG_INFO },
         { "config.shards", offsetof(struct rt_config, shards), 4096 },
-        { "config.place", offsetof(struct rt_config, place), RT_PLACE_UNBOUND },
+        { "config.place", offsetof(struct rt_config, place), RT_PLACE_NEAR },
         { "config.port_entries", offsetof(struct rt_config, port_entries), 65536 },
         { "config.posts_max", offsetof(struct rt_config, posts_max), 65536 },
         { "config.flags", offsetof(struct rt_config, flags), 7 },

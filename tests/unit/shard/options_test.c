@@ -29,7 +29,7 @@ static const char *const variables[] = {
     "RT_CPUS",         "RT_SHARDS",     "RT_PLACE",     "RT_SPIN",        "RT_TASKS_MAX",
     "RT_PORT_ENTRIES", "RT_POSTS_MAX",  "RT_STACK",     "RT_TASK_QUOTA",  "RT_RING_ENTRIES",
     "RT_STOP_TIMEOUT", "RT_IO_WORKERS", "RT_LOG_LEVEL", "RT_DUMP_SIGNAL", "RT_DUMP_FILE",
-    "RT_DUMP_FORMAT",  "RT_DISABLE",    "RT_STALL",     "RT_TIMER_SLACK",
+    "RT_DUMP_FORMAT",  "RT_DISABLE",    "RT_STALL",     "RT_TIMER_SLACK", "RT_NEAR",
 };
 
 static int without_variables(void **state)
@@ -132,6 +132,10 @@ static void every_option_sets_its_field_in_either_form(void **state)
     assert_left(&line, "program");
     assert_int_equal(parse(&config, &line, "program --disable iowq"), 0);
     assert_string_equal(config.disable, "iowq");
+    assert_int_equal(parse(&config, &line, "program --near /data file"), 0); /* and the place */
+    assert_string_equal(config.near, "/data");
+    assert_int_equal(config.place, RT_PLACE_NEAR);
+    assert_left(&line, "program file");
 
     assert_int_equal(parse(&config, &line,
                            "program --cpus=0-3,8 --shards=4 --place=spread --spin=50us "
@@ -301,14 +305,14 @@ static void times_have_a_unit_and_zero_needs_none(void **state)
 
 static void every_place_and_level_has_its_name(void **state)
 {
-    static const char *const places[] = { "core", "pu", "spread", "pack", "unbound" };
+    static const char *const places[] = { "core", "pu", "spread", "pack", "unbound", "near" };
     static const char *const levels[] = { "error", "warning", "info" };
     struct rt_config config;
     struct line line;
     char text[64];
 
     (void)state;
-    for (uint32_t i = 0; i <= RT_PLACE_UNBOUND; i++) {
+    for (uint32_t i = 0; i <= RT_PLACE_NEAR; i++) {
         snprintf(text, sizeof(text), "program --place %s", places[i]);
         assert_int_equal(parse(&config, &line, text), 0);
         assert_int_equal(config.place, i);
@@ -353,8 +357,10 @@ static void a_value_that_cannot_be_read_is_refused_in_words(void **state)
           "--stop-timeout is \"18446744073709551615s\"; it must be smaller" },
         { "p --spin on", "--spin is \"on\"; it must be off or a time with its unit (ns, us, ms or "
                          "s), such as 50us" },
-        { "p --place Core", "--place is \"Core\"; it must be core|pu|spread|pack|unbound" },
-        { "p --place core|pu", "--place is \"core|pu\"; it must be core|pu|spread|pack|unbound" },
+        { "p --place Core", "--place is \"Core\"; it must be core|pu|spread|pack|unbound|near" },
+        { "p --place core|pu",
+          "--place is \"core|pu\"; it must be core|pu|spread|pack|unbound|near" },
+        { "p --near", "--near needs a value: PATH" },
         { "p --log-level 2", "--log-level is \"2\"; it must be error|warning|info" },
         { "p --dump-signal SIG", "--dump-signal is \"SIG\"; " SIGNAL },
         { "p --dump-signal 10", "--dump-signal is \"10\"; " SIGNAL },

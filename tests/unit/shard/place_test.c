@@ -12,9 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "os/sys.h"
 #include "shard/topology.h"
 #include "support/ear.h"
 #include "support/harness.h"
+
+#define RECORDED(name) RT_TEST_DATA "/topology/" name
 
 /* The second CPUs of all cores are numbered after the first ones, as PCs do it. */
 #define LAPTOP      "pack:1 l3:1 core:4 pu:2(indexes=2*4:4*1)"
@@ -57,15 +60,13 @@ static struct rt_plan *make_plan(const struct rt_topology *machine, enum rt_plac
     struct rt_plan *made = NULL;
 
     memset(&heard, 0, sizeof(heard));
-    assert_int_equal(rti_place(&made, machine, &config, &wide_ear), 0);
+    assert_int_equal(rti_place(&made, machine, &config, NULL, &wide_ear), 0);
     return made;
 }
 
 /* The CPUs of all shards, in order of the shards, are those of the text. */
-static void assert_cpus(const struct rt_topology *machine, enum rt_place place, const char *cpus,
-                        uint32_t shards, const char *expected)
+static void assert_order(const struct rt_plan *made, const char *expected)
 {
-    struct rt_plan *made = make_plan(machine, place, cpus, shards);
     char text[512] = "";
     size_t length = 0;
 
@@ -75,6 +76,46 @@ static void assert_cpus(const struct rt_topology *machine, enum rt_place place, 
         assert_true(length < sizeof(text));
     }
     assert_string_equal(text, expected);
+}
+
+static void assert_cpus(const struct rt_topology *machine, enum rt_place place, const char *cpus,
+                        uint32_t shards, const char *expected)
+{
+    struct rt_plan *made = make_plan(machine, place, cpus, shards);
+
+    assert_order(made, expected);
+    rt_plan_destroy(made);
+}
+
+/* As if a disk "d" of that node, or of an unknown one (-1), were below "/p". */
+static struct rt_plan *make_near(const struct rt_topology *machine, int32_t node, const char *cpus,
+                                 uint32_t shards)
+{
+    const struct rt_config config = {
+        .place = RT_PLACE_NEAR, .near = "/p", .cpus = cpus, .shards = shards
+    };
+    struct rti_near near = { .node = node, .text = "no reason" };
+    struct rt_plan *made = NULL;
+
+    if (node >= 0) {
+        snprintf(near.text, sizeof(near.text), "d on node %d", node);
+    }
+    memset(&heard, 0, sizeof(heard));
+    assert_int_equal(rti_place(&made, machine, &config, &near, &wide_ear), 0);
+    assert_int_equal(made->place, RT_PLACE_NEAR);
+    return made;
+}
+
+static void assert_near(const struct rt_topology *machine, int32_t node, const char *cpus,
+                        uint32_t shards, const char *expected, const char *why)
+{
+    struct rt_plan *made = make_near(machine, node, cpus, shards);
+
+    assert_order(made, expected);
+    assert_string_equal(made->near, why);
+    assert_int_equal(made->near_node, node);
+    assert_int_equal(heard.lines, 1);
+    assert_int_equal(heard.level, RT_LOG_INFO);
     rt_plan_destroy(made);
 }
 
@@ -251,7 +292,7 @@ static void assert_refused(const struct rt_topology *machine, enum rt_place plac
     struct rt_plan *made = NULL;
 
     memset(&heard, 0, sizeof(heard));
-    assert_int_equal(rti_place(&made, machine, &config, &ear), -EINVAL);
+    assert_int_equal(rti_place(&made, machine, &config, NULL, &ear), -EINVAL);
     assert_null(made);
     assert_int_equal(heard.lines, 1);
     assert_string_equal(heard.text, why);
@@ -267,11 +308,127 @@ static void what_cannot_be_planned_is_refused_with_its_reason(void **state)
     assert_refused(laptop, RT_PLACE_UNBOUND, "0-3",
                    "cpus \"0-3\" with place unbound: shards that are not bound run on any CPU; "
                    "leave one of the two out, or run the program under taskset");
+    assert_refused(laptop, RT_PLACE_NEAR, NULL,
+                   "place near: near what? Set config.near (--near PATH)");
     for (int32_t cpu = 0; cpu < 8; cpu++) {
         set_state(laptop, cpu, RT_CPU_DISALLOWED);
     }
     assert_refused(laptop, RT_PLACE_PU, NULL, "this process may use none of the 8 CPUs");
     rt_topology_destroy(laptop);
+}
+
+static void near_takes_the_cores_of_the_node_and_then_those_of_others(void **state)
+{
+    struct rt_topology *server = read_machine(SERVER_2P);
+
+    (void)state;
+    assert_near(server, 0, NULL, 0, "0 2 4 6", "/p: d on node 0");
+    assert_near(server, 1, NULL, 0, "8 10 12 14", "/p: d on node 1");
+    assert_near(server, 1, NULL, 3, "8 10 12", "/p: d on node 1");
+    assert_near(server, 1, NULL, 6, "8 10 12 14 0 2",
+                "/p: d on node 1, which has 4 cores to choose from; then the others by distance");
+    assert_near(server, 1, NULL, 13, "8 10 12 14 0 2 4 6 9 11 13 15 1",
+                "/p: d on node 1, which has 4 cores to choose from; then the others by distance");
+    rt_topology_destroy(server);
+}
+
+static void a_list_is_what_near_chooses_from(void **state)
+{
+    struct rt_topology *server = read_machine(SERVER_2P);
+
+    (void)state;
+    assert_near(server, 1, "0-3,8-9", 0, "8", "/p: d on node 1");
+    assert_near(server, 1, "0-3,8-9", 4, "8 0 2 9",
+                "/p: d on node 1, which has 1 core to choose from; then the others by distance");
+    assert_near(server, 1, "0-3", 0, "0 2",
+                "/p: d on node 1, which has no CPU to choose from: the others by distance, from "
+                "node 0 on");
+    rt_topology_destroy(server);
+}
+
+/* Node 3, then that of the same package; or as the firmware has it, also against the packages. */
+static void the_next_node_is_the_nearest_one(void **state)
+{
+    static const uint32_t told[] = {
+        10, 20, 30, 21, /* by row: from that node */
+        20, 10, 30, 11, /* to this one */
+        30, 30, 10, 31, /* the way back may be longer */
+        21, 11, 31, 10,
+    };
+    struct rt_topology *nodes = read_machine(SUB_NUMA);
+    const char *why = "/p: d on node 3, which has 2 cores to choose from; then the others by "
+                      "distance";
+
+    (void)state;
+    assert_null(nodes->distances);
+    assert_near(nodes, 3, NULL, 8, "6 7 4 5 0 1 2 3", why);
+    assert_near(nodes, 0, NULL, 0, "0 1", "/p: d on node 0");
+    nodes->distances = rti_sys_alloc(sizeof(told));
+    assert_non_null(nodes->distances);
+    memcpy(nodes->distances, told, sizeof(told));
+    assert_near(nodes, 3, NULL, 8, "6 7 2 3 0 1 4 5", why);
+    rt_topology_destroy(nodes);
+}
+
+/* Node 2 of this machine has memory only: 31 to node 0, 28 to node 1. */
+static void a_recorded_machine_has_distances_and_a_node_without_cpus(void **state)
+{
+    struct rt_topology *machine = NULL;
+
+    (void)state;
+    assert_int_equal(
+        rti_topology_read(&machine, RT_TOPOLOGY_XML, RECORDED("asymmetric.xml"), false, &wide_ear),
+        0);
+    assert_near(machine, 0, NULL, 0, "0 2 4 6 8", "/p: d on node 0");
+    assert_near(machine, 1, NULL, 0, "17 18", "/p: d on node 1");
+    assert_near(machine, 2, NULL, 0, "17 18",
+                "/p: d on node 2, which has no CPU to choose from: the others by distance, from "
+                "node 1 on");
+    assert_near(machine, 2, NULL, 4, "17 18 0 2",
+                "/p: d on node 2, which has no CPU to choose from: the others by distance, from "
+                "node 1 on");
+    rt_topology_destroy(machine);
+}
+
+static void assert_like_core(const struct rt_topology *machine, int32_t node, const char *cpus,
+                             const char *why, enum rt_log_level level)
+{
+    for (uint32_t shards = 0; shards < machine->cpu_count + SHARDS_MORE; shards++) {
+        struct rt_plan *core = make_plan(machine, RT_PLACE_CORE, cpus, shards);
+        struct rt_plan *made = make_near(machine, node, cpus, shards);
+
+        if (made->shared == 0) { /* else this is warned about as well, and later */
+            assert_int_equal(heard.lines, 1);
+            assert_int_equal(heard.level, level);
+        }
+        assert_string_equal(made->near, why);
+        assert_int_equal(made->near_node, -1);
+        assert_int_equal(made->shard_count, core->shard_count);
+        assert_memory_equal(made->shards, core->shards,
+                            core->shard_count * sizeof(core->shards[0]));
+        rt_plan_destroy(made);
+        rt_plan_destroy(core);
+    }
+}
+
+static void near_without_a_known_node_is_core_and_says_why(void **state)
+{
+    struct rt_topology *server = read_machine(SERVER_2P);
+    struct rt_topology *laptop = read_machine(LAPTOP);
+
+    (void)state;
+    assert_like_core(server, -1, NULL, "/p: not known: no reason; placed as by core",
+                     RT_LOG_WARNING);
+    assert_like_core(server, -1, "8,3,0", "/p: not known: no reason; placed as by core",
+                     RT_LOG_WARNING);
+    assert_like_core(server, 2, NULL,
+                     "/p: not known: d on node 2, which this machine does not show; placed as by "
+                     "core",
+                     RT_LOG_WARNING);
+    assert_like_core(laptop, -1, NULL,
+                     "/p: not known: no reason; but this machine has one node only", RT_LOG_INFO);
+    rt_topology_destroy(laptop);
+    rt_topology_destroy(server);
 }
 
 static const struct rt_topology_cpu *find_cpu(const struct rt_topology *machine, int32_t number)
@@ -335,6 +492,39 @@ static void every_plan_is_fair_repeatable_and_begins_like_a_larger_one(void **st
     }
 }
 
+/* For a disk at each node: fair, and begins like a larger one; the node's own cores come first. */
+static void every_plan_near_a_node_begins_with_its_cores(void **state)
+{
+    (void)state;
+    for (size_t m = 0; m < sizeof(machines) / sizeof(machines[0]); m++) {
+        struct rt_topology *machine = read_machine(machines[m]);
+        const uint32_t most = machine->cpu_count + SHARDS_MORE;
+
+        for (uint32_t n = 0; n < machine->node_count; n++) {
+            const int32_t node = machine->nodes[n].number;
+            struct rt_plan *largest = make_near(machine, node, NULL, most);
+            struct rt_plan *own = make_near(machine, node, NULL, 0);
+
+            check_plan(machine, largest);
+            assert_true(own->shard_count * machine->node_count == own->cores); /* equal nodes */
+            for (uint32_t i = 0; i < own->shard_count; i++) {
+                assert_int_equal(own->shards[i].node, node);
+            }
+            for (uint32_t shards = 1; shards <= most; shards++) {
+                struct rt_plan *made = make_near(machine, node, NULL, shards);
+
+                check_plan(machine, made);
+                assert_memory_equal(made->shards, largest->shards,
+                                    shards * sizeof(made->shards[0])); /* P1 */
+                rt_plan_destroy(made);
+            }
+            rt_plan_destroy(own);
+            rt_plan_destroy(largest);
+        }
+        rt_topology_destroy(machine);
+    }
+}
+
 /* On a machine of equal parts, no package has more than one shard more than another, ever. */
 static void spread_keeps_the_packages_even_at_every_number_of_shards(void **state)
 {
@@ -374,6 +564,10 @@ static void a_machine_of_thousands_of_cpus_is_planned(void **state)
     }
     rt_plan_destroy(made);
     assert_cpus(machine, RT_PLACE_CORE, "1024-4095:1024", 0, "1024 2048 3072");
+    made = make_near(machine, 5, NULL, 0);
+    assert_int_equal(made->shard_count, LARGE_CPUS / 16);
+    assert_int_equal(made->shards[0].cpu, LARGE_CPUS / 8 * 5);
+    rt_plan_destroy(made);
     rt_topology_destroy(machine);
 }
 
@@ -407,6 +601,12 @@ int main(void)
         cmocka_unit_test(more_shards_than_cpus_take_turns_and_it_is_said),
         cmocka_unit_test(a_quota_below_the_shards_is_warned_about_and_changes_no_plan),
         cmocka_unit_test(what_cannot_be_planned_is_refused_with_its_reason),
+        cmocka_unit_test(near_takes_the_cores_of_the_node_and_then_those_of_others),
+        cmocka_unit_test(a_list_is_what_near_chooses_from),
+        cmocka_unit_test(the_next_node_is_the_nearest_one),
+        cmocka_unit_test(a_recorded_machine_has_distances_and_a_node_without_cpus),
+        cmocka_unit_test(near_without_a_known_node_is_core_and_says_why),
+        cmocka_unit_test(every_plan_near_a_node_begins_with_its_cores),
         cmocka_unit_test(every_plan_is_fair_repeatable_and_begins_like_a_larger_one),
         cmocka_unit_test(spread_keeps_the_packages_even_at_every_number_of_shards),
         cmocka_unit_test(a_machine_of_thousands_of_cpus_is_planned),

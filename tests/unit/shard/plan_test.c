@@ -165,7 +165,7 @@ static void a_wrong_configuration_makes_no_plan(void **state)
     struct rt_plan *made = NULL;
 
     (void)state;
-    config.place = RT_PLACE_UNBOUND + 1;
+    config.place = RT_PLACE_NEAR + 1;
     assert_int_equal(rt_plan_create(&made, &config), -EINVAL);
     assert_int_equal(heard.lines, 1);
     config = heard_config(RT_PLACE_CORE, 0);
@@ -175,30 +175,75 @@ static void a_wrong_configuration_makes_no_plan(void **state)
     assert_null(made);
 }
 
-/* A quota that cannot be read is a warning; nothing else that fails is forgiven. */
-static void planning_leaves_nothing_behind_whatever_call_fails(void **state)
+/* What is found of the path depends on the machine: not that it is told, nor what cannot be. */
+static void a_plan_near_a_path_says_what_was_found_there(void **state)
 {
-    const struct rt_config config = heard_config(RT_PLACE_SPREAD, 0);
+    struct rt_config config = heard_config(RT_PLACE_NEAR, 0);
+    struct rt_plan *made = NULL;
+    char text[4096];
+
+    (void)state;
+    config.near = "/proc";
+    assert_int_equal(rt_plan_create(&made, &config), 0);
+    assert_int_equal(made->near_node, -1);
+    assert_memory_equal(made->near, "/proc: not known: proc has no block device of its own",
+                        strlen("/proc: not known: proc has no block device of its own"));
+    assert_true(rt_plan_format(made, text, sizeof(text)) < sizeof(text));
+    assert_non_null(strstr(text, "\nnear /proc: not known: proc has no block device of its own"));
+    rt_plan_destroy(made);
+    made = NULL;
+    config = heard_config(RT_PLACE_NEAR, 0);
+    config.near = "gone_and_forgotten";
+    assert_int_equal(rt_plan_create(&made, &config), -ENOENT);
+    assert_int_equal(heard.lines, 1);
+    assert_int_equal(heard.level, RT_LOG_ERROR);
+    config = heard_config(RT_PLACE_PACK, 0);
+    config.near = "/";
+    assert_int_equal(rt_plan_create(&made, &config), -EINVAL);
+    assert_string_equal(heard.text,
+                        "near \"/\" with another place than near: leave one of the two out");
+    assert_null(made);
+}
+
+/* The text of a wide array is broken between words. */
+static void a_long_reason_is_wrapped(void **state)
+{
+    struct rt_plan *made = make_plan(RT_TOPOLOGY_SYNTHETIC, "pack:1 core:4 pu:1", RT_PLACE_CORE, 0);
+
+    (void)state;
+    made->near = "/var/lib/a_service/data: md127 (nvme0n1, nvme1n1, nvme2n1, nvme3n1, nvme4n1, "
+                 "nvme5n1 and 6 more) on node 0";
+    assert_format(made, "4 shards by place core; usable: 4 CPUs on 4 cores, 1 memory node\n"
+                        "near /var/lib/a_service/data: md127 (nvme0n1, nvme1n1, nvme2n1, nvme3n1,\n"
+                        "    nvme4n1, nvme5n1 and 6 more) on node 0\n"
+                        "CPU of each shard: 0-3\n");
+    rt_plan_destroy(made);
+}
+
+/* A quota that cannot be read is a warning, and a disk whose node cannot be found is one without;
+ * nothing else that fails is forgiven. */
+static unsigned plan_with_each_call_failing(const struct rt_config *config)
+{
     const unsigned descriptors = t_open_descriptors();
     const int64_t blocks = fault_live_blocks();
     unsigned failed = 0;
 
-    (void)state;
     for (unsigned n = 1;; n++) {
         struct rt_plan *made = NULL;
         int r;
 
         memset(&heard, 0, sizeof(heard));
         fault_begin(n);
-        r = rt_plan_create(&made, &config);
+        r = rt_plan_create(&made, config);
         if (!fault_end()) {
             assert_int_equal(r, 0);
             rt_plan_destroy(made);
             break;
         }
         failed++;
-        if (strcmp(fault_name(), "rti_sys_alloc") == 0) {
-            assert_int_equal(r, -ENOMEM);
+        if (strcmp(fault_name(), "rti_sys_alloc") == 0 ||
+            strcmp(fault_name(), "rti_sys_stat") == 0) {
+            assert_int_equal(r, strcmp(fault_name(), "rti_sys_stat") == 0 ? -EACCES : -ENOMEM);
             assert_null(made);
             assert_int_equal(heard.level, RT_LOG_ERROR);
         } else {
@@ -208,7 +253,19 @@ static void planning_leaves_nothing_behind_whatever_call_fails(void **state)
         assert_int_equal(fault_live_blocks(), blocks);
         assert_int_equal(t_open_descriptors(), descriptors);
     }
+    return failed;
+}
+
+static void planning_leaves_nothing_behind_whatever_call_fails(void **state)
+{
+    struct rt_config config = heard_config(RT_PLACE_SPREAD, 0);
+    const unsigned failed = plan_with_each_call_failing(&config);
+
+    (void)state;
     assert_true(failed >= 8); /* the arrays of a topology, its head, those of a plan */
+    config.place = RT_PLACE_NEAR;
+    config.near = "/";
+    assert_true(plan_with_each_call_failing(&config) > failed);
 }
 
 int main(void)
@@ -221,6 +278,8 @@ int main(void)
         cmocka_unit_test(lines_of_a_large_plan_are_wrapped),
         cmocka_unit_test(this_machine_gets_a_plan),
         cmocka_unit_test(a_wrong_configuration_makes_no_plan),
+        cmocka_unit_test(a_plan_near_a_path_says_what_was_found_there),
+        cmocka_unit_test(a_long_reason_is_wrapped),
         cmocka_unit_test(planning_leaves_nothing_behind_whatever_call_fails),
     };
 

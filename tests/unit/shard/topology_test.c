@@ -144,6 +144,20 @@ static void a_memory_node_may_have_no_cpus(void **state)
     rt_topology_destroy(machine);
 }
 
+static void distances_of_memory_nodes_are_those_that_were_recorded(void **state)
+{
+    static const uint32_t expected[] = { 10, 21, 31, 21, 10, 28, 31, 28, 10 };
+    struct rt_topology *machine = read_topology(RT_TOPOLOGY_XML, RECORDED("asymmetric.xml"));
+
+    (void)state;
+    assert_non_null(machine->distances);
+    assert_memory_equal(machine->distances, expected, sizeof(expected));
+    rt_topology_destroy(machine);
+    machine = read_topology(RT_TOPOLOGY_SYNTHETIC, "pack:2 [numa] core:2 pu:1");
+    assert_null(machine->distances);
+    rt_topology_destroy(machine);
+}
+
 static void this_machine_is_as_the_kernel_says(void **state)
 {
     struct rt_topology *machine = NULL;
@@ -314,6 +328,7 @@ int main(void)
         cmocka_unit_test(cores_of_a_machine_may_differ),
         cmocka_unit_test(cpus_that_cannot_be_used_stay_known),
         cmocka_unit_test(a_memory_node_may_have_no_cpus),
+        cmocka_unit_test(distances_of_memory_nodes_are_those_that_were_recorded),
         cmocka_unit_test(this_machine_is_as_the_kernel_says),
         cmocka_unit_test(a_thread_that_is_pinned_may_use_one_cpu),
         cmocka_unit_test(reading_leaves_the_binding_of_the_thread_alone),
