@@ -54,9 +54,11 @@ struct rt_plan {
     uint32_t shared;       /* 1: several shards share a CPU, for there are more of them than CPUs */
     double cpu_quota;      /* CPUs' worth of time that the cgroup grants; 0 = no limit */
     struct rt_plan_shard *shards; /* in order of their numbers; freed with the plan */
-    const char *near;  /* where the disk below config.near is, in words: "/data: nvme0n1 on node 1";
+    const char *near; /* where the disk below config.near is, in words: "/data: nvme0n1 on node 1";
                          or why that is not known. NULL: not asked. Freed with the plan */
-    int32_t near_node; /* its memory node, as the OS counts; -1: not known, or not asked */
+    const char *near_disks; /* names of the disks below it, separated by spaces, also where their
+                               node is not known; "": not known. NULL: not asked */
+    int32_t near_node;      /* its memory node, as the OS counts; -1: not known, or not asked */
 };
 
 /**

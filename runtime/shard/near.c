@@ -16,9 +16,7 @@
 
 #include "os/sys.h"
 
-#define DEVICES_MAX  64  /* below one path */
 #define DISKS_NAMED  6   /* of them, in the text */
-#define NAME_BYTES   32  /* of a device; DISK_NAME_LEN of the kernel */
 #define FOLDER_BYTES 512 /* of a name below /sys; bridges in a row make them long */
 
 struct number {
@@ -27,7 +25,7 @@ struct number {
 };
 
 struct disk {
-    char name[NAME_BYTES];
+    char name[RTI_NEAR_NAME_BYTES];
     int32_t node;
 };
 
@@ -38,9 +36,9 @@ struct walk {
     bool is_ended; /* there will be no answer, and near->text says why */
     uint32_t device_count;
     uint32_t disk_count;
-    struct number devices[DEVICES_MAX]; /* the first is that of the path; then those below */
-    struct disk disks[DEVICES_MAX];     /* that were found */
-    char name[NAME_BYTES];              /* of the first device */
+    struct number devices[RTI_NEAR_DISKS_MAX]; /* the first is that of the path; then those below */
+    struct disk disks[RTI_NEAR_DISKS_MAX];     /* that were found */
+    char name[RTI_NEAR_NAME_BYTES];            /* of the first device */
 };
 
 /* No answer. The first reason counts. */
@@ -106,8 +104,8 @@ static void add_device(struct walk *walk, const char *text)
             return;
         }
     }
-    if (walk->device_count == DEVICES_MAX) {
-        end(walk, "%s lies on more than %d devices", walk->name, DEVICES_MAX - 1);
+    if (walk->device_count == RTI_NEAR_DISKS_MAX) {
+        end(walk, "%s lies on more than %d devices", walk->name, RTI_NEAR_DISKS_MAX - 1);
         return;
     }
     walk->devices[walk->device_count++] = (struct number){ major, minor };
@@ -122,8 +120,8 @@ static void add_disk(struct walk *walk, const char *name, int32_t node)
             return; /* several partitions of one disk */
         }
     }
-    if (walk->disk_count == DEVICES_MAX) {
-        end(walk, "%s lies on more than %d disks", walk->name, DEVICES_MAX);
+    if (walk->disk_count == RTI_NEAR_DISKS_MAX) {
+        end(walk, "%s lies on more than %d disks", walk->name, RTI_NEAR_DISKS_MAX);
         return;
     }
     (void)snprintf(disk->name, sizeof(disk->name), "%s", name);
@@ -242,7 +240,7 @@ static void look_at(struct walk *walk, const struct number *number)
     const uint32_t devices = walk->device_count;
     char folder[FOLDER_BYTES];
     char text[FOLDER_BYTES];
-    char name[NAME_BYTES];
+    char name[RTI_NEAR_NAME_BYTES];
     char *slash;
 
     if (!find_folder(walk, number, folder)) {
@@ -260,7 +258,7 @@ static void look_at(struct walk *walk, const struct number *number)
         return;
     }
     if (read_line(walk, folder, "loop/backing_file", text, sizeof(text))) {
-        end(walk, "%s lies in the file %s: name that one", name, text);
+        end(walk, "%s lies in the file %s, which can be named instead", name, text);
         return;
     }
     *slash = '\0';
@@ -290,14 +288,11 @@ static void name_disks(const struct walk *walk, char *text, size_t bytes)
     (void)snprintf(text + used, bytes - used, ")");
 }
 
-static void conclude(struct walk *walk)
+/* All disks must have a node, and the same. */
+static void compare(struct walk *walk)
 {
     const struct disk *first = &walk->disks[0];
-    char names[(DISKS_NAMED + 2) * (NAME_BYTES + 2)];
 
-    if (walk->disk_count == 0) {
-        end(walk, "nothing that %s lies on is to be seen", walk->name);
-    }
     for (uint32_t i = 0; i < walk->disk_count; i++) {
         const struct disk *disk = &walk->disks[i];
 
@@ -313,11 +308,29 @@ static void conclude(struct walk *walk)
                 first->node, disk->name, disk->node);
         }
     }
+}
+
+static void conclude(struct walk *walk)
+{
+    struct rti_near *near = walk->near;
+    char names[(DISKS_NAMED + 2) * (RTI_NEAR_NAME_BYTES + 2)];
+    size_t used = 0;
+
+    if (walk->disk_count == 0) {
+        end(walk, "nothing that %s lies on is to be seen", walk->name);
+    }
+    if (walk->is_ended) { /* and others may not have been seen */
+        return;
+    }
+    for (uint32_t i = 0; i < walk->disk_count; i++) {
+        used += (size_t)snprintf(near->disks + used, sizeof(near->disks) - used, "%s%s",
+                                 i == 0 ? "" : " ", walk->disks[i].name);
+    }
+    compare(walk);
     if (!walk->is_ended) {
         name_disks(walk, names, sizeof(names));
-        walk->near->node = first->node;
-        (void)snprintf(walk->near->text, sizeof(walk->near->text), "%s on node %d", names,
-                       first->node);
+        near->node = walk->disks[0].node;
+        (void)snprintf(near->text, sizeof(near->text), "%s on node %d", names, near->node);
     }
 }
 
@@ -326,6 +339,7 @@ void rti_near_look(struct rti_near *out, uint32_t major, uint32_t minor, const c
     struct walk walk = { .near = out, .root = root };
 
     out->node = -1;
+    out->disks[0] = '\0';
     walk.top = strlen(root) + strlen("/sys/devices");
     walk.devices[walk.device_count++] = (struct number){ major, minor };
     for (uint32_t i = 0; i < walk.device_count && !walk.is_ended; i++) {
@@ -385,6 +399,7 @@ int rti_near_find(struct rti_near *out, const char *path, const char *root,
     }
     r = rti_sys_statfs(path, &system);
     out->node = -1;
+    out->disks[0] = '\0';
     (void)snprintf(out->text, sizeof(out->text), "%s has no block device of its own",
                    r < 0 ? "the file system" : file_system_name((uint32_t)system.f_type));
     return 0;

@@ -21,9 +21,13 @@
 
 #include "base/log.h"
 
+#define RTI_NEAR_DISKS_MAX  64
+#define RTI_NEAR_NAME_BYTES 32 /* of a disk; DISK_NAME_LEN of the kernel */
+
 struct rti_near {
     int32_t node;   /* of all disks below the path; -1: not known */
     char text[512]; /* "nvme0n1 on node 1"; or why it is not known */
+    char disks[RTI_NEAR_DISKS_MAX * (RTI_NEAR_NAME_BYTES + 1)]; /* their names, or "": not known */
 };
 
 /*

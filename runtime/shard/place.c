@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "os/sys.h"
@@ -363,14 +364,31 @@ static size_t describe(char *text, size_t bytes, const struct request *request,
     return (size_t)snprintf(text, bytes, "%s: %s", path, found);
 }
 
-/* Shards, and the text, lie behind the plan in one block of memory. */
+/* Into the memory behind the shards. */
+static void tell_near(struct rt_plan *made, char *text, size_t bytes, const struct request *request,
+                      const struct candidates *candidates)
+{
+    const size_t used = describe(text, bytes, request, candidates, made->shard_count) + 1;
+    const bool is_known = request->place == RT_PLACE_NEAR;
+    const bool matters = request->topology->node_count > 1;
+
+    (void)snprintf(text + used, bytes - used, "%s", request->near->disks);
+    made->near = text;
+    made->near_disks = text + used;
+    made->near_node = is_known ? request->near->node : -1;
+    rti_log(request->log, is_known || !matters ? RT_LOG_INFO : RT_LOG_WARNING, "near %s", text);
+}
+
+/* One block of memory: the plan, its shards, and texts. */
 static struct rt_plan *make(const struct request *request, const struct candidates *candidates)
 {
+    const struct rti_near *near = request->near;
     const uint32_t shards = count_shards(candidates, request);
     const size_t used = sizeof(struct rt_plan) + shards * sizeof(struct rt_plan_shard);
-    const size_t text = request->near == NULL ? 0
-                                              : describe(NULL, 0, request, candidates, shards) + 1;
-    struct rt_plan *made = rti_sys_alloc(used + text);
+    const size_t texts = near == NULL ? 0
+                                      : describe(NULL, 0, request, candidates, shards) + 1 +
+                                            strlen(near->disks) + 1;
+    struct rt_plan *made = rti_sys_alloc(used + texts);
 
     if (made == NULL) {
         return NULL;
@@ -379,14 +397,8 @@ static struct rt_plan *make(const struct request *request, const struct candidat
     made->shard_count = shards;
     made->place = request->config->place;
     made->near_node = -1;
-    if (request->near != NULL) {
-        made->near = (char *)made + used;
-        (void)describe((char *)made + used, text, request, candidates, shards);
-        made->near_node = request->place == RT_PLACE_NEAR ? request->near->node : -1;
-        rti_log(request->log,
-                made->near_node < 0 && request->topology->node_count > 1 ? RT_LOG_WARNING
-                                                                         : RT_LOG_INFO,
-                "near %s", made->near);
+    if (near != NULL) {
+        tell_near(made, (char *)made + used, texts, request, candidates);
     }
     return made;
 }

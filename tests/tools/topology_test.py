@@ -20,7 +20,7 @@ import xml.etree.ElementTree
 from typing import List
 
 import topology_harness
-from topology_harness import TopologyCase, run
+from topology_harness import Root, TopologyCase, run
 
 
 class TopologyTest(TopologyCase):
@@ -107,7 +107,7 @@ class TopologyTest(TopologyCase):
         near = found["plans"]["near"]["near"]
         self.assertTrue(near["text"].startswith(
             "/proc: not known: proc has no block device of its own"), near)
-        self.assertIsNone(near["node"])
+        self.assertEqual((near["node"], near["disks"]), (None, []))
         core = self.json("--shards", "1")["plans"]["core"]
         self.assertEqual(self.cpus(found["plans"]["near"]), self.cpus(core))
         lines = self.text("--place", "near", "--shards", "1", "--explain", RT_NEAR="/proc")
@@ -118,6 +118,30 @@ class TopologyTest(TopologyCase):
         self.refused(1, "near what?", arguments=("--place", "near"))
         self.refused(1, "leave one of the two out", arguments=("--near", "/", "--place", "pu"))
         self.refused(2, "this machine", arguments=("--near", "/", "--synthetic", "core:2"))
+
+    def test_interrupts_of_a_disk_are_told_with_the_cpus_that_they_come_to(self) -> None:
+        """The name is that of a disk of this machine; its interrupts are made up."""
+        here = os.path.realpath(__file__)
+        disks = self.json("--near", here)["plans"]["near"]["near"]["disks"]
+        if not disks:
+            self.skipTest(f"no disk is known below {here}")
+        root = Root(self)
+        for disk in disks:
+            link = os.path.join(root.path, "sys/class/block", disk)
+            root.put(f"sys/devices/pci0/virtio1/block/{disk}/dev", "")
+            os.makedirs(os.path.dirname(link), exist_ok=True)
+            os.symlink(f"../../devices/pci0/virtio1/block/{disk}", link)
+        done = self.text("--near", here, "--root", root.path)
+        self.assertIn(f"it is not known to which CPUs interrupts of {disks[0]} come", done)
+        for number in (40, 41):
+            root.put(f"sys/devices/pci0/msi_irqs/{number}", "")
+        root.put("proc/irq/40/effective_affinity_list", "7\n")
+        root.put("proc/irq/40/smp_affinity_list", "0-63\n")
+        root.put("proc/irq/41/smp_affinity_list", "2-3\n")
+        done = self.text("--near", here, "--root", root.path)
+        self.assertIn(f"interrupts of {disks[0]} come to CPUs 2-3,7", done)
+        notes = self.json("--near", here, "--root", root.path)["plans"]["near"]["interrupts"]
+        self.assertEqual(len(notes), len(disks))
 
     def test_the_options_of_the_library_choose_the_plan(self) -> None:
         machine = ("--synthetic", "pack:1 core:4 pu:2")

@@ -51,25 +51,30 @@ static void read_columns(struct table *table, char *line)
     }
 }
 
-/* Does this interrupt come to a CPU of a shard now? */
-static bool comes(const struct table *table, long number)
+void interrupt_cpus(struct numbers *cpus, const char *root, long number)
 {
-    const char *root = table->subject->root;
     char *list = file_read(root, "/proc/irq/%ld/effective_affinity_list", number);
-    struct numbers cpus = { 0 };
-    bool found = false;
 
     if (list == NULL) {
         list = file_read(root, "/proc/irq/%ld/smp_affinity_list", number);
     }
     if (list != NULL) {
-        numbers_parse(&cpus, list);
+        numbers_parse(cpus, list);
     }
+    free(list);
+}
+
+/* Does this interrupt come to a CPU of a shard now? */
+static bool comes(const struct table *table, long number)
+{
+    struct numbers cpus = { 0 };
+    bool found = false;
+
+    interrupt_cpus(&cpus, table->subject->root, number);
     for (size_t i = 0; i < cpus.count; i++) {
         found = found || numbers_have(&table->shards, cpus.array[i]);
     }
     numbers_free(&cpus);
-    free(list);
     return found;
 }
 

@@ -4,6 +4,7 @@
 #define TOPOLOGY_INTERRUPTS_H
 
 #include "notes.h"
+#include "numbers.h"
 #include "warnings.h"
 
 /*
@@ -11,5 +12,8 @@
  * the machine was started; none without subject->root.
  */
 void warn_of_interrupts(struct notes *notes, const struct subject *subject);
+
+/* Add the CPUs that an interrupt comes to now; none if that cannot be read. */
+void interrupt_cpus(struct numbers *cpus, const char *root, long number);
 
 #endif /* TOPOLOGY_INTERRUPTS_H */

@@ -2,6 +2,8 @@
 /* The machine for programs: all that the structs of rt/topology.h and rt/placement.h hold. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "show.h"
 
@@ -136,6 +138,28 @@ static void print_notes(const char *name, const struct notes *notes, const char 
     printf("\n%s]", indent);
 }
 
+static void print_near(const struct rt_plan *plan)
+{
+    const char *comma = "";
+    char *names = text_of("%s", plan->near_disks);
+    char *rest = names;
+    const char *disk;
+
+    printf("\"near\": {\"text\": ");
+    print_string(plan->near);
+    print_number("node", plan->near_node);
+    printf(", \"disks\": [");
+    while ((disk = strsep(&rest, " ")) != NULL) {
+        if (*disk != '\0') {
+            printf("%s", comma);
+            print_string(disk);
+            comma = ", ";
+        }
+    }
+    printf("]}, ");
+    free(names);
+}
+
 static void print_plan(const struct shown *shown, bool explained)
 {
     const struct rt_plan *plan = shown->plan;
@@ -154,10 +178,9 @@ static void print_plan(const struct shown *shown, bool explained)
     }
     printf("\n    ], ");
     if (plan->near != NULL) {
-        printf("\"near\": {\"text\": ");
-        print_string(plan->near);
-        print_number("node", plan->near_node);
-        printf("}, ");
+        print_near(plan);
+        print_notes("interrupts", &shown->disks, "    ");
+        printf(", ");
     }
     if (explained) {
         print_notes("steps", &shown->steps, "    ");

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "disks.h"
 #include "doctor.h"
 #include "explain.h"
 #include "show.h"
@@ -186,6 +187,7 @@ static struct subject subject_of(const struct view *view, const struct rt_config
 /* What is to be said of a plan. */
 static void annotate(struct shown *shown, const struct subject *subject, bool explained)
 {
+    tell_disks(&shown->disks, subject);
     warn(&shown->warnings, subject);
     if (explained) {
         explain(&shown->steps, subject);
@@ -293,6 +295,7 @@ static int run(const struct options *options, const struct rt_config *config, bo
     }
     for (int place = 0; place < PLACES; place++) {
         rt_plan_destroy(view.by_place[place].plan);
+        notes_free(&view.by_place[place].disks);
         notes_free(&view.by_place[place].steps);
         notes_free(&view.by_place[place].warnings);
     }

@@ -13,6 +13,7 @@
 
 struct shown {
     struct rt_plan *plan; /* NULL: not to be shown */
+    struct notes disks;   /* of place near */
     struct notes steps;   /* none unless --explain asks for them */
     struct notes warnings;
 };

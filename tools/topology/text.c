@@ -210,6 +210,13 @@ static void print_cure(const struct note *note, int indent)
     }
 }
 
+static void print_disks(const struct notes *disks)
+{
+    for (size_t i = 0; i < disks->count; i++) {
+        print_words(disks->array[i].text, 0, 4);
+    }
+}
+
 static void print_steps(const struct notes *steps)
 {
     puts("how it came about:");
@@ -238,6 +245,7 @@ void show_text(const struct view *view)
             continue;
         }
         print_plan(shown->plan);
+        print_disks(&shown->disks);
         if (view->explained) {
             print_steps(&shown->steps);
         }

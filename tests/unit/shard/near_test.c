@@ -118,6 +118,14 @@ static void put_virtual(const char *number, const char *name)
     put_device(number, folder);
 }
 
+static void assert_disks(uint32_t major, uint32_t minor, const char *disks)
+{
+    struct rti_near near;
+
+    rti_near_look(&near, major, minor, root);
+    assert_string_equal(near.disks, disks);
+}
+
 static void assert_near(uint32_t major, uint32_t minor, int32_t node, const char *text)
 {
     const unsigned descriptors = t_open_descriptors();
@@ -155,6 +163,7 @@ static void a_disk_of_a_virtual_machine_has_no_node_and_it_is_said(void **state)
     put_file("-1\n", PCI "02.0/numa_node");
     put_device("254:0", PCI "02.0/virtio1/block/vda");
     assert_near(254, 0, -1, "the kernel knows no memory node of vda");
+    assert_disks(254, 0, "vda");   /* which is known all the same */
     put_virtual("253:0", "zram0"); /* nothing above has the file at all */
     assert_near(253, 0, -1, "the kernel knows no memory node of zram0");
 }
@@ -167,6 +176,7 @@ static void a_mapped_device_is_where_all_its_disks_are(void **state)
     put_member("/sys/devices/virtual/block/dm-0", "nvme0n1p1", "259:1\n");
     put_member("/sys/devices/virtual/block/dm-0", "nvme0n1p2", "259:2\n");
     assert_near(252, 0, 1, "dm-0 (nvme0n1) on node 1");
+    assert_disks(252, 0, "nvme0n1");
     put_virtual("252:1", "dm-1"); /* one on another */
     put_member("/sys/devices/virtual/block/dm-1", "dm-0", "252:0\n");
     assert_near(252, 1, 1, "dm-1 (nvme0n1) on node 1");
@@ -222,6 +232,7 @@ static void a_shared_nvme_disk_is_where_its_controllers_are(void **state)
     put_file("1\n", "/sys/devices/virtual/nvme-subsystem/nvme-subsys0/nvme0n1/nvme0n1p1/partition");
     put_file("1\n", "/sys/devices/virtual/nvme-subsystem/nvme-subsys0/nvme3/numa_node");
     assert_near(259, 7, 1, "nvme0n1 (nvme3) on node 1");
+    assert_disks(259, 7, "nvme3");
     assert_near(259, 8, 1, "nvme0n1 (nvme3) on node 1");
     put_file("-1\n", "/sys/devices/virtual/nvme-subsystem/nvme-subsys0/nvme4/numa_node");
     assert_near(259, 7, -1, "the kernel knows no memory node of nvme4");
@@ -232,7 +243,8 @@ static void a_loop_device_names_its_file(void **state)
     (void)state;
     put_virtual("7:0", "loop0");
     put_file("/data/disk.img\n", "/sys/devices/virtual/block/loop0/loop/backing_file");
-    assert_near(7, 0, -1, "loop0 lies in the file /data/disk.img: name that one");
+    assert_disks(7, 0, "");
+    assert_near(7, 0, -1, "loop0 lies in the file /data/disk.img, which can be named instead");
 }
 
 static void what_the_kernel_does_not_show_is_unknown(void **state)

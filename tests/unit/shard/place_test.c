@@ -94,7 +94,7 @@ static struct rt_plan *make_near(const struct rt_topology *machine, int32_t node
     const struct rt_config config = {
         .place = RT_PLACE_NEAR, .near = "/p", .cpus = cpus, .shards = shards
     };
-    struct rti_near near = { .node = node, .text = "no reason" };
+    struct rti_near near = { .node = node, .text = "no reason", .disks = "d e" };
     struct rt_plan *made = NULL;
 
     if (node >= 0) {
@@ -103,6 +103,7 @@ static struct rt_plan *make_near(const struct rt_topology *machine, int32_t node
     memset(&heard, 0, sizeof(heard));
     assert_int_equal(rti_place(&made, machine, &config, &near, &wide_ear), 0);
     assert_int_equal(made->place, RT_PLACE_NEAR);
+    assert_string_equal(made->near_disks, "d e");
     return made;
 }
 
@@ -468,58 +469,38 @@ static void check_plan(const struct rt_topology *machine, const struct rt_plan *
     free(used);
 }
 
+/* Plans of every size against the largest; `node` counts for near only. */
+static void check_sizes(const struct rt_topology *machine, enum rt_place place, int32_t node)
+{
+    const uint32_t most = machine->cpu_count + SHARDS_MORE;
+    struct rt_plan *largest = NULL;
+
+    for (uint32_t shards = most; shards >= 1; shards--) {
+        struct rt_plan *made = place == RT_PLACE_NEAR ? make_near(machine, node, NULL, shards)
+                                                      : make_plan(machine, place, NULL, shards);
+
+        check_plan(machine, made);
+        largest = largest == NULL ? made : largest;
+        assert_memory_equal(made->shards, largest->shards,
+                            shards * sizeof(made->shards[0])); /* P1 */
+        if (made != largest) {
+            rt_plan_destroy(made);
+        }
+    }
+    rt_plan_destroy(largest);
+}
+
 static void every_plan_is_fair_repeatable_and_begins_like_a_larger_one(void **state)
 {
     (void)state;
     for (size_t m = 0; m < sizeof(machines) / sizeof(machines[0]); m++) {
         struct rt_topology *machine = read_machine(machines[m]);
-        const uint32_t most = machine->cpu_count + SHARDS_MORE;
 
         for (unsigned place = RT_PLACE_CORE; place < RT_PLACE_UNBOUND; place++) {
-            struct rt_plan *largest = make_plan(machine, (enum rt_place)place, NULL, most);
-
-            for (uint32_t shards = 1; shards <= most; shards++) {
-                struct rt_plan *made = make_plan(machine, (enum rt_place)place, NULL, shards);
-
-                check_plan(machine, made);
-                assert_memory_equal(made->shards, largest->shards,
-                                    shards * sizeof(made->shards[0])); /* P1 */
-                rt_plan_destroy(made);
-            }
-            rt_plan_destroy(largest);
+            check_sizes(machine, (enum rt_place)place, -1);
         }
-        rt_topology_destroy(machine);
-    }
-}
-
-/* For a disk at each node: fair, and begins like a larger one; the node's own cores come first. */
-static void every_plan_near_a_node_begins_with_its_cores(void **state)
-{
-    (void)state;
-    for (size_t m = 0; m < sizeof(machines) / sizeof(machines[0]); m++) {
-        struct rt_topology *machine = read_machine(machines[m]);
-        const uint32_t most = machine->cpu_count + SHARDS_MORE;
-
         for (uint32_t n = 0; n < machine->node_count; n++) {
-            const int32_t node = machine->nodes[n].number;
-            struct rt_plan *largest = make_near(machine, node, NULL, most);
-            struct rt_plan *own = make_near(machine, node, NULL, 0);
-
-            check_plan(machine, largest);
-            assert_true(own->shard_count * machine->node_count == own->cores); /* equal nodes */
-            for (uint32_t i = 0; i < own->shard_count; i++) {
-                assert_int_equal(own->shards[i].node, node);
-            }
-            for (uint32_t shards = 1; shards <= most; shards++) {
-                struct rt_plan *made = make_near(machine, node, NULL, shards);
-
-                check_plan(machine, made);
-                assert_memory_equal(made->shards, largest->shards,
-                                    shards * sizeof(made->shards[0])); /* P1 */
-                rt_plan_destroy(made);
-            }
-            rt_plan_destroy(own);
-            rt_plan_destroy(largest);
+            check_sizes(machine, RT_PLACE_NEAR, machine->nodes[n].number);
         }
         rt_topology_destroy(machine);
     }
@@ -606,7 +587,6 @@ int main(void)
         cmocka_unit_test(the_next_node_is_the_nearest_one),
         cmocka_unit_test(a_recorded_machine_has_distances_and_a_node_without_cpus),
         cmocka_unit_test(near_without_a_known_node_is_core_and_says_why),
-        cmocka_unit_test(every_plan_near_a_node_begins_with_its_cores),
         cmocka_unit_test(every_plan_is_fair_repeatable_and_begins_like_a_larger_one),
         cmocka_unit_test(spread_keeps_the_packages_even_at_every_number_of_shards),
         cmocka_unit_test(a_machine_of_thousands_of_cpus_is_planned),
