@@ -124,7 +124,7 @@ static void add_disk(struct walk *walk, const char *name, int32_t node)
         end(walk, "%s lies on more than %d disks", walk->name, RTI_NEAR_DISKS_MAX);
         return;
     }
-    (void)snprintf(disk->name, sizeof(disk->name), "%s", name);
+    (void)snprintf(disk->name, sizeof(disk->name), "%.*s", RTI_NEAR_NAME_BYTES - 1, name);
     disk->node = node;
     walk->disk_count++;
 }
@@ -247,7 +247,7 @@ static void look_at(struct walk *walk, const struct number *number)
         return;
     }
     slash = strrchr(folder, '/');
-    (void)snprintf(name, sizeof(name), "%s", slash + 1);
+    (void)snprintf(name, sizeof(name), "%.*s", RTI_NEAR_NAME_BYTES - 1, slash + 1);
     if (number == walk->devices) {
         memcpy(walk->name, name, sizeof(name));
     }

@@ -355,7 +355,7 @@ static size_t describe(char *text, size_t bytes, const struct request *request,
                                 "from node %d on",
                                 path, found, node);
     }
-    if (shards > cores) {
+    if (shards > cores && cores < count_cores(candidates, false)) {
         return (size_t)snprintf(text, bytes,
                                 "%s: %s, which has %u core%s to choose from; then the others by "
                                 "distance",

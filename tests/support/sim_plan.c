@@ -27,6 +27,7 @@ int __wrap_rti_plan_make(struct rt_plan **out, const struct rt_config *config,
     plan->cores = 1;
     plan->nodes = 1;
     plan->place = config->place;
+    plan->near_node = -1;
     for (uint32_t i = 0; i < config->shards; i++) {
         plan->shards[i] = (struct rt_plan_shard){
             .cpu = -1, .core = -1, .package = -1, .node = -1

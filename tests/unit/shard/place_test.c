@@ -321,8 +321,11 @@ static void what_cannot_be_planned_is_refused_with_its_reason(void **state)
 static void near_takes_the_cores_of_the_node_and_then_those_of_others(void **state)
 {
     struct rt_topology *server = read_machine(SERVER_2P);
+    struct rt_topology *laptop = read_machine(LAPTOP);
 
     (void)state;
+    assert_near(laptop, 0, NULL, 6, "0 1 2 3 4 5", "/p: d on node 0"); /* there are no others */
+    rt_topology_destroy(laptop);
     assert_near(server, 0, NULL, 0, "0 2 4 6", "/p: d on node 0");
     assert_near(server, 1, NULL, 0, "8 10 12 14", "/p: d on node 1");
     assert_near(server, 1, NULL, 3, "8 10 12", "/p: d on node 1");
