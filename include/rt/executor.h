@@ -104,11 +104,13 @@ struct rt_config {
     uint32_t stacks_warm;    /* free stacks of each size that keep their memory though they have not
                              been needed for 0.2 s; 1..16777216; default 1024 (rt/memory.h) */
     const char *near;        /* * with RT_PLACE_NEAR: a file or folder, or a block device */
+    uint64_t buffer_bytes;   /* for buffers of I/O at most (rt/buffer.h), rounded up to 4 MiB; up to
+                                64 GiB; default 64 MiB */
 };
 
 #define RT_CONFIG_INIT \
     { (uint32_t)sizeof(struct rt_config), 0, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, \
-      NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, NULL, NULL, 0, 0, NULL }
+      NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, NULL, NULL, 0, 0, NULL, 0 }
 
 /**
  * Run first(arg) as the first task of a new executor on this thread.
@@ -129,7 +131,7 @@ struct rt_config {
  *
  * The environment variable RT_DISABLE names optional features to go without,
  * separated by commas: guard_install, no_sqarray, no_iowait, registered_ring,
- * defer_taskrun, iowq, or all.
+ * defer_taskrun, iowq, fixed_buffers, or all.
  *
  * @param config  read before `first` starts; the strings must stay valid. NULL = defaults.
  * @return what `first` returned; or, before `first` was started, an error whose
@@ -172,6 +174,10 @@ struct rt_stats {
     uint64_t stalls;          /* times a task held the core too long (rt/stall.h) */
     uint64_t stacks_free;     /* free stacks that have memory */
     uint64_t stacks_trimmed;  /* times that a free stack gave its memory back */
+    uint64_t buffers_in_use;  /* buffers that were got and not put back (rt/buffer.h) */
+    uint64_t buffers_refused; /* gets that met config.buffer_bytes, or no memory */
+    uint64_t buffer_bytes;    /* memory that was taken for buffers, in use or not */
+    uint64_t buffer_bytes_unregistered; /* of that, what the ring does not know */
 };
 
 /**

@@ -10,6 +10,7 @@
 #include "rt/base.h"
 #include "rt/version.h"
 
+#include "rt/buffer.h"
 #include "rt/call.h"
 #include "rt/channel.h"
 #include "rt/condition.h"

@@ -81,6 +81,23 @@ uint32_t rti_config_stall_signal(void)
     return (uint32_t)SIGRTMAX - 2;
 }
 
+/* Too large for the table of numbers. */
+static int complete_buffers(struct rt_config *config, const struct rti_log *log)
+{
+    const uint64_t max = (uint64_t)64 << 30;
+
+    if (config->buffer_bytes > max) {
+        rti_log(log, RT_LOG_ERROR,
+                "config.buffer_bytes is %llu; it must be 1 to %llu, or 0 for the default",
+                (unsigned long long)config->buffer_bytes, (unsigned long long)max);
+        return -EINVAL;
+    }
+    if (config->buffer_bytes == 0) {
+        config->buffer_bytes = (uint64_t)64 << 20;
+    }
+    return 0;
+}
+
 /* Below 0 is one of its values. */
 static int complete_stall(struct rt_config *config, const struct rti_log *log)
 {
@@ -133,6 +150,9 @@ static int complete(struct rt_config *config, const struct rti_log *log)
     }
     if (r == 0) {
         r = complete_stall(config, log);
+    }
+    if (r == 0) {
+        r = complete_buffers(config, log);
     }
     if (r == 0) {
         r = check_choices(config, log);

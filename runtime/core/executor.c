@@ -416,10 +416,13 @@ static int open_reactor(struct rti_executor *executor, uint32_t disabled)
         .cq_entries = executor->config.cq_entries,
         .disabled = disabled,
         .io_workers = executor->config.io_workers,
+        .buffers_max = rti_buffers_arenas(executor->config.buffer_bytes),
         .worker_cpus = others,
         .worker_cpus_bytes = others_bytes,
     };
 
+    rti_buffers_init(&executor->buffers, executor->config.buffer_bytes, &executor->reactor.ring,
+                     &executor->log);
     return rti_reactor_init(&executor->reactor, &config, &executor->log);
 }
 
@@ -559,6 +562,7 @@ void rti_executor_close(struct rti_executor *executor)
     rti_current = NULL;
     rti_fiber_release(&executor->loop);
     rti_reactor_fini(&executor->reactor);
+    rti_buffers_fini(&executor->buffers);
     end_overflow(executor);
     rti_stack_pool_destroy(executor->stacks);
     rti_stack_marks_fini(&executor->stack_marks);
@@ -621,6 +625,10 @@ void rt_stats_get(struct rt_stats *out, size_t bytes)
         .stalls = executor->stalls,
         .stacks_free = stacks.cached,
         .stacks_trimmed = stacks.trimmed,
+        .buffers_in_use = executor->buffers.in_use,
+        .buffers_refused = executor->buffers.refused,
+        .buffer_bytes = executor->buffers.bytes,
+        .buffer_bytes_unregistered = executor->buffers.bytes_unregistered,
     };
     if (executor->inbox != NULL) {
         const struct rti_inbox *inbox = executor->inbox;

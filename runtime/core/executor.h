@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "base/log.h"
+#include "core/buffers.h"
 #include "core/current.h"
 #include "core/inbox.h"
 #include "core/pool.h"
@@ -80,10 +81,11 @@ struct rti_executor {
     enum rti_stack_class stack_class; /* of tasks that name none */
     struct rti_reactor reactor;
     struct rti_wheel wheel;
-    struct rti_inbox *inbox;   /* what is between shards; NULL: nothing */
-    struct rti_pool locals;    /* blocks of task-locals */
-    uint64_t select_random;    /* where selects begin to look */
-    struct rti_pool handles;   /* files, streams and listeners (io/) */
+    struct rti_inbox *inbox;    /* what is between shards; NULL: nothing */
+    struct rti_pool locals;     /* blocks of task-locals */
+    uint64_t select_random;     /* where selects begin to look */
+    struct rti_pool handles;    /* files, streams and listeners (io/) */
+    struct rti_buffers buffers; /* for what they read and write */
     struct rti_claims *claims; /* addresses that shards listen on together; NULL when it is alone */
 
     struct rt_config config; /* complete: defaults filled in */

@@ -135,3 +135,23 @@ void rti_explain_memory(const struct rti_log *log, const char *what, int error)
             "address space (ulimit -v), or lower config.tasks_max",
             what, name != NULL ? name : "unknown error");
 }
+
+void rti_explain_unregistered(const struct rti_log *log, int error)
+{
+    struct rlimit limit = { 0, 0 };
+
+    if (error != -ENOMEM) {
+        rti_log(log, RT_LOG_WARNING,
+                "the kernel registers no buffers for I/O: %s; file I/O goes on without, and each "
+                "operation costs more",
+                rt_strerror(error));
+        return;
+    }
+    (void)getrlimit(RLIMIT_MEMLOCK, &limit);
+    rti_log(log, RT_LOG_WARNING,
+            "the kernel registers no more buffers for I/O (ENOMEM): all that a user registers "
+            "counts as locked memory, whose limit is %llu KiB; raise it with: ulimit -l NUMBER (or "
+            "LimitMEMLOCK= of systemd), or lower config.buffer_bytes; file I/O goes on without, "
+            "and each operation costs more",
+            (unsigned long long)limit.rlim_cur / 1024);
+}

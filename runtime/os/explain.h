@@ -17,4 +17,7 @@ void rti_explain_ring(const struct rti_log *log, int error);
 /* Getting a stack or other memory at start failed with `error` (-errno). */
 void rti_explain_memory(const struct rti_log *log, const char *what, int error);
 
+/* Memory for I/O could not be registered with the ring; what works goes on: a warning. */
+void rti_explain_unregistered(const struct rti_log *log, int error);
+
 #endif /* RTI_OS_EXPLAIN_H */

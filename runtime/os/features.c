@@ -16,6 +16,7 @@ static const struct {
     { "registered_ring", RTI_FEATURE_REGISTERED_RING },
     { "defer_taskrun", RTI_FEATURE_DEFER_TASKRUN },
     { "iowq", RTI_FEATURE_IOWQ },
+    { "fixed_buffers", RTI_FEATURE_FIXED_BUFFERS },
     { "all", RTI_FEATURES_ALL }, /* last: not shown by rti_features_format() */
 };
 

@@ -20,9 +20,10 @@ enum rti_feature {
     RTI_FEATURE_REGISTERED_RING = 1u << 3, /* enter without a look-up of the descriptor (5.18) */
     RTI_FEATURE_DEFER_TASKRUN = 1u << 4,   /* completions run when asked for (6.1) */
     RTI_FEATURE_IOWQ = 1u << 5,            /* workers counted and kept off the shard's CPU (5.15) */
+    RTI_FEATURE_FIXED_BUFFERS = 1u << 6,   /* buffers that the kernel knows beforehand (5.19) */
 };
 
-#define RTI_FEATURES_ALL 0x3fu
+#define RTI_FEATURES_ALL 0x7fu
 
 /* Room for the names of all of them. */
 #define RTI_FEATURES_BYTES 128

@@ -64,6 +64,17 @@ const void *rti_mem_lowest_touched(const void *address, size_t bytes)
     return NULL;
 }
 
+int rti_mem_map(void **out, size_t bytes)
+{
+    const int r = rti_sys_mmap(out, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                               0);
+
+    if (r == 0) {
+        (void)rti_sys_madvise(*out, bytes, MADV_HUGEPAGE); /* advice; some kernels have none */
+    }
+    return r;
+}
+
 void *rti_mem_alloc_near(size_t bytes, int node)
 {
     void *memory;

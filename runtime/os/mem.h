@@ -28,6 +28,10 @@ int rti_mem_discard(void *address, size_t bytes);
  * when there is none, or the kernel does not say. At most 256 KiB; both ends at pages. */
 const void *rti_mem_lowest_touched(const void *address, size_t bytes);
 
+/* Memory for I/O: in huge pages where the kernel has some, and from the node that this thread takes
+ * memory from. Given back by rti_mem_release(). */
+int rti_mem_map(void **out, size_t bytes);
+
 /* Zeroed memory that another node's processor will read: it comes from `node` while that has some,
  * or from anywhere (below 0). NULL when there is none. Freed with the same arguments. */
 void *rti_mem_alloc_near(size_t bytes, int node);

@@ -187,6 +187,32 @@ static void place_workers(struct rti_uring *ring, const struct rti_uring_config 
     }
 }
 
+/* Places without memory; to fill one later is no reason for the kernel to wait for operations. */
+static void make_places(struct rti_uring *ring, const struct rti_uring_config *config)
+{
+    const struct io_uring_rsrc_register places = { .nr = config->buffers_max,
+                                                   .flags = IORING_RSRC_REGISTER_SPARSE };
+
+    if (config->buffers_max == 0 || (config->disabled & RTI_FEATURE_FIXED_BUFFERS) != 0) {
+        return;
+    }
+    if (rti_sys_uring_register(ring->fd, IORING_REGISTER_BUFFERS2, &places, sizeof(places)) == 0) {
+        ring->features |= RTI_FEATURE_FIXED_BUFFERS;
+    }
+}
+
+int rti_uring_register_buffer(struct rti_uring *ring, uint32_t place, void *memory, size_t bytes)
+{
+    const struct iovec range = { .iov_base = memory, .iov_len = bytes };
+    const struct io_uring_rsrc_update2 update = { .offset = place,
+                                                  .data = (uint64_t)(uintptr_t)&range,
+                                                  .nr = 1 };
+    const int r = rti_sys_uring_register(ring->fd, IORING_REGISTER_BUFFERS_UPDATE, &update,
+                                         sizeof(update));
+
+    return r < 0 ? r : 0;
+}
+
 /* Last of all registrations: liburing 2.4 notes that on kernels before 6.3 later ones fail. */
 static void register_ring_fd(struct rti_uring *ring, uint32_t disabled)
 {
@@ -228,6 +254,7 @@ int rti_uring_open(struct rti_uring *ring, const struct rti_uring_config *config
     }
     find_queues(ring, &params);
     place_workers(ring, config);
+    make_places(ring, config);
     register_ring_fd(ring, config->disabled);
     return 0;
 }
@@ -238,6 +265,10 @@ void rti_uring_close(struct rti_uring *ring)
 
     if (ring->fd < 0) {
         return;
+    }
+    /* The kernel takes the charge of locked memory back now, and not when the ring has gone. */
+    if ((ring->features & RTI_FEATURE_FIXED_BUFFERS) != 0) {
+        (void)rti_sys_uring_register(ring->fd, IORING_UNREGISTER_BUFFERS, NULL, 0);
     }
     if ((ring->features & RTI_FEATURE_REGISTERED_RING) != 0) {
         (void)rti_sys_uring_register(ring->fd, IORING_UNREGISTER_RING_FDS, &update, 1);

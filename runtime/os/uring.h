@@ -29,6 +29,7 @@ struct rti_uring_config {
     uint32_t cq_entries;
     uint32_t disabled;            /* features not to use (enum rti_feature) */
     uint32_t io_workers;          /* of either kind; see IORING_REGISTER_IOWQ_MAX_WORKERS */
+    uint32_t buffers_max;         /* places for rti_uring_register_buffer(); 0: none */
     const cpu_set_t *worker_cpus; /* where workers may run; NULL = where this thread may */
     size_t worker_cpus_bytes;
 };
@@ -78,6 +79,13 @@ int rti_uring_enter(struct rti_uring *ring, uint32_t wait, rt_time timeout);
 
 /* Submit what is pending and nothing else: no completion is taken in. Returns as above. */
 int rti_uring_submit(struct rti_uring *ring);
+
+/*
+ * Let operations name the memory by `place` (below buffers_max, each once): the kernel pins its
+ * pages now, and not in each operation. Needs RTI_FEATURE_FIXED_BUFFERS. Lasts until the ring is
+ * closed. Returns 0; -ENOMEM, mostly at the limit of locked memory; another -errno.
+ */
+int rti_uring_register_buffer(struct rti_uring *ring, uint32_t place, void *memory, size_t bytes);
 
 /* Entries that the kernel has not taken yet. */
 static inline uint32_t rti_uring_pending(const struct rti_uring *ring)

@@ -52,10 +52,11 @@ static void what_a_kernel_has_is_granted_by_name(void **state)
         const char *granted;
     } rows[] = {
         { SIM_KERNEL_6_18, "guard_install",
-          "no_sqarray no_iowait registered_ring defer_taskrun iowq" },
-        { SIM_KERNEL_6_12, "guard_install", "no_sqarray registered_ring defer_taskrun iowq" },
-        { SIM_KERNEL_6_1, "guard_install", "registered_ring defer_taskrun iowq" },
-        { SIM_KERNEL_6_18, "guard_install,no_iowait,iowq",
+          "no_sqarray no_iowait registered_ring defer_taskrun iowq fixed_buffers" },
+        { SIM_KERNEL_6_12, "guard_install",
+          "no_sqarray registered_ring defer_taskrun iowq fixed_buffers" },
+        { SIM_KERNEL_6_1, "guard_install", "registered_ring defer_taskrun iowq fixed_buffers" },
+        { SIM_KERNEL_6_18, "guard_install,no_iowait,iowq,fixed_buffers",
           "no_sqarray registered_ring defer_taskrun" },
         { SIM_KERNEL_6_18, "all", "none" },
     };
@@ -72,7 +73,7 @@ static void what_a_kernel_has_is_granted_by_name(void **state)
 
 static void a_text_without_enough_room_is_cut_and_its_length_told(void **state)
 {
-    static const char whole[] = "registered_ring defer_taskrun iowq";
+    static const char whole[] = "registered_ring defer_taskrun iowq fixed_buffers";
     struct answer answer = granted_by(SIM_KERNEL_6_1, "guard_install", 11);
 
     (void)state;

@@ -102,13 +102,15 @@ struct sim_config {
 
     /* the kernel; values other than 0 replace what `kernel` stands for */
     enum sim_kernel kernel;
-    uint32_t features;        /* io_uring_params.features */
-    uint32_t setup_flags;     /* accepted by setup, others: -EINVAL */
-    uint64_t opcodes_missing; /* bit per opcode: -EINVAL as CQE, not in the probe */
-    int setup_result;         /* every setup fails so, e.g. -EPERM, -ENOSYS */
-    bool no_probe;            /* REGISTER_PROBE: -EINVAL */
-    bool no_registered_ring;  /* REGISTER_RING_FDS: -EINVAL */
-    bool busy_on_overflow;    /* submission gives -EBUSY while CQEs wait behind a full CQ (old
+    uint32_t features;         /* io_uring_params.features */
+    uint32_t setup_flags;      /* accepted by setup, others: -EINVAL */
+    uint64_t opcodes_missing;  /* bit per opcode: -EINVAL as CQE, not in the probe */
+    int setup_result;          /* every setup fails so, e.g. -EPERM, -ENOSYS */
+    bool no_probe;             /* REGISTER_PROBE: -EINVAL */
+    bool no_registered_ring;   /* REGISTER_RING_FDS: -EINVAL */
+    bool no_fixed_buffers;     /* REGISTER_BUFFERS2: -EINVAL */
+    uint64_t locked_bytes_max; /* to register more buffers gives -ENOMEM; 0: no limit */
+    bool busy_on_overflow;     /* submission gives -EBUSY while CQEs wait behind a full CQ (old
                                    kernels do; 6.18 does not) */
 
     /* files and sockets */
@@ -211,6 +213,8 @@ unsigned sim_thread_count(void); /* not joined yet; the one that began the sim c
 unsigned sim_ring_count(void);
 unsigned sim_ring_owed(int ring_fd);      /* CQEs at S3: done but not visible, backlog included */
 unsigned sim_ring_in_flight(int ring_fd); /* requests at S2 and S3 */
+
+uint64_t sim_locked_bytes(void); /* of buffers that are registered with a ring */
 
 /* Make all CQEs at S3 of every ring visible (S4) without an enter. */
 void sim_post(void);

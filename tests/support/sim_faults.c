@@ -15,6 +15,8 @@ struct plausible {
 static const struct plausible plausible_errors[] = {
     { IORING_OP_READ, { -EIO, 0 } },
     { IORING_OP_WRITE, { -EIO, -ENOSPC, 0 } },
+    { IORING_OP_READ_FIXED, { -EIO, 0 } },
+    { IORING_OP_WRITE_FIXED, { -EIO, -ENOSPC, 0 } },
     { IORING_OP_READV, { -EIO, 0 } },
     { IORING_OP_WRITEV, { -EIO, -ENOSPC, 0 } },
     { IORING_OP_FSYNC, { -EIO, -ENOSPC, 0 } },

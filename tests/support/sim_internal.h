@@ -14,6 +14,7 @@
  *     sim_threads.c   threads, one at a time; futexes
  *     sim_files.c     descriptors and files
  *     sim_disk.c      what a power cut leaves of them
+ *     sim_buffers.c   memory that is registered with a ring
  *     sim_counters.c  event counters
  *     sim_sockets.c   socket calls, listeners, connecting
  *     sim_streams.c   bytes, FIN and RST between two sockets
@@ -128,6 +129,8 @@ void sim_threads_end(unsigned *out_count);
 
 /* ---- rings ---- */
 
+struct sim_request;
+
 struct sim_ring {
     struct rti_list in_sim;
     unsigned number; /* in order of creation, for the trace */
@@ -148,7 +151,13 @@ struct sim_ring {
     unsigned owed_count;
     struct rti_list backlog; /* generated CQEs that found the CQ full */
     unsigned backlog_count;
+    struct iovec *buffers; /* registered ones; NULL: there is no table */
+    unsigned buffer_count;
 };
+
+int sim_buffers_register(struct sim_ring *ring, unsigned opcode, const void *arg, unsigned count);
+int sim_buffers_check(const struct sim_request *request); /* 0, or -EFAULT */
+void sim_buffers_forget(struct sim_ring *ring);
 
 struct sim_ring *sim_ring_find(int fd);
 void sim_ring_close(struct sim_ring *ring, bool is_leak);
@@ -428,6 +437,7 @@ struct sim {
     unsigned ring_numbers;
     uint64_t request_ids;
     unsigned abandoned;
+    uint64_t locked_bytes; /* registered with all rings */
 
     struct sim_thread main_thread;
     struct rti_list threads; /* the main one is the first */

@@ -113,7 +113,8 @@ static bool is_skipped(const struct sim_request *request, int32_t result)
     if ((request->sqe.flags & IOSQE_CQE_SKIP_SUCCESS) == 0 || result < 0) {
         return false;
     }
-    return (opcode != IORING_OP_READ && opcode != IORING_OP_WRITE) ||
+    return (opcode != IORING_OP_READ && opcode != IORING_OP_WRITE &&
+            opcode != IORING_OP_READ_FIXED && opcode != IORING_OP_WRITE_FIXED) ||
            (uint32_t)result == request->sqe.len;
 }
 
@@ -376,7 +377,8 @@ void sim_request_poison(const struct sim_request *request)
 {
     const uint8_t opcode = request->sqe.opcode;
 
-    if (sim.config.poison && (opcode == IORING_OP_READ || opcode == IORING_OP_RECV) &&
+    if (sim.config.poison &&
+        (opcode == IORING_OP_READ || opcode == IORING_OP_READ_FIXED || opcode == IORING_OP_RECV) &&
         request->sqe.len > request->done) {
         memset((uint8_t *)(uintptr_t)request->sqe.addr + request->done, POISON,
                request->sqe.len - request->done);

@@ -360,6 +360,7 @@ void sim_ring_close(struct sim_ring *ring, bool is_leak)
         rti_list_remove(node);
         free(RTI_CONTAINER_OF(node, struct late_cqe, in_backlog));
     }
+    sim_buffers_forget(ring);
     munmap(ring->memory, ring->memory_bytes);
     munmap(ring->sqes, ring->sqe_bytes);
     close(ring->fd);
@@ -504,6 +505,10 @@ static int ring_register(struct sim_ring *ring, unsigned opcode, const void *arg
         return register_rings(writable(arg), count);
     case IORING_UNREGISTER_RING_FDS:
         return unregister_rings(arg, count);
+    case IORING_REGISTER_BUFFERS2:
+    case IORING_REGISTER_BUFFERS_UPDATE:
+    case IORING_UNREGISTER_BUFFERS:
+        return sim_buffers_register(ring, opcode, arg, count);
     default:
         return -EINVAL;
     }

@@ -130,8 +130,10 @@ static int32_t run_opcode(struct sim_request *request)
     case IORING_OP_WRITE:
         return sim_request_is_on_socket(request) ? run_send(request) : sim_file_write(request);
     case IORING_OP_READV:
+    case IORING_OP_READ_FIXED:
         return sim_file_read(request);
     case IORING_OP_WRITEV:
+    case IORING_OP_WRITE_FIXED:
         return sim_file_write(request);
     case IORING_OP_FSYNC:
         return sim_request_is_on_socket(request) ? -EINVAL : sim_file_sync(request);

@@ -13,6 +13,8 @@ static const struct sim_opcode opcodes[SIM_OPCODES] = {
     [IORING_OP_NOP] = { "NOP", NO_OBJECT, 0, true },
     [IORING_OP_READV] = { "READV", FILE_OBJECT, 0, true },
     [IORING_OP_WRITEV] = { "WRITEV", FILE_OBJECT, 0, false },
+    [IORING_OP_READ_FIXED] = { "READ_FIXED", FILE_OBJECT, 0, true },
+    [IORING_OP_WRITE_FIXED] = { "WRITE_FIXED", FILE_OBJECT, 0, false },
     [IORING_OP_FSYNC] = { "FSYNC", ANY_OBJECT, Z_ADDR | Z_BUF | Z_INDEX, false },
     [IORING_OP_POLL_ADD] = { "POLL_ADD", ANY_OBJECT, Z_BUF | Z_OFF | Z_ADDR, true },
     [IORING_OP_TIMEOUT] = { "TIMEOUT", NO_OBJECT, Z_BUF | Z_INDEX, false },
@@ -155,7 +157,7 @@ static int check_simulated(const struct sim_request *request, const struct sim_o
     return 0;
 }
 
-/* An error that is no fault of the SQE: -EBADF, -ENOTSOCK. */
+/* An error that is no fault of the SQE: -EBADF, -ENOTSOCK, -EFAULT. */
 static int find_object(struct sim_request *request)
 {
     const struct sim_opcode *opcode = sim_request_opcode(request);
@@ -178,7 +180,7 @@ static int find_object(struct sim_request *request)
     }
     object->refs++;
     request->object = object;
-    return 0;
+    return sim_buffers_check(request);
 }
 
 static void record_sqe(const struct sim_request *request)
@@ -203,6 +205,8 @@ static int draw_cancel_answer(const struct sim_request *request)
 {
     static const int answers[] = { 0, -EALREADY, -ENOENT };
     const uint8_t opcode = request->sqe.opcode;
+    const bool has_device = opcode == IORING_OP_READ || opcode == IORING_OP_WRITE ||
+                            opcode == IORING_OP_READ_FIXED || opcode == IORING_OP_WRITE_FIXED;
 
     if (sim_request_waits_for_object(request) || opcode == IORING_OP_TIMEOUT) {
         return 0;
@@ -211,11 +215,7 @@ static int draw_cancel_answer(const struct sim_request *request)
         return -ENOENT;
     }
     /* only reads and writes reach a device; the others have a worker */
-    return answers[rand_below(&sim.rand,
-                              sim_request_is_on_socket(request) ||
-                                      (opcode != IORING_OP_READ && opcode != IORING_OP_WRITE)
-                                  ? 2
-                                  : 3)];
+    return answers[rand_below(&sim.rand, has_device && !sim_request_is_on_socket(request) ? 3 : 2)];
 }
 
 void sim_request_submit(struct sim_ring *ring, const struct io_uring_sqe *sqe, bool *out_bad)

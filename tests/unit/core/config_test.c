@@ -46,6 +46,7 @@ static void assert_default(const struct rt_config *config)
     assert_int_equal(config->posts_max, 64);
     assert_int_equal(config->flags, 0);
     assert_int_equal(config->stacks_warm, 1024);
+    assert_int_equal(config->buffer_bytes, 64 << 20);
     assert_int_equal(config->spin, RT_SPIN_OFF);
     assert_int_equal(config->timer_slack, 0);
     assert_int_equal(config->stall_threshold, RT_MILLISECONDS(10));
@@ -114,6 +115,7 @@ static void what_is_set_is_kept(void **state)
     config.stall_pause = 6;
     config.stall_signal = SIGURG;
     config.stacks_warm = 7;
+    config.buffer_bytes = 8;
     assert_int_equal(rti_config_read(&read, &log, &config), 0);
     assert_memory_equal(&read, &config, sizeof(config));
     assert_true(log.write == hear);
@@ -278,6 +280,17 @@ static void a_number_above_its_bound_is_refused_by_name_and_value(void **state)
     }
 }
 
+static void more_memory_for_buffers_than_the_ring_has_places_is_refused(void **state)
+{
+    struct rt_config config = heard_config();
+
+    (void)state;
+    config.buffer_bytes = UINT64_C(64) << 30;
+    assert_accepted(&config);
+    config.buffer_bytes++;
+    assert_refused(&config, "config.buffer_bytes", 68719476737);
+}
+
 static void a_time_below_zero_is_refused_by_name_and_value(void **state)
 {
     static const struct {
@@ -321,6 +334,7 @@ int main(void)
         cmocka_unit_test(a_newer_program_that_uses_something_new_is_refused),
         cmocka_unit_test(the_refusal_of_a_newer_program_is_logged_where_it_says),
         cmocka_unit_test(a_number_above_its_bound_is_refused_by_name_and_value),
+        cmocka_unit_test(more_memory_for_buffers_than_the_ring_has_places_is_refused),
         cmocka_unit_test(a_time_below_zero_is_refused_by_name_and_value),
     };
 

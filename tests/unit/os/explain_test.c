@@ -112,6 +112,25 @@ static void missing_memory_is_named_with_every_limit_that_may_be_too_low(void **
     assert_says("config.tasks_max");
 }
 
+static void buffers_that_stay_unregistered_are_a_warning_with_the_limit(void **state)
+{
+    const struct rti_log all = { .write = hear, .level = RT_LOG_WARNING };
+
+    (void)state;
+    for (int error = 1; error < 200; error++) {
+        memset(&heard, 0, sizeof(heard));
+        rti_explain_unregistered(&all, -error);
+        assert_int_equal(heard.lines, 1);
+        assert_int_equal(heard.level, RT_LOG_WARNING);
+        assert_true(strlen(heard.text) < RTI_LOG_BYTES_MAX - 1);
+        assert_says("goes on without");
+        if (error == ENOMEM) {
+            assert_says("ulimit -l");
+            assert_says("config.buffer_bytes");
+        }
+    }
+}
+
 /* Every number, also one that is no error of any kernel, gives a line. */
 static void any_error_has_a_line(void **state)
 {
@@ -130,6 +149,7 @@ int main(void)
         cmocka_unit_test(a_kernel_that_lacks_something_is_named_with_its_release),
         cmocka_unit_test(missing_descriptors_are_named_with_the_limit_that_they_met),
         cmocka_unit_test(missing_memory_is_named_with_every_limit_that_may_be_too_low),
+        cmocka_unit_test(buffers_that_stay_unregistered_are_a_warning_with_the_limit),
         cmocka_unit_test(any_error_has_a_line),
     };
 

@@ -97,7 +97,8 @@ static void a_set_is_shown_by_its_names(void **state)
     assert_string_equal(text, "no_sqarray iowq");
     rti_features_format(RTI_FEATURES_ALL, text, sizeof(text));
     assert_string_equal(text,
-                        "guard_install no_sqarray no_iowait registered_ring defer_taskrun iowq");
+                        "guard_install no_sqarray no_iowait registered_ring defer_taskrun iowq "
+                        "fixed_buffers");
 }
 
 static void every_set_survives_being_written_and_read(void **state)

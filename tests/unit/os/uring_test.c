@@ -45,6 +45,7 @@ static int try_open(struct rti_uring *ring, uint32_t sq_entries, uint32_t cq_ent
         .cq_entries = cq_entries,
         .disabled = disabled,
         .io_workers = 3,
+        .buffers_max = 4,
     };
 
     memset(&heard, 0, sizeof(heard));
