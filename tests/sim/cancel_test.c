@@ -28,6 +28,7 @@ static const char *const stage_names[] = { "in the submission queue", "queued", 
 
 struct world {
     struct rt_file *file;
+    struct rt_buffer *buffer;
     struct rt_tcp_listener *listener;
     struct rt_tcp_stream *stream;
     int peer;         /* the other side of stream */
@@ -63,6 +64,16 @@ static ssize_t call_read(struct world *world, rt_time deadline)
 static ssize_t call_write(struct world *world, rt_time deadline)
 {
     return rt_file_write_at(world->file, "wxyz", 4, 8, deadline);
+}
+
+static ssize_t call_read_buffer(struct world *world, rt_time deadline)
+{
+    return rt_file_read_buffer(world->file, world->buffer, 8, 4, 0, deadline);
+}
+
+static ssize_t call_write_buffer(struct world *world, rt_time deadline)
+{
+    return rt_file_write_buffer(world->file, world->buffer, 8, 4, 8, deadline);
 }
 
 static ssize_t call_stat(struct world *world, rt_time deadline)
@@ -124,6 +135,8 @@ static const struct kind kinds[] = {
     { "open", IORING_OP_OPENAT, 0, call_open },
     { "read", IORING_OP_READ, 4, call_read },
     { "write", IORING_OP_WRITE, 4, call_write },
+    { "read into a buffer", IORING_OP_READ_FIXED, 4, call_read_buffer },
+    { "write from a buffer", IORING_OP_WRITE_FIXED, 4, call_write_buffer },
     { "stat", IORING_OP_STATX, 0, call_stat },
     { "sync", IORING_OP_FSYNC, 0, call_sync },
     { "datasync", IORING_OP_FSYNC, 0, call_datasync },
@@ -172,6 +185,7 @@ static void open_world(struct world *world)
     world->far_listener = sim_peer_listen((struct sockaddr *)&far, sizeof(far), 8);
     snprintf(world->far_address, sizeof(world->far_address), "127.0.0.1:%u", ntohs(far.sin_port));
     T_CHECK(rt_file_open(&world->file, "data", O_RDWR, 0, RT_NEVER) == 0);
+    T_CHECK(rt_buffer_get(&world->buffer, 1) == 0);
     T_CHECK(rt_tcp_listen(&world->listener, "127.0.0.1:0", NULL) == 0);
     T_CHECK(rt_tcp_listener_address(world->listener, text, sizeof(text)) == 0);
     near.sin_port = htons(port_of(text));
@@ -190,6 +204,7 @@ static void close_world(struct world *world)
     sim_peer_close(world->peer);
     rt_tcp_close(world->stream);
     rt_tcp_listener_close(world->listener);
+    rt_buffer_put(world->buffer);
     T_CHECK(rt_file_close(world->file) == 0);
 }
 
@@ -366,5 +381,6 @@ int main(void)
         cmocka_unit_test(a_deadline_passes_when_an_operation_is_done),
     };
 
+    (void)unsetenv("RT_DISABLE"); /* other operations would be submitted */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
