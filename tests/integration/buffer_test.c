@@ -4,8 +4,8 @@
  * or through the page cache; and what a user with little locked memory gets.
  *
  * Method: random transfers beside pread(2) and pwrite(2) on the same file. The limit is that of a
- * user without privileges, so a child of root becomes one. Skipped without io_uring; the limit where
- * the test does not run as root, direct I/O where the file system has none.
+ * user without privileges, so a child of root becomes one. Skipped without io_uring; the limit
+ * where the test does not run as root, direct I/O where the file system has none.
  */
 #include "support/harness.h"
 

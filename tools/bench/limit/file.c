@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Rows file_randread and file_randread_buffered. */
+/* Rows file_randread, file_randread_fixed and file_randread_buffered. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,14 +21,19 @@ struct pass {
 static void begin_read(struct pass *pass, uint32_t slot)
 {
     const struct limit_reads *reads = pass->reads;
+    char *buffer = reads->buffers + (size_t)slot * reads->bytes;
     struct io_uring_sqe *sqe;
 
     if (pass->next == reads->count) {
         return;
     }
     sqe = io_uring_get_sqe(pass->ring); /* there is one: the queue has more than LIMIT_READS_MAX */
-    io_uring_prep_read(sqe, reads->fd, reads->buffers + (size_t)slot * reads->bytes, reads->bytes,
-                       reads->offsets[pass->next++]);
+    if (reads->fixed) {
+        io_uring_prep_read_fixed(sqe, reads->fd, buffer, reads->bytes, reads->offsets[pass->next++],
+                                 0);
+    } else {
+        io_uring_prep_read(sqe, reads->fd, buffer, reads->bytes, reads->offsets[pass->next++]);
+    }
     sqe->user_data = slot;
     pass->in_flight++;
     if (reads->done != NULL) {
@@ -71,6 +76,13 @@ static int reap(struct pass *pass, int result)
     }
     io_uring_cq_advance(pass->ring, seen);
     return result;
+}
+
+int limit_ring_register(struct limit_ring *ring, void *memory, size_t bytes)
+{
+    const struct iovec range = { .iov_base = memory, .iov_len = bytes };
+
+    return io_uring_register_buffers(&ring->ring, &range, 1);
 }
 
 int limit_ring_reads(struct limit_ring *ring, const struct limit_reads *reads)

@@ -31,6 +31,7 @@
 #define LIMIT_LIMIT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define LIMIT_API __attribute__((visibility("default")))
@@ -287,11 +288,12 @@ LIMIT_API void limit_ring_destroy(struct limit_ring *ring);
 LIMIT_API uint32_t limit_ring_nops(struct limit_ring *ring, uint32_t batch);
 
 /*
- * Rows file_randread and file_randread_buffered: read `bytes` at each of `count` offsets, in their
- * order, `in_flight` at a time.
+ * Rows file_randread, file_randread_fixed and file_randread_buffered: read `bytes` at each of
+ * `count` offsets, in their order, `in_flight` at a time.
  *
  * A pass enters the kernel once: it submits a read for each that has completed, and waits for at
- * least one. Neither the file nor the buffers are registered, for the runtime's calls take any.
+ * least one. The buffers are registered, as one, where the runtime's are; the file is not, for the
+ * runtime's calls take any.
  */
 #define LIMIT_READS_MAX 128 /* in flight */
 
@@ -300,11 +302,13 @@ struct limit_reads {
     uint32_t bytes;
     uint32_t in_flight; /* at most LIMIT_READS_MAX */
     char *buffers;      /* in_flight * bytes */
+    bool fixed;         /* they lie in what limit_ring_register() was given */
     const uint64_t *offsets;
     uint64_t count;
     void (*done)(void *arg, int64_t ns); /* told what each read took; NULL = nobody */
     void *arg;
 };
+LIMIT_API int limit_ring_register(struct limit_ring *ring, void *memory, size_t bytes);   /* once */
 LIMIT_API int limit_ring_reads(struct limit_ring *ring, const struct limit_reads *reads); /* 0 */
 
 /*

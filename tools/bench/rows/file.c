@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rows file_randread and file_randread_buffered: blocks of 4 KiB at random
- * offsets of one file, 32 in flight, past the page cache and out of it.
+ * Rows file_randread, file_randread_fixed and file_randread_buffered: blocks of
+ * 4 KiB at random offsets of one file, 32 in flight, past the page cache, the
+ * same into registered buffers, and out of the page cache.
  *
  * The file is made once, written to the device, and unlinked at once; it goes
  * with the process. It lies in the folder that RT_BENCH_DIR names, else in
@@ -192,9 +193,19 @@ static int make_file(struct rt_bench *bench)
     return 0;
 }
 
+struct kind {
+    bool direct;
+    bool fixed; /* into registered buffers */
+};
+
+static const struct kind *kind_of(const struct rt_bench *bench)
+{
+    return bench->arg;
+}
+
 static bool is_direct(const struct rt_bench *bench)
 {
-    return *(const bool *)bench->arg;
+    return kind_of(bench)->direct;
 }
 
 static int descriptor(const struct rt_bench *bench)
@@ -292,7 +303,17 @@ static int measure(struct reads *reads, int (*pass)(struct reads *reads))
 struct reader {
     struct reads *reads;
     char *buf;
+    struct rt_buffer *buffer; /* that `buf` is in; NULL: an ordinary one */
 };
+
+static ssize_t read_block(const struct reader *reader, uint64_t offset)
+{
+    struct rt_file *file = reader->reads->file;
+
+    return reader->buffer != NULL
+               ? rt_file_read_buffer(file, reader->buffer, 0, BLOCK, offset, RT_NEVER)
+               : rt_file_read_at(file, reader->buf, BLOCK, offset, RT_NEVER);
+}
 
 /* 0, or -EIO: it is not the block that was asked for, or not all of it. */
 static int check(const struct reader *reader, uint64_t offset, ssize_t n)
@@ -316,7 +337,7 @@ static int reader_main(void *arg)
     while (r == 0 && reads->next < reads->end) {
         const uint64_t offset = reads->offsets[reads->next++];
         const rt_time start = recording ? rt_now() : 0;
-        const ssize_t n = rt_file_read_at(reads->file, reader->buf, BLOCK, offset, RT_NEVER);
+        const ssize_t n = read_block(reader, offset);
 
         if (recording) {
             rt_bench_record(reads->bench, (uint64_t)(rt_now() - start));
@@ -326,19 +347,50 @@ static int reader_main(void *arg)
     return r;
 }
 
+static int init_reader(struct reader *reader, struct reads *reads, uint32_t index)
+{
+    int r = 0;
+
+    *reader = (struct reader){ .reads = reads, .buf = reads->buffers + (size_t)index * BLOCK };
+    if (kind_of(reads->bench)->fixed) {
+        r = rt_buffer_get(&reader->buffer, BLOCK);
+        reader->buf = r == 0 ? rt_buffer_data(reader->buffer) : NULL;
+    }
+    return r;
+}
+
 static int runtime_pass(struct reads *reads)
 {
-    struct reader readers[IN_FLIGHT];
+    struct reader readers[IN_FLIGHT] = { 0 };
     struct rt_group group = RT_GROUP_INIT;
     int r = 0;
     int first_error;
 
     for (uint32_t i = 0; r == 0 && i < IN_FLIGHT; i++) {
-        readers[i] = (struct reader){ reads, reads->buffers + (size_t)i * BLOCK };
-        r = rt_group_spawn(&group, reader_main, &readers[i]);
+        r = init_reader(&readers[i], reads, i);
+        if (r == 0) {
+            r = rt_group_spawn(&group, reader_main, &readers[i]);
+        }
     }
     first_error = rt_group_leave(&group, r < 0 ? 0 : RT_NEVER);
+    for (uint32_t i = 0; i < IN_FLIGHT; i++) {
+        rt_buffer_put(readers[i].buffer);
+    }
     return r < 0 ? r : first_error;
+}
+
+/* What was measured is what the row says. */
+static int check_registered(struct rt_bench *bench)
+{
+    struct rt_stats stats;
+
+    rt_stats_get(&stats, sizeof(stats));
+    if (kind_of(bench)->fixed && stats.buffer_bytes_unregistered > 0) {
+        return fail(bench, -ENOMEM,
+                    "registering buffers; raise ulimit -l, and do not disable "
+                    "fixed_buffers");
+    }
+    return 0;
 }
 
 /* The file has no name any more: /proc has one for each descriptor. */
@@ -362,6 +414,7 @@ static int file_run(struct rt_bench *bench)
             r = fail(bench, r, "opening the file by its descriptor in /proc");
         } else {
             r = measure(&reads, runtime_pass);
+            r = r == 0 ? check_registered(bench) : r;
             (void)rt_file_close(reads.file);
         }
     }
@@ -390,6 +443,7 @@ static int limit_pass(struct reads *reads)
         .bytes = BLOCK,
         .in_flight = IN_FLIGHT,
         .buffers = reads->buffers,
+        .fixed = kind_of(reads->bench)->fixed,
         .offsets = reads->offsets + reads->next,
         .count = reads->end - reads->next,
         .done = recording ? record : NULL,
@@ -409,6 +463,10 @@ static int file_limit(struct rt_bench *bench)
         return rt_bench_fail(bench, -ENOSYS, "no ring; its message is on standard error");
     }
     r = begin_reads(&side.reads, bench);
+    if (r == 0 && kind_of(bench)->fixed) {
+        r = limit_ring_register(side.ring, side.reads.buffers, (size_t)IN_FLIGHT * BLOCK);
+        r = r < 0 ? fail(bench, r, "registering the limit's buffers") : 0;
+    }
     if (r == 0) {
         r = measure(&side.reads, limit_pass);
     }
@@ -417,8 +475,9 @@ static int file_limit(struct rt_bench *bench)
     return r;
 }
 
-static const bool direct = true;
-static const bool buffered = false;
+static const struct kind direct = { .direct = true };
+static const struct kind fixed = { .direct = true, .fixed = true };
+static const struct kind buffered = { .direct = false };
 
 const struct rt_bench_row bench_rows_file[] = {
     {
@@ -427,6 +486,15 @@ const struct rt_bench_row bench_rows_file[] = {
         .run = file_run,
         .limit = file_limit,
         .arg = &direct,
+        .units_max = UNITS_MAX,
+        .flags = RT_BENCH_SLEEPS | RT_BENCH_RECORDS | RT_BENCH_RATE,
+    },
+    {
+        .name = "file_randread_fixed",
+        .summary = "a read of 4 KiB from the device into a registered buffer, 32 in flight",
+        .run = file_run,
+        .limit = file_limit,
+        .arg = &fixed,
         .units_max = UNITS_MAX,
         .flags = RT_BENCH_SLEEPS | RT_BENCH_RECORDS | RT_BENCH_RATE,
     },

@@ -37,7 +37,7 @@ extern const size_t bench_rows_batch_count;
 extern const struct rt_bench_row bench_rows_nop[]; /* uring_nop, uring_nop1 */
 extern const size_t bench_rows_nop_count;
 
-extern const struct rt_bench_row bench_rows_file[]; /* file_randread, file_randread_buffered */
+extern const struct rt_bench_row bench_rows_file[]; /* file_randread ..._fixed ..._buffered */
 extern const size_t bench_rows_file_count;
 
 extern const struct rt_bench_row bench_rows_echo[]; /* tcp_echo */
