@@ -123,6 +123,7 @@ struct rt_config {
  *
  * The ring takes locked memory of the user (84 KiB as it comes) if the process
  * has no CAP_IPC_LOCK, so RLIMIT_MEMLOCK bounds how many a user can have.
+ * Buffers, once a program uses them, take it too, as far as there is any (rt/buffer.h).
  *
  * When `first` has
  * returned, the tasks that still live are cancelled, and the call returns when

@@ -257,7 +257,7 @@ static void meet(enum sim_stage stage, bool writes, bool by_deadline)
     struct rt_task *task;
     unsigned count;
 
-    memcpy(memory, "wxyz", 4);
+    memset(memory, 'w', 4);
     sim_hold(opcode, stage);
     T_CHECK(rt_spawn(&task, make_call, &call) == 0);
     T_CHECK(rt_sleep_until(rt_in(MS(1) / 2)) == 0);

@@ -31,6 +31,7 @@
 #define STEPS_MAX    6
 #define STREAM_LIMIT 600
 #define CONNECTIONS  2
+#define BESIDE       0x5a
 
 /* One direction of one connection. The sender owns `sent`, the receiver `received`. */
 struct stream_check {
@@ -79,6 +80,35 @@ static rt_time some_deadline(struct program *program)
 
 /* Files: each worker writes what is there already, so every read can be checked. */
 
+/* Bytes of the file in the middle of a buffer, and nothing beside them is touched. */
+static void use_buffer(struct program *program, struct rt_file *file, size_t bytes, uint64_t offset)
+{
+    struct rt_buffer *buffer = NULL;
+    unsigned char *data;
+    ssize_t n;
+
+    T_CHECK(rt_buffer_get(&buffer, 1) == 0);
+    data = rt_buffer_data(buffer);
+    memset(data, BESIDE, 3 * bytes);
+    if (rand_chance(&program->rand, 500)) {
+        n = rt_file_read_buffer(file, buffer, bytes, bytes, offset, some_deadline(program));
+    } else {
+        bytes = bytes < FILE_BYTES - offset ? bytes : FILE_BYTES - offset;
+        for (size_t i = 0; i < bytes; i++) {
+            data[bytes + i] = file_byte(offset + i);
+        }
+        n = rt_file_write_buffer(file, buffer, bytes, bytes, offset, some_deadline(program));
+    }
+    T_CHECK(n <= (ssize_t)bytes && offset + (uint64_t)(n > 0 ? n : 0) <= FILE_BYTES);
+    for (ssize_t i = 0; i < n; i++) {
+        T_CHECK(data[bytes + (size_t)i] == file_byte(offset + (uint64_t)i));
+    }
+    for (size_t i = 0; i < bytes; i++) {
+        T_CHECK(data[i] == BESIDE && data[2 * bytes + i] == BESIDE);
+    }
+    rt_buffer_put(buffer);
+}
+
 static void use_file(struct program *program, struct rt_file *file)
 {
     unsigned char buf[256];
@@ -87,7 +117,7 @@ static void use_file(struct program *program, struct rt_file *file)
     struct rt_file_stat stat;
     ssize_t n;
 
-    switch (rand_below(&program->rand, 6)) {
+    switch (rand_below(&program->rand, 7)) {
     case 0:
     case 1:
         n = rt_file_read_at(file, buf, bytes, offset, some_deadline(program));
@@ -111,6 +141,9 @@ static void use_file(struct program *program, struct rt_file *file)
         break;
     case 4:
         (void)rt_nop(some_deadline(program));
+        break;
+    case 5:
+        use_buffer(program, file, bytes, offset);
         break;
     default:
         (void)(rand_chance(&program->rand, 500) ? rt_file_sync(file, some_deadline(program))
