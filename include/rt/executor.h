@@ -106,11 +106,13 @@ struct rt_config {
     const char *near;        /* * with RT_PLACE_NEAR: a file or folder, or a block device */
     uint64_t buffer_bytes;   /* for buffers of I/O at most (rt/buffer.h), rounded up to 4 MiB; up to
                                 64 GiB; default 64 MiB */
+    uint32_t blocking_threads; /* threads of the pool for rt_blocking(), at most; 1..1024; 8 */
+    uint32_t blocking_queue;   /* its calls that wait for a thread; 1..16777216; default 1024 */
 };
 
 #define RT_CONFIG_INIT \
     { (uint32_t)sizeof(struct rt_config), 0, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, \
-      NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, NULL, NULL, 0, 0, NULL, 0 }
+      NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, NULL, NULL, 0, 0, NULL, 0, 0, 0 }
 
 /**
  * Run first(arg) as the first task of a new executor on this thread.

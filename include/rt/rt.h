@@ -11,6 +11,7 @@
 #include "rt/version.h"
 
 #include "rt/buffer.h"
+#include "rt/blocking.h"
 #include "rt/call.h"
 #include "rt/channel.h"
 #include "rt/condition.h"

@@ -28,6 +28,8 @@ static const struct {
     NUMBER(port_entries, 128, 65536),
     NUMBER(posts_max, 64, 65536),
     NUMBER(stacks_warm, 1024, 16777216),
+    NUMBER(blocking_threads, 8, 1024),
+    NUMBER(blocking_queue, 1024, 16777216),
 #undef NUMBER
 };
 

@@ -299,8 +299,10 @@ int rti_mesh_init(struct rti_mesh *mesh, uint32_t shard_count, const struct rt_c
     r = rti_claims_create(&mesh->claims);
     if (r < 0) {
         rti_sys_free(mesh->shards);
+        return r;
     }
-    return r;
+    rti_blocking_init(&mesh->blocking, config);
+    return 0;
 }
 
 void rti_mesh_fini(struct rti_mesh *mesh)
@@ -308,6 +310,7 @@ void rti_mesh_fini(struct rti_mesh *mesh)
     for (uint32_t i = 0; i < mesh->shard_count; i++) {
         rti_mesh_destroy_shard(mesh->shards[i]);
     }
+    rti_blocking_fini(&mesh->blocking);
     rti_claims_destroy(mesh->claims);
     rti_closing_fini(&mesh->closing);
     rti_sys_free(mesh->shards);

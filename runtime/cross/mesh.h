@@ -23,6 +23,7 @@
 #define RTI_CROSS_MESH_H
 
 #include "core/executor.h"
+#include "cross/blocking.h"
 #include "cross/claims.h"
 #include "cross/closing.h"
 #include "cross/doorbell.h"
@@ -86,6 +87,7 @@ struct rti_mesh {
     struct rti_claims *claims;
     struct rti_closing closing;
     struct rti_dumps dumps;
+    struct rti_blocking blocking;
 };
 
 /* `config` is complete. 0 or -errno. */

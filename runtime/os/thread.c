@@ -134,6 +134,23 @@ const cpu_set_t *rti_thread_other_cpus(const struct rti_thread *thread, size_t *
     return thread->others;
 }
 
+void rti_thread_block_signals(sigset_t *old_set)
+{
+    static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT };
+    sigset_t set;
+
+    (void)sigfillset(&set);
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+        (void)sigdelset(&set, faults[i]);
+    }
+    (void)rti_sys_sigmask(SIG_BLOCK, &set, old_set);
+}
+
+void rti_thread_unblock_signals(const sigset_t *old_set)
+{
+    (void)rti_sys_sigmask(SIG_SETMASK, old_set, NULL);
+}
+
 char rti_thread_state(int thread_id)
 {
     char path[64];

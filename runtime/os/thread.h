@@ -4,6 +4,7 @@
 #define RTI_OS_THREAD_H
 
 #include <sched.h>
+#include <signal.h>
 
 #include "base/log.h"
 
@@ -37,6 +38,10 @@ void rti_thread_end(struct rti_thread *thread);
  * rti_thread_end().
  */
 const cpu_set_t *rti_thread_other_cpus(const struct rti_thread *thread, size_t *bytes);
+
+/* Block every signal that comes from outside on this thread; faults of its own still reach it. */
+void rti_thread_block_signals(sigset_t *old_set);
+void rti_thread_unblock_signals(const sigset_t *old_set);
 
 /* What a thread of this process, known by its number in the kernel, does: 'R' it runs, 'S' it
  * sleeps, and more as in proc_pid_stat(5); '?' when that cannot be read. Any thread. */

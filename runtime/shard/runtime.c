@@ -161,6 +161,7 @@ static int refuse_second(const struct rt_config *config, const char *call)
 static void free_runtime(struct rt_runtime *runtime)
 {
     rti_watch_stop(runtime);
+    rti_blocking_stop(&runtime->mesh.blocking);
     for (uint32_t i = 0; i < runtime->mesh.shard_count; i++) {
         if (runtime->shards[i].executor != NULL) {
             rti_executor_free(runtime->shards[i].executor);
@@ -251,13 +252,13 @@ static int create_threads(struct rt_runtime *runtime, uint32_t *count)
     sigset_t old_set;
     int r = 0;
 
-    rti_signals_block(&old_set);
+    rti_thread_block_signals(&old_set);
     for (*count = 0; r == 0 && *count < runtime->mesh.shard_count; *count += r == 0) {
         struct rti_shard *shard = &runtime->shards[*count];
 
         r = rti_sys_thread_create(&shard->thread, shard_main, shard);
     }
-    rti_signals_unblock(&old_set);
+    rti_thread_unblock_signals(&old_set);
     if (r < 0) {
         rti_log(&runtime->log, RT_LOG_ERROR, "thread %u of %u cannot be created: %s", *count,
                 runtime->mesh.shard_count, rt_strerror(r));

@@ -3,6 +3,7 @@
 #include "shard/signals.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -89,21 +90,4 @@ void rti_signals_raise(void)
     action.sa_handler = SIG_DFL;
     (void)rti_sys_sigaction(__atomic_load_n(&last, __ATOMIC_RELAXED), &action, NULL);
     rti_sys_kill_self(__atomic_load_n(&last, __ATOMIC_RELAXED));
-}
-
-void rti_signals_block(sigset_t *old_set)
-{
-    static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT };
-    sigset_t set;
-
-    (void)sigfillset(&set);
-    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
-        (void)sigdelset(&set, faults[i]);
-    }
-    (void)rti_sys_sigmask(SIG_BLOCK, &set, old_set);
-}
-
-void rti_signals_unblock(const sigset_t *old_set)
-{
-    (void)rti_sys_sigmask(SIG_SETMASK, old_set, NULL);
 }

@@ -11,7 +11,6 @@
 #ifndef RTI_SHARD_SIGNALS_H
 #define RTI_SHARD_SIGNALS_H
 
-#include <signal.h>
 #include <stdint.h>
 
 /* Install the handlers: 0, -EBUSY when another runtime owns them, or an error of sigaction(2). */
@@ -30,9 +29,5 @@ void rti_signals_notify(void);
 
 /* The last one again, by its default action: ends the process. */
 void rti_signals_raise(void);
-
-/* Block every signal that comes from outside on this thread; faults of its own still reach it. */
-void rti_signals_block(sigset_t *old_set);
-void rti_signals_unblock(const sigset_t *old_set);
 
 #endif /* RTI_SHARD_SIGNALS_H */

@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "os/sys.h"
+#include "os/thread.h"
 #include "shard/dump.h"
 #include "shard/runtime.h"
-#include "shard/signals.h"
 
 /* A shard looks up every config.task_quota, 0.5 ms, or it is stuck. */
 #define ANSWER_TIME RT_SECONDS(1)
@@ -169,9 +169,9 @@ static int start_thread(struct rt_runtime *runtime)
     sigset_t old_set;
     int r;
 
-    rti_signals_block(&old_set); /* the thread inherits it */
+    rti_thread_block_signals(&old_set); /* the thread inherits it */
     r = rti_sys_thread_create(&runtime->watch.thread, watch_main, runtime);
-    rti_signals_unblock(&old_set);
+    rti_thread_unblock_signals(&old_set);
     runtime->watch.runs = r == 0;
     if (r < 0) {
         rti_log(&runtime->log, RT_LOG_ERROR, "the thread that watches '%s': %s",

@@ -47,6 +47,8 @@ static void assert_default(const struct rt_config *config)
     assert_int_equal(config->flags, 0);
     assert_int_equal(config->stacks_warm, 1024);
     assert_int_equal(config->buffer_bytes, 64 << 20);
+    assert_int_equal(config->blocking_threads, 8);
+    assert_int_equal(config->blocking_queue, 1024);
     assert_int_equal(config->spin, RT_SPIN_OFF);
     assert_int_equal(config->timer_slack, 0);
     assert_int_equal(config->stall_threshold, RT_MILLISECONDS(10));
@@ -116,6 +118,8 @@ static void what_is_set_is_kept(void **state)
     config.stall_signal = SIGURG;
     config.stacks_warm = 7;
     config.buffer_bytes = 8;
+    config.blocking_threads = 9;
+    config.blocking_queue = 10;
     assert_int_equal(rti_config_read(&read, &log, &config), 0);
     assert_memory_equal(&read, &config, sizeof(config));
     assert_true(log.write == hear);
@@ -260,6 +264,8 @@ static void a_number_above_its_bound_is_refused_by_name_and_value(void **state)
         { "config.posts_max", offsetof(struct rt_config, posts_max), 65536 },
         { "config.flags", offsetof(struct rt_config, flags), 7 },
         { "config.stacks_warm", offsetof(struct rt_config, stacks_warm), 16777216 },
+        { "config.blocking_threads", offsetof(struct rt_config, blocking_threads), 1024 },
+        { "config.blocking_queue", offsetof(struct rt_config, blocking_queue), 16777216 },
     };
 
     (void)state;

@@ -273,9 +273,28 @@ static void a_thread_that_asks_about_itself_runs(void **state)
     assert_int_equal(rti_thread_state(-1), '?');
 }
 
+static void only_faults_are_not_blocked(void **state)
+{
+    sigset_t before;
+    sigset_t during;
+    sigset_t after;
+
+    (void)state;
+    rti_thread_block_signals(&before);
+    assert_int_equal(sigprocmask(SIG_BLOCK, NULL, &during), 0);
+    assert_true(sigismember(&during, SIGINT) && sigismember(&during, SIGTERM));
+    assert_true(sigismember(&during, SIGALRM) && sigismember(&during, SIGUSR1));
+    assert_false(sigismember(&during, SIGSEGV) || sigismember(&during, SIGBUS));
+    assert_false(sigismember(&during, SIGABRT));
+    rti_thread_unblock_signals(&before);
+    assert_int_equal(sigprocmask(SIG_BLOCK, NULL, &after), 0);
+    assert_false(sigismember(&after, SIGINT));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_faults_are_not_blocked),
         cmocka_unit_test(a_thread_is_pinned_to_its_cpu_and_back_to_all),
         cmocka_unit_test(the_other_cpus_are_those_it_was_allowed_less_its_own),
         cmocka_unit_test(a_thread_without_a_cpu_is_not_pinned),

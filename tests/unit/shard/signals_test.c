@@ -56,24 +56,6 @@ static void signals_are_counted_while_they_are_owned(void **state)
     rti_signals_disown();
 }
 
-static void only_faults_are_not_blocked(void **state)
-{
-    sigset_t before;
-    sigset_t during;
-    sigset_t after;
-
-    (void)state;
-    rti_signals_block(&before);
-    assert_int_equal(sigprocmask(SIG_BLOCK, NULL, &during), 0);
-    assert_true(sigismember(&during, SIGINT) && sigismember(&during, SIGTERM));
-    assert_true(sigismember(&during, SIGALRM) && sigismember(&during, SIGUSR1));
-    assert_false(sigismember(&during, SIGSEGV) || sigismember(&during, SIGBUS));
-    assert_false(sigismember(&during, SIGABRT));
-    rti_signals_unblock(&before);
-    assert_int_equal(sigprocmask(SIG_BLOCK, NULL, &after), 0);
-    assert_false(sigismember(&after, SIGINT));
-}
-
 static int be_stopped(void *arg)
 {
     (void)arg;
@@ -133,7 +115,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(signals_are_counted_while_they_are_owned, begin),
-        cmocka_unit_test_setup(only_faults_are_not_blocked, begin),
         cmocka_unit_test_setup(a_runtime_without_signals_is_not_stopped_by_one_that_came_before,
                                begin),
         cmocka_unit_test_setup(a_runtime_without_signals_leaves_them_to_the_program, begin),
