@@ -15,6 +15,7 @@
 #include "rt/call.h"
 #include "rt/channel.h"
 #include "rt/condition.h"
+#include "rt/directory.h"
 #include "rt/dump.h"
 #include "rt/event.h"
 #include "rt/executor.h"

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/sized.h"
+#include "io/directory.h"
 #include "os/sys.h"
 
 _Static_assert(sizeof(struct rt_file) <= RTI_HANDLE_BYTES, "a file lies in the pool of handles");
@@ -18,7 +19,7 @@ static const struct rti_wait_kind datasync_kind = RTI_OP_KIND("datasync");
 
 /* ---- opening ---- */
 
-static int open_fd(const char *path, int flags, mode_t mode, rt_time deadline)
+static int open_fd(int directory, const char *path, int flags, mode_t mode, rt_time deadline)
 {
     struct rti_op op;
     struct io_uring_sqe *sqe;
@@ -27,7 +28,7 @@ static int open_fd(const char *path, int flags, mode_t mode, rt_time deadline)
     if (r < 0) {
         return r;
     }
-    io_uring_prep_openat(sqe, AT_FDCWD, path, flags | O_CLOEXEC, mode);
+    io_uring_prep_openat(sqe, directory, path, flags | O_CLOEXEC, mode);
     return rti_op_await(&op, sqe, deadline);
 }
 
@@ -41,10 +42,10 @@ static int buffered_flags(int flags)
     return flags & ~O_DIRECT;
 }
 
-static int open_file(struct rt_file *file, const char *path, int flags, mode_t mode,
+static int open_file(struct rt_file *file, int directory, const char *path, int flags, mode_t mode,
                      rt_time deadline)
 {
-    int r = open_fd(path, flags, mode, deadline);
+    int r = open_fd(directory, path, flags, mode, deadline);
 
     if (r < 0) {
         return r;
@@ -58,13 +59,14 @@ static int open_file(struct rt_file *file, const char *path, int flags, mode_t m
     return r;
 }
 
-static int open_as_allowed(struct rt_file *file, const char *path,
+static int open_as_allowed(struct rt_file *file, int directory, const char *path,
                            const struct rt_file_options *options, rt_time deadline)
 {
-    int r = open_file(file, path, options->flags, options->mode, deadline);
+    int r = open_file(file, directory, path, options->flags, options->mode, deadline);
 
     if (r == -EINVAL && (options->flags & O_DIRECT) != 0 && options->buffered_ok != 0) {
-        r = open_file(file, path, buffered_flags(options->flags), options->mode, deadline);
+        r = open_file(file, directory, path, buffered_flags(options->flags), options->mode,
+                      deadline);
     } else if (r == -EINVAL && (options->flags & O_DIRECT) != 0) {
         rti_log(&file->handle.executor->log, RT_LOG_ERROR,
                 "cannot open %s with O_DIRECT: its file system has no direct I/O for it (or the "
@@ -75,26 +77,19 @@ static int open_as_allowed(struct rt_file *file, const char *path,
     return r;
 }
 
-int rt_file_open_with(struct rt_file **out, const char *path, const struct rt_file_options *options,
-                      rt_time deadline)
+static int open_in(struct rt_file **out, int directory, const char *path,
+                   const struct rt_file_options *options, rt_time deadline)
 {
-    struct rti_executor *executor = rti_executor_here("rt_file_open_with");
-    struct rt_file_options complete;
+    struct rti_executor *executor = rti_executor_here("rt_file_open");
     struct rt_file *file;
     int r;
 
     RTI_ASSERT(out != NULL && path != NULL);
-    r = rti_sized_copy(&complete, sizeof(complete), options);
-    if (r < 0 || complete.reserved != 0) {
-        rti_log(&executor->log, RT_LOG_ERROR,
-                "the options of a file are of a newer library, or not from RT_FILE_OPTIONS_INIT");
-        return r < 0 ? r : -EINVAL;
-    }
     file = rti_handle_get(executor, sizeof(*file));
     if (file == NULL) {
         return -ENOMEM;
     }
-    r = open_as_allowed(file, path, &complete, deadline);
+    r = open_as_allowed(file, directory, path, options, deadline);
     if (r < 0) {
         rti_handle_put(file);
         return r;
@@ -103,14 +98,34 @@ int rt_file_open_with(struct rt_file **out, const char *path, const struct rt_fi
     return 0;
 }
 
-int rt_file_open(struct rt_file **out, const char *path, int flags, mode_t mode, rt_time deadline)
+int rt_file_open_with(struct rt_file **out, const char *path, const struct rt_file_options *options,
+                      rt_time deadline)
+{
+    const struct rti_executor *executor = rti_executor_here("rt_file_open_with");
+    struct rt_file_options complete;
+    const int r = rti_sized_copy(&complete, sizeof(complete), options);
+
+    if (r < 0 || complete.reserved != 0) {
+        rti_log(&executor->log, RT_LOG_ERROR,
+                "the options of a file are of a newer library, or not from RT_FILE_OPTIONS_INIT");
+        return r < 0 ? r : -EINVAL;
+    }
+    return open_in(out, AT_FDCWD, path, &complete, deadline);
+}
+
+int rti_file_open_in(struct rt_file **out, int directory, const char *path, int flags, mode_t mode,
+                     rt_time deadline)
 {
     struct rt_file_options options = RT_FILE_OPTIONS_INIT;
 
-    (void)rti_executor_here("rt_file_open");
     options.flags = flags;
     options.mode = mode;
-    return rt_file_open_with(out, path, &options, deadline);
+    return open_in(out, directory, path, &options, deadline);
+}
+
+int rt_file_open(struct rt_file **out, const char *path, int flags, mode_t mode, rt_time deadline)
+{
+    return rti_file_open_in(out, AT_FDCWD, path, flags, mode, deadline);
 }
 
 /* ---- asking ---- */

@@ -190,6 +190,13 @@ ssize_t rti_sys_read(int fd, void *memory, size_t bytes)
     return n < 0 ? -errno : n;
 }
 
+ssize_t rti_sys_seek(int fd, off_t offset)
+{
+    const off_t position = lseek(fd, offset, SEEK_SET);
+
+    return position < 0 ? -errno : position;
+}
+
 ssize_t rti_sys_getdents(int fd, void *memory, size_t bytes)
 {
     const ssize_t n = getdents64(fd, memory, bytes);
@@ -197,9 +204,9 @@ ssize_t rti_sys_getdents(int fd, void *memory, size_t bytes)
     return n < 0 ? -errno : n;
 }
 
-ssize_t rti_sys_readlink(const char *path, char *text, size_t bytes)
+ssize_t rti_sys_readlink(int directory, const char *path, char *text, size_t bytes)
 {
-    const ssize_t n = readlink(path, text, bytes);
+    const ssize_t n = readlinkat(directory, path, text, bytes);
 
     return n < 0 ? -errno : n;
 }

@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -215,7 +216,8 @@ static bool find_folder(struct walk *walk, const struct number *number, char *fo
     ssize_t n = snprintf(folder, FOLDER_BYTES, "%s/sys/dev/block/%u:%u", walk->root, number->major,
                          number->minor);
 
-    n = n >= FOLDER_BYTES ? -ENAMETOOLONG : rti_sys_readlink(folder, link, sizeof(link) - 1);
+    n = n >= FOLDER_BYTES ? -ENAMETOOLONG
+                          : rti_sys_readlink(AT_FDCWD, folder, link, sizeof(link) - 1);
     if (n < 0) {
         end_unread(walk, folder, (int)n);
         return false;

@@ -9,8 +9,13 @@
 #include "support/fault_checks.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "rt/rt.h"
+
+static char top[] = "/tmp/shardrt-nth-names-XXXXXX";
 
 static int count_run(void *arg)
 {
@@ -32,10 +37,56 @@ static int use_pool(void)
     return r;
 }
 
+static int list(struct rt_directory *directory)
+{
+    const struct rt_directory_entry *entries;
+    ssize_t n = rt_directory_read(directory, &entries, RT_NEVER);
+
+    T_CHECK(n < 0 || n == 2);
+    return n < 0 ? (int)n : 0;
+}
+
+/* In a directory that has the file "file" and the link "link". */
+static int use_names(struct rt_directory *directory)
+{
+    struct rt_file *file;
+    char text[8];
+    ssize_t n;
+    int r = list(directory);
+
+    rt_directory_rewind(directory);
+    if (r == 0) {
+        r = list(directory);
+    }
+    if (r == 0) {
+        n = rt_readlink(directory, "link", text, sizeof(text), RT_NEVER);
+        T_CHECK(n < 0 || n == 4);
+        r = n < 0 ? (int)n : 0;
+    }
+    if (r == 0) {
+        r = rt_file_create_temporary(&file, directory, ".", RT_NEVER);
+    }
+    if (r == 0) {
+        T_CHECK(rt_file_close(file) == 0);
+        r = rt_directory_sync(directory, RT_NEVER);
+    }
+    return r;
+}
+
 static int scenario(void *arg)
 {
+    struct rt_directory *directory;
+    int r = use_pool();
+
     (void)arg;
-    return use_pool();
+    if (r == 0) {
+        r = rt_directory_open(&directory, NULL, top, RT_NEVER);
+    }
+    if (r == 0) {
+        r = use_names(directory);
+        T_CHECK(rt_directory_close(directory) == 0);
+    }
+    return r;
 }
 
 static void hear_nothing(void *arg, enum rt_log_level level, const char *text)
@@ -78,10 +129,28 @@ static void any_call_may_fail_once(void **state)
     assert_true(n > 50 && failed > 20);
 }
 
+static int make_names(void **state)
+{
+    int fd;
+
+    (void)state;
+    if (mkdtemp(top) == NULL || chdir(top) < 0 || symlink("text", "link") < 0) {
+        return -1;
+    }
+    fd = open("file", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    return fd < 0 || close(fd) < 0;
+}
+
+static int remove_names(void **state)
+{
+    (void)state;
+    return unlink("file") < 0 || unlink("link") < 0 || chdir("/") < 0 || rmdir(top) < 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(any_call_may_fail_once),
+        cmocka_unit_test_setup_teardown(any_call_may_fail_once, make_names, remove_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

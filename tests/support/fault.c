@@ -118,9 +118,10 @@ WRAP(int, rti_sys_open_to_read, (const char *path), (path), -EMFILE)
 WRAP(int, rti_sys_open_to_append, (const char *path), (path), -EMFILE)
 WRAP(ssize_t, rti_sys_read, (int fd, void *memory, size_t bytes), (fd, memory, bytes), -EIO)
 WRAP(ssize_t, rti_sys_write, (int fd, const void *memory, size_t bytes), (fd, memory, bytes), -EIO)
-WRAP(ssize_t, rti_sys_getdents, (int fd, void *memory, size_t bytes), (fd, memory, bytes), -ENOMEM)
-WRAP(ssize_t, rti_sys_readlink, (const char *path, char *text, size_t bytes), (path, text, bytes),
-     -ENOMEM)
+WRAP(ssize_t, rti_sys_seek, (int fd, off_t offset), (fd, offset), -EIO)
+WRAP(ssize_t, rti_sys_getdents, (int fd, void *memory, size_t bytes), (fd, memory, bytes), -EIO)
+WRAP(ssize_t, rti_sys_readlink, (int directory, const char *path, char *text, size_t bytes),
+     (directory, path, text, bytes), -EIO)
 WRAP(int, rti_sys_stat, (const char *path, struct stat *out), (path, out), -EACCES)
 WRAP(int, rti_sys_statfs, (const char *path, struct statfs *out), (path, out), -EACCES)
 WRAP(int, rti_sys_eventfd, (void), (), -EMFILE)

@@ -268,6 +268,7 @@ void sim_file_put(const char *path, const void *bytes, size_t count);
 /* The content; NULL when there is no such file. Valid until the next change of the file. */
 const void *sim_file_get(const char *path, size_t *out_count);
 void sim_file_remove(const char *path);
+unsigned sim_file_count(void); /* names that there are */
 
 /*
  * The power fails just before the n-th operation that opens, writes or syncs (1: the next one).

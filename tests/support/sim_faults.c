@@ -21,6 +21,8 @@ static const struct plausible plausible_errors[] = {
     { IORING_OP_WRITEV, { -EIO, -ENOSPC, 0 } },
     { IORING_OP_FSYNC, { -EIO, -ENOSPC, 0 } },
     { IORING_OP_OPENAT, { -EMFILE, -ENFILE, -EACCES, 0 } },
+    { IORING_OP_RENAMEAT, { -EIO, -ENOSPC, 0 } },
+    { IORING_OP_UNLINKAT, { -EIO, 0 } },
     { IORING_OP_STATX, { -ENOMEM, -EACCES, 0 } },
     { IORING_OP_CLOSE, { -EIO, -EINTR, 0 } },
     { IORING_OP_CONNECT, { -ETIMEDOUT, -ECONNREFUSED, -ENETUNREACH, 0 } },

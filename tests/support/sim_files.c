@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -169,14 +170,29 @@ const void *sim_file_get(const char *path, size_t *out_count)
     return file->size > 0 ? (const void *)file->bytes : "";
 }
 
+static void remove_name(struct sim_file *file)
+{
+    rti_list_remove(&file->in_sim);
+    sim_disk_named(file->path, NULL);
+    sim_file_unref(file);
+}
+
 void sim_file_remove(const char *path)
 {
     struct sim_file *file = file_find(path);
 
     RTI_ASSERT(file != NULL);
-    rti_list_remove(&file->in_sim);
-    sim_disk_named(path, NULL);
-    sim_file_unref(file);
+    remove_name(file);
+}
+
+unsigned sim_file_count(void)
+{
+    unsigned count = 0;
+
+    for (struct rti_list *node = sim.files.next; node != &sim.files; node = node->next) {
+        count++;
+    }
+    return count;
 }
 
 static int32_t directory_open(void)
@@ -232,6 +248,56 @@ int32_t sim_file_open(struct sim_request *request)
     open_file->file = file;
     open_file->flags = flags;
     return sim_fd_install(&open_file->object);
+}
+
+/* ---- names ---- */
+
+int32_t sim_file_unlink(struct sim_request *request)
+{
+    struct sim_file *file = file_find(request->path);
+
+    sim_disk_operation();
+    if (file == NULL) {
+        return -ENOENT;
+    }
+    if ((request->sqe.unlink_flags & AT_REMOVEDIR) != 0) {
+        return -ENOTDIR;
+    }
+    remove_name(file);
+    return 0;
+}
+
+/* For the disk two changes, of which a cut may leave either: harsher than any file system. */
+int32_t sim_file_rename(struct sim_request *request)
+{
+    struct sim_file *file = file_find(request->path);
+    struct sim_file *old = file_find(request->new_path);
+
+    sim_disk_operation();
+    if ((request->sqe.rename_flags & ~RENAME_NOREPLACE) != 0) {
+        fprintf(stderr, "sim: RENAMEAT with flags %#x is not simulated\n",
+                request->sqe.rename_flags);
+        return -EINVAL;
+    }
+    if (file == NULL) {
+        return -ENOENT;
+    }
+    if (old != NULL && (request->sqe.rename_flags & RENAME_NOREPLACE) != 0) {
+        return -EEXIST;
+    }
+    if (old == file) {
+        return 0;
+    }
+    if (old != NULL) {
+        rti_list_remove(&old->in_sim);
+        sim_file_unref(old);
+    }
+    sim_disk_named(request->new_path, file);
+    sim_disk_named(request->path, NULL);
+    free(file->path);
+    file->path = strdup(request->new_path);
+    RTI_ASSERT(file->path != NULL);
+    return 0;
 }
 
 /* ---- reading and writing ---- */

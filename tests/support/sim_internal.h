@@ -341,6 +341,7 @@ struct sim_request {
     rt_time delay;
     struct sim_object *object; /* a reference, or NULL */
     char *path;
+    char *new_path; /* of RENAMEAT */
     struct iovec *iov;
     struct sim_address address;
 };
@@ -378,6 +379,8 @@ int32_t sim_cancel_run(struct sim_request *cancel);
 int32_t sim_file_read(struct sim_request *request);
 int32_t sim_file_write(struct sim_request *request);
 int32_t sim_file_open(struct sim_request *request);
+int32_t sim_file_rename(struct sim_request *request);
+int32_t sim_file_unlink(struct sim_request *request);
 int32_t sim_file_stat(struct sim_request *request);
 int32_t sim_file_sync(struct sim_request *request);
 int32_t sim_file_truncate(struct sim_request *request);

@@ -96,6 +96,7 @@ static void request_free(struct sim_request *request)
         sim_object_put(request->object);
     }
     free(request->path);
+    free(request->new_path);
     free(request->iov);
     free(request);
 }

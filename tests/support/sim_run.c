@@ -151,6 +151,10 @@ static int32_t run_opcode(struct sim_request *request)
         return sim_file_open(request);
     case IORING_OP_CLOSE:
         return sqe->fd >= SIM_FD_FIRST ? sim_fd_close(sqe->fd) : -EBADF;
+    case IORING_OP_RENAMEAT:
+        return sim_file_rename(request);
+    case IORING_OP_UNLINKAT:
+        return sim_file_unlink(request);
     case IORING_OP_STATX:
         return sim_file_stat(request);
     case SIM_OP_FTRUNCATE:

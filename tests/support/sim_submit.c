@@ -30,6 +30,8 @@ static const struct sim_opcode opcodes[SIM_OPCODES] = {
     [IORING_OP_RECV] = { "RECV", SOCKET_OBJECT, Z_INDEX, true },
     [IORING_OP_SHUTDOWN] = { "SHUTDOWN", SOCKET_OBJECT, Z_OFF | Z_ADDR | Z_FLAGS | Z_BUF | Z_INDEX,
                              false },
+    [IORING_OP_RENAMEAT] = { "RENAMEAT", NO_OBJECT, Z_BUF | Z_INDEX, false },
+    [IORING_OP_UNLINKAT] = { "UNLINKAT", NO_OBJECT, Z_OFF | Z_LEN | Z_BUF | Z_INDEX, false },
     [IORING_OP_MSG_RING] = { "MSG_RING", NO_OBJECT, Z_BUF, true },
     [SIM_OP_FTRUNCATE] = { "FTRUNCATE", FILE_OBJECT, Z_ADDR | Z_LEN | Z_FLAGS | Z_BUF | Z_INDEX,
                            false },
@@ -80,8 +82,13 @@ static int copy_arguments(struct sim_request *request)
     const void *from = (const void *)(uintptr_t)sqe->addr;
 
     switch (sqe->opcode) {
+    case IORING_OP_RENAMEAT:
+        request->new_path = strdup((const char *)(uintptr_t)sqe->addr2);
+        RTI_ASSERT(request->new_path != NULL);
+        /* fall through */
     case IORING_OP_OPENAT:
     case IORING_OP_STATX:
+    case IORING_OP_UNLINKAT:
         request->path = strdup(from != NULL ? from : "");
         RTI_ASSERT(request->path != NULL);
         return 0;
