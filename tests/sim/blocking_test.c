@@ -17,6 +17,7 @@
 #include "os/sys.h"
 #include "rt/blocking.h"
 #include "rt/group.h"
+#include "support/death.h"
 #include "support/rand.h"
 #include "support/shards.h"
 
@@ -414,6 +415,27 @@ static void a_stop_awaits_what_runs_and_takes_back_what_waits(void **state)
     assert_int_equal(stopped_results[1], -ECANCELED);
 }
 
+/* Misuse */
+
+static int call_from_a_thread(void *arg)
+{
+    return rt_blocking(nap, arg, NULL, RT_NEVER);
+}
+
+static int call_a_call(void *arg)
+{
+    unsigned runs = 0;
+
+    (void)arg;
+    return rt_blocking(call_from_a_thread, &runs, NULL, RT_NEVER);
+}
+
+static void a_function_that_makes_a_blocking_call_aborts(void **state)
+{
+    (void)state;
+    assert_misuse_in_task(call_a_call, "rt_blocking() was called outside a task");
+}
+
 /* Random programs */
 
 #define PROGRAM_TASKS 5
@@ -568,6 +590,7 @@ int main(void)
         cmocka_unit_test(where_no_thread_can_be_made_a_call_is_refused),
         cmocka_unit_test(where_no_more_can_be_made_those_that_there_are_do_all),
         cmocka_unit_test(a_stop_awaits_what_runs_and_takes_back_what_waits),
+        cmocka_unit_test(a_function_that_makes_a_blocking_call_aborts),
         cmocka_unit_test(each_function_runs_once_or_never_as_its_call_says),
     };
 

@@ -13,7 +13,9 @@
 #include <liburing.h>
 #include <string.h>
 
+#include "base/compiler.h" /* RTI_ASAN */
 #include "rt/directory.h"
+#include "support/death.h"
 
 static void run(rt_task_fn first)
 {
@@ -244,6 +246,75 @@ static void where_all_names_are_taken_the_tries_end(void **state)
     assert_int_equal(t_failures(), 0);
 }
 
+/* Misuse */
+
+static struct rt_directory *directory_here(void)
+{
+    struct rt_directory *directory = NULL;
+
+    T_CHECK(rt_directory_open(&directory, NULL, ".", RT_NEVER) == 0);
+    return directory;
+}
+
+static int close_in_use(void *arg)
+{
+    struct rt_directory *directory = directory_here();
+    struct caller caller;
+
+    (void)arg;
+    sim_file_put("data", "abcd", 4);
+    sim_hold(IORING_OP_RENAMEAT, SIM_QUEUED);
+    caller_start(&caller, call_rename, directory, RT_NEVER);
+    return rt_directory_close(directory);
+}
+
+static void a_close_of_a_directory_in_use_aborts(void **state)
+{
+    (void)state;
+    assert_misuse_in_task(close_in_use, "rt_directory_close(): another task is using");
+}
+
+static int use_after_close(void *arg)
+{
+    struct rt_directory *directory = directory_here();
+
+    (void)arg;
+    T_CHECK(rt_directory_close(directory) == 0);
+    return rt_make_directory(directory, "new", 0700, RT_NEVER);
+}
+
+static void the_use_of_a_closed_directory_aborts(void **state)
+{
+    (void)state;
+    if (RTI_ASAN) {
+        skip(); /* it sees the access first */
+    }
+    assert_misuse_in_task(use_after_close, "rt_make_directory(): the object belongs to another");
+}
+
+static int call_read(void *object, rt_time deadline)
+{
+    const struct rt_directory_entry *entries;
+
+    return (int)rt_directory_read(object, &entries, deadline);
+}
+
+static int read_twice(void *arg)
+{
+    struct rt_directory *directory = directory_here();
+    struct caller caller;
+
+    (void)arg;
+    caller_start(&caller, call_read, directory, RT_NEVER);
+    return call_read(directory, RT_NEVER);
+}
+
+static void two_tasks_that_read_one_directory_abort(void **state)
+{
+    (void)state;
+    assert_misuse_in_task(read_twice, "rt_directory_read(): another task is reading");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -254,6 +325,9 @@ int main(void)
         cmocka_unit_test(where_the_name_cannot_be_removed_there_is_no_file),
         cmocka_unit_test(a_name_that_is_taken_is_not_used_and_another_is_tried),
         cmocka_unit_test(where_all_names_are_taken_the_tries_end),
+        cmocka_unit_test(a_close_of_a_directory_in_use_aborts),
+        cmocka_unit_test(the_use_of_a_closed_directory_aborts),
+        cmocka_unit_test(two_tasks_that_read_one_directory_abort),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

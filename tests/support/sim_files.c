@@ -274,7 +274,7 @@ int32_t sim_file_rename(struct sim_request *request)
     struct sim_file *old = file_find(request->new_path);
 
     sim_disk_operation();
-    if ((request->sqe.rename_flags & ~RENAME_NOREPLACE) != 0) {
+    if ((request->sqe.rename_flags & ~(unsigned)RENAME_NOREPLACE) != 0) {
         fprintf(stderr, "sim: RENAMEAT with flags %#x is not simulated\n",
                 request->sqe.rename_flags);
         return -EINVAL;
