@@ -75,13 +75,13 @@ int rti_sys_open_to_read(const char *path);   /* the new descriptor; for files o
 int rti_sys_open_to_append(const char *path); /* the same; makes the file if there is none */
 ssize_t rti_sys_read(int fd, void *memory, size_t bytes);
 ssize_t rti_sys_getdents(int fd, void *memory, size_t bytes); /* names as struct dirent64; 0: end */
-ssize_t rti_sys_readlink(const char *path, char *text, size_t bytes); /* not terminated */
 int rti_sys_stat(const char *path, struct stat *out);
 int rti_sys_statfs(const char *path, struct statfs *out);
 ssize_t rti_sys_write(int fd, const void *memory, size_t bytes);
 ssize_t rti_sys_seek(int fd, off_t offset); /* from the start; the new position */
 ssize_t rti_sys_getdents(int fd, void *memory, size_t bytes);
-ssize_t rti_sys_readlink(int directory, const char *path, char *text, size_t bytes);
+ssize_t rti_sys_readlink(int directory, const char *path, char *text,
+                         size_t bytes);                 /* not terminated */
 int rti_sys_socket(int domain, int type, int protocol); /* the new descriptor */
 int rti_sys_bind(int fd, const struct sockaddr *address, socklen_t bytes);
 int rti_sys_listen(int fd, int backlog);
