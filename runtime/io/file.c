@@ -103,12 +103,17 @@ int rt_file_open_with(struct rt_file **out, const char *path, const struct rt_fi
 {
     const struct rti_executor *executor = rti_executor_here("rt_file_open_with");
     struct rt_file_options complete;
-    const int r = rti_sized_copy(&complete, sizeof(complete), options);
+    int r;
 
-    if (r < 0 || complete.reserved != 0) {
+    RTI_ASSERT(out != NULL && path != NULL && options != NULL);
+    r = rti_sized_copy(&complete, sizeof(complete), options);
+    if (r == 0 && complete.reserved != 0) {
+        r = -EINVAL;
+    }
+    if (r < 0) {
         rti_log(&executor->log, RT_LOG_ERROR,
                 "the options of a file are of a newer library, or not from RT_FILE_OPTIONS_INIT");
-        return r < 0 ? r : -EINVAL;
+        return r;
     }
     return open_in(out, AT_FDCWD, path, &complete, deadline);
 }
@@ -167,7 +172,7 @@ int rt_file_stat(struct rt_file *file, struct rt_file_stat *out, rt_time deadlin
         rti_file_share_unlock(file);
     }
     rti_file_leave(file);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     *out = (struct rt_file_stat){

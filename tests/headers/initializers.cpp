@@ -22,6 +22,7 @@ extern rt_once once;
 rt_config config = RT_CONFIG_INIT;
 rt_spawn_options spawn_options = RT_SPAWN_OPTIONS_INIT;
 rt_tcp_options tcp_options = RT_TCP_OPTIONS_INIT;
+rt_file_options file_options = RT_FILE_OPTIONS_INIT;
 rt_deadline_options deadline_options = RT_DEADLINE_OPTIONS_INIT;
 rt_group group = RT_GROUP_INIT;
 rt_group limited_group = RT_GROUP_INIT_WITH(16, RT_GROUP_CANCEL_ON_FAILURE);
