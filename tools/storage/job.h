@@ -81,8 +81,8 @@ struct job {
     const char *cpus;  /* shards of its instances run on these, "0,2-3"; NULL: on those of --cpus */
     const char *place; /* policy, a word for --place; NULL: that of the command line */
 
-    uint64_t size;   /* bytes of all files together, each has an equal part; 0: as they are */
-    uint64_t offset; /* in each file: bytes before it are not touched, they reduce nothing of `size` */
+    uint64_t size;   /* bytes of all files together, each has an equal part; 0: files as they are */
+    uint64_t offset; /* of each file's part in its file: what is before it is left alone */
     uint64_t seed;   /* each instance draws from this and its number; default 1 */
     uint64_t loops;  /* passes over `size`, 1 or more; each pass moves `size` bytes */
 
@@ -107,11 +107,11 @@ struct job {
     uint32_t depth;        /* 1..JOB_DEPTH_MAX operations of an instance are under way at once */
     uint32_t batch_submit; /* 1..depth are gathered before they are given to the kernel */
     uint32_t batch_complete_min; /* 0..depth are waited for at once; 0: none, look only */
-    uint32_t batch_complete_max; /* batch_complete_min..depth are taken at once; 0 as min */
+    uint32_t batch_complete_max; /* 1..depth, not below the min, are taken at once */
     uint32_t read_percent; /* 100: reads only, 0: writes only, between: of a hundred operations */
     uint32_t fsync_every;  /* this many writes are followed by an fsync; 0: none */
-    uint32_t fdatasync_every; /* the same for fdatasync */
-    uint32_t shares;          /* of the task queue of an instance, 1..10000 */
+    uint32_t fdatasync_every;           /* the same for fdatasync */
+    uint32_t shares;                    /* of the task queue of an instance, 1..10000 */
     enum job_distribution distribution; /* of random offsets */
     enum job_rate_process rate_process;
 
@@ -125,9 +125,9 @@ struct job {
     bool invalidate;       /* the page cache of the files is dropped before the job starts */
     bool end_fsync;        /* when the writes are done; its time is the job's */
     bool unlink;           /* the files, when the job has ended */
-    bool verify;           /* blocks are written with a crc32c; what is read must have the right one */
-    bool do_verify;        /* with `verify` and writes: they are read back when they are done */
-    bool group_reporting;  /* reported as one with the others of its stage that say so */
+    bool verify;    /* blocks are written with a crc32c, and have to be read with a right one */
+    bool do_verify; /* with `verify` and writes: they are read back when they are done */
+    bool group_reporting; /* reported as one with the others of its stage that say so */
 };
 
 static inline bool job_reads(const struct job *job)
