@@ -8,8 +8,8 @@
 #include "job.h"
 
 /*
- * Writes the job as a section of a job file that leaves nothing to a default; `stonewall`: it is the
- * first of its stage. When it is read again, it is the same job.
+ * Writes the job as a section of a job file that leaves nothing to a default; `stonewall`: it is
+ * the first of its stage. When it is read again, it is the same job.
  */
 void job_print(const struct job *job, bool stonewall, FILE *stream);
 
