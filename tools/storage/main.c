@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* rt-storage: pinned storage workloads from job files. */
+#include <errno.h>
 #include <rt/rt.h>
 #include <rt/start.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "job_print.h"
 #include "jobfile.h"
 #include "options.h"
+#include "report.h"
+#include "runner.h"
 
 #define STATUS_WRONG 2 /* of what was asked; nothing was run */
 
@@ -25,6 +30,61 @@ static int print_jobs(const struct jobfile *jobfile)
         return EXIT_FAILURE;
     }
     return EXIT_SUCCESS;
+}
+
+static int print_report(const struct options *options, const struct result *result)
+{
+    FILE *out = options->output != NULL ? fopen(options->output, "we") : stdout;
+    int r;
+
+    if (out == NULL) {
+        fprintf(stderr, "rt-storage: %s: %s\n", options->output, strerror(errno));
+        return EXIT_FAILURE;
+    }
+    r = options->json ? report_json(out, result) : report_text(out, result);
+    if (out != stdout && fclose(out) != 0) {
+        r = r == 0 ? -errno : r;
+    }
+    if (r < 0) {
+        fprintf(stderr, "rt-storage: writing the report: %s\n", rt_strerror(r));
+    }
+    return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* Each failure is told here too: a report may go to a program. */
+static int status_of(const struct result *result)
+{
+    int status = result->interrupted ? EXIT_FAILURE : EXIT_SUCCESS;
+
+    for (size_t i = 0; i < result->count; i++) {
+        if (result->jobs[i].error != 0) {
+            fprintf(stderr, "rt-storage: job %s: %s\n", result->jobs[i].job->name,
+                    result->jobs[i].error_text);
+            status = EXIT_FAILURE;
+        }
+    }
+    return status;
+}
+
+static int run(const struct options *options, const struct rt_config *config,
+               const struct jobfile *jobfile)
+{
+    const struct run_options run_options = {
+        .config = *config,
+        .allow_overwrite = options->allow_overwrite,
+        .progress = isatty(STDERR_FILENO) == 1,
+    };
+    struct result result;
+    int status = EXIT_FAILURE;
+
+    if (storage_run(jobfile->jobs, jobfile->count, &run_options, &result) == 0) {
+        status = status_of(&result);
+        if (print_report(options, &result) != EXIT_SUCCESS) {
+            status = EXIT_FAILURE;
+        }
+    }
+    result_fini(&result);
+    return status;
 }
 
 int main(int argc, char **argv)
@@ -49,11 +109,7 @@ int main(int argc, char **argv)
     if (jobfile_read(&jobfile, options.jobfile, stderr) < 0) {
         return STATUS_WRONG;
     }
-    if (options.parse_only) {
-        status = print_jobs(&jobfile);
-    } else {
-        fputs("rt-storage: this build only checks job files: say --parse-only\n", stderr);
-    }
+    status = options.parse_only ? print_jobs(&jobfile) : run(&options, &config, &jobfile);
     jobfile_free(&jobfile);
     return status;
 }

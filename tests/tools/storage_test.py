@@ -1,0 +1,330 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""rt-storage as a user runs it.
+
+Goal: each kind of job moves just the bytes that it should, the document has the keys of fio's,
+verification finds what was changed behind its back, rates and times are kept, what is not ours is
+not overwritten, and a signal ends it with a report. Method: small jobs on files of a temporary
+folder; no figure of speed is judged.
+
+    storage_test.py PROGRAM
+"""
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+from typing import Any, Dict, List, Tuple
+
+PROGRAM = ""
+KIB = 1024
+TIMES = "min max mean stddev N".split()
+DIRECTION = ("io_bytes io_kbytes bw_bytes bw iops runtime total_ios short_ios drop_ios slat_ns clat_ns "
+             "lat_ns bw_min bw_max bw_agg bw_mean bw_dev bw_samples iops_min iops_max iops_mean "
+             "iops_stddev iops_samples").split()
+JOB = ("jobname groupid error elapsed read write trim sync job_runtime usr_cpu sys_cpu ctx majf minf "
+       "iodepth_level latency_ns latency_us latency_ms latency_depth").split()
+# What fio has and we leave out, for we do not know it.
+LEFT_OUT = {"fio version", "disk_util", "eta", "iodepth_submit", "iodepth_complete", "latency_target",
+            "latency_percentile", "latency_window"}
+
+
+class StorageTest(unittest.TestCase):
+    def setUp(self) -> None:
+        self.folder = tempfile.mkdtemp(prefix="rt-storage-test-")
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def path(self, name: str) -> str:
+        return os.path.join(self.folder, name)
+
+    def job_file(self, text: str) -> str:
+        with open(self.path("job"), "w", encoding="utf-8") as out:
+            out.write(f"[global]\nioengine=io_uring\ndirectory={self.folder}\n{text}")
+        return self.path("job")
+
+    def start(self, text: str, *arguments: str, **options: Any) -> "subprocess.Popen[str]":
+        environment = {name: value for name, value in os.environ.items()
+                       if not name.startswith("RT_")}
+        return subprocess.Popen([PROGRAM, *arguments, self.job_file(text)], env=environment, text=True,
+                                stdout=subprocess.PIPE, **{"stderr": subprocess.PIPE, **options})
+
+    def run_job(self, text: str, *arguments: str) -> Tuple[int, str, str]:
+        with self.start(text, *arguments) as process:
+            out, errors = process.communicate(timeout=60)
+            # More shards than CPUs are slower, and no matter here.
+            errors = re.sub(r"(?m)^shardrt: warning: \d+ shards on \d+ CPUs?: they take turns\n", "",
+                            errors)
+            return process.returncode, out, errors
+
+    def document(self, text: str, *arguments: str) -> Dict[str, Any]:
+        status, out, errors = self.run_job(text, "--json", *arguments)
+        self.assertEqual((status, errors), (0, ""), out)
+        return json.loads(out)
+
+    def jobs(self, text: str, *arguments: str) -> List[Dict[str, Any]]:
+        return self.document(text, *arguments)["jobs"]
+
+    def moved(self, text: str) -> Tuple[int, int]:
+        job, = self.jobs(text)
+        return job["read"]["io_bytes"], job["write"]["io_bytes"]
+
+    def fails(self, text: str, *arguments: str) -> str:
+        status, _, errors = self.run_job(text, *arguments)
+        self.assertEqual(status, 1, errors)
+        return errors
+
+
+class Bytes(StorageTest):
+    def test_each_pattern_moves_its_size(self) -> None:
+        for pattern in "read", "randread", "write", "randwrite", "rw", "randrw":
+            for depth in 1, 8:
+                with self.subTest(rw=pattern, iodepth=depth):
+                    read, written = self.moved(
+                        f"[j]\nrw={pattern}\nsize=256k\nbs=4k\niodepth={depth}\n")
+                    self.assertEqual(read + written, 256 * KIB)
+                    self.assertEqual(read > 0, "write" not in pattern)
+                    self.assertEqual(written > 0, "read" not in pattern)
+
+    def test_loops_files_and_clones_multiply_or_divide_it(self) -> None:
+        self.assertEqual(self.moved("[j]\nrw=randread\nsize=64k\nbs=4k\nloops=3\n"), (192 * KIB, 0))
+        self.assertEqual(self.moved("[k]\nrw=write\nsize=64k\nbs=4k\nfilename=a:b\n"), (0, 64 * KIB))
+        self.assertEqual([os.path.getsize(self.path(name)) for name in "ab"], [32 * KIB] * 2)
+        jobs = self.jobs("[l]\nrw=write\nsize=64k\nbs=4k\nnumjobs=2\n")
+        self.assertEqual([job["write"]["io_bytes"] for job in jobs], [64 * KIB] * 2)
+        job, = self.jobs("[l]\nrw=write\nsize=64k\nbs=4k\nnumjobs=2\ngroup_reporting\n")
+        self.assertEqual(job["write"]["io_bytes"], 128 * KIB)
+
+    def test_without_a_size_it_is_that_of_the_file(self) -> None:
+        with open(self.path("there"), "wb") as out:
+            out.write(bytes(20 * KIB))
+        self.assertEqual(self.moved("[j]\nrw=read\nbs=4k\nfilename=there\n"), (20 * KIB, 0))
+        self.assertEqual(self.moved("[j]\nrw=read\nbs=4k\nfilename=there\noffset=8k\n"), (12 * KIB, 0))
+
+    def test_stages_follow_each_other_and_a_file_of_one_serves_the_next(self) -> None:
+        jobs = self.jobs("filename=f\nsize=64k\nbs=4k\n[a]\nrw=write\nverify=crc32c\n"
+                         "[b]\nstonewall\nrw=randread\nverify=crc32c\n")
+        self.assertEqual([job["groupid"] for job in jobs], [0, 1])
+        self.assertEqual([job["shardrt"]["verified"] for job in jobs], [16, 16])
+
+    def test_syncs_are_counted(self) -> None:
+        job, = self.jobs("[j]\nrw=write\nsize=64k\nbs=4k\nfsync=4\nend_fsync=1\n")
+        self.assertEqual(job["sync"]["total_ios"], 5)
+        job, = self.jobs("[j]\nrw=randwrite\nsize=64k\nbs=4k\nfdatasync=1\niodepth=4\n")
+        self.assertEqual(job["sync"]["total_ios"], 16)
+
+    def test_files_go_if_they_are_told_to(self) -> None:
+        self.jobs("[j]\nrw=randrw\nsize=64k\nbs=4k\nnumjobs=2\nunlink=1\n")
+        self.assertEqual(os.listdir(self.folder), ["job"])
+
+
+class Document(StorageTest):
+    def test_it_has_the_keys_of_fio(self) -> None:
+        document = self.document("[j]\nrw=randrw\nsize=256k\nbs=4k\nfsync=8\n")
+        job, = document["jobs"]
+        self.assertEqual([key for key in JOB if key not in job], [])
+        for name in "read", "write", "trim":
+            self.assertEqual(sorted(job[name]), sorted(DIRECTION))
+            self.assertEqual([key for key in TIMES if key not in job[name]["clat_ns"]], [])
+        clat = job["read"]["clat_ns"]
+        self.assertEqual(len(clat["percentile"]), 17)
+        self.assertEqual(clat["N"], job["read"]["total_ios"])
+        ordered = [clat["min"], *clat["percentile"].values(), clat["max"]]
+        self.assertEqual(ordered, sorted(ordered))
+        shares = [job[key] for key in ("latency_ns", "latency_us", "latency_ms")]
+        self.assertAlmostEqual(sum(sum(one.values()) for one in shares), 100, 6)
+        self.assertAlmostEqual(sum(job["iodepth_level"].values()), 100, 6)
+        self.assertEqual(job["job options"]["rw"], "randrw")
+        self.assertEqual(document["global options"]["ioengine"], "io_uring")
+
+    @unittest.skipUnless(shutil.which("fio"), "fio is not installed")
+    def test_fio_on_the_same_file_tells_the_same_counts_under_the_same_keys(self) -> None:
+        text = "[j]\nrw=randwrite\nsize=256k\nbs=4k\nfsync=8\niodepth=4\n"
+        ours = self.document(text)
+        done = subprocess.run(["fio", "--output-format=json", self.job_file(text)], text=True,
+                              capture_output=True, check=True, cwd=self.folder, timeout=60)
+        theirs = json.loads(done.stdout[done.stdout.index("{"):])
+
+        def missing(one: Dict[str, Any], other: Dict[str, Any]) -> List[str]:
+            names = [key for key in other if key not in one and key not in LEFT_OUT]
+            for key in other:
+                if isinstance(other[key], dict) and key in one:
+                    names += missing(one[key], other[key])
+            return names
+
+        self.assertEqual(missing(ours, theirs), [])
+        self.assertEqual(missing(ours["jobs"][0], theirs["jobs"][0]), [])
+        for key in "io_bytes", "io_kbytes", "total_ios", "short_ios":
+            self.assertEqual(ours["jobs"][0]["write"][key], theirs["jobs"][0]["write"][key])
+
+    def test_cores_and_stages_add_up_to_the_total(self) -> None:
+        document = self.document("size=64k\nbs=4k\n[a]\nrw=write\nnumjobs=3\n[b]\nstonewall\nrw=read\n")
+        own = document["shardrt"]
+        count = sum(job[d]["total_ios"] for job in document["jobs"] for d in ("read", "write"))
+        self.assertEqual(count, 64)
+        for parts in own["cores"], [own["total"]]:
+            self.assertEqual(sum(core[d]["total_ios"] for core in parts for d in ("read", "write")),
+                             count)
+        self.assertEqual([stage["total_ios"] for stage in own["stages"]], [48, 16])
+
+    def test_the_text_names_each_job_and_the_total(self) -> None:
+        status, out, errors = self.run_job("[first]\nrw=randrw\nsize=64k\nbs=4k\n[second]\nrw=read\nsize=4k\n"
+                                           "bs=4k\n")
+        self.assertEqual((status, errors), (0, ""))
+        for line in ("first: randrw, depth 1", "second: read, depth 1", "  read: ", "  write: ",
+                     "    latency: min ", "CPU ", "total: 17 I/Os"):
+            self.assertIn(line, out)
+
+
+class Verify(StorageTest):
+    WRITE = "[j]\nrw=randwrite\nsize=256k\nbs=4k\niodepth=8\nverify=crc32c\nfilename=f\n"
+    READ = "[j]\nrw=read\nsize=256k\nbs=4k\nverify=crc32c\nfilename=f\n"
+
+    def verified(self, text: str) -> int:
+        job, = self.jobs(text)
+        return job["shardrt"]["verified"]
+
+    def test_what_was_written_is_read_back(self) -> None:
+        self.assertEqual(self.verified(self.WRITE), 64)
+        self.assertEqual(self.verified(self.READ), 64)
+
+    def test_so_it_is_where_blocks_repeat_mix_and_vary(self) -> None:
+        start = "[j]\nsize=256k\niodepth=8\nverify=crc32c\nfilename=f\n"
+        for lines in ("rw=randwrite\nbs=4k\nnorandommap\nloops=3\n",
+                      "rw=randwrite\nbs=4k\nrandom_distribution=zipf:1.2\nloops=2\n",
+                      "rw=randrw\nbs=4k\nloops=3\n",
+                      "rw=randwrite\nbssplit=4k/50:8k/30:32k/20\nloops=2\n",
+                      "rw=write\nbs=4k\nloops=4\n",
+                      "rw=randwrite\nbs=4k\ntime_based\nruntime=100ms\n",
+                      "rw=randwrite\nbs=4k\ntime_based\nruntime=100ms\nrate_iops=700\n"):
+            with self.subTest(lines=lines):
+                self.assertGreater(self.verified(start + lines), 0)
+
+    def test_a_byte_that_flips_on_the_device_is_found_and_named(self) -> None:
+        self.verified(self.WRITE)
+        with open(self.path("f"), "r+b") as file:
+            file.seek(5 * 4 * KIB + 1234)
+            byte = file.read(1)[0]
+            file.seek(-1, os.SEEK_CUR)
+            file.write(bytes([byte ^ 0x10]))
+        errors = self.fails(self.READ)
+        self.assertIn(self.path("f"), errors)
+        self.assertRegex(errors, r"block of 4096 bytes at 20480 has a wrong crc32c: "
+                                 r"expected 0x[0-9a-f]+, found 0x[0-9a-f]+")
+
+    def test_blocks_that_have_changed_places_are_found(self) -> None:
+        self.verified(self.WRITE)
+        with open(self.path("f"), "r+b") as file:
+            data = file.read(8 * KIB)
+            file.seek(0)
+            file.write(data[4 * KIB:] + data[:4 * KIB])
+        self.assertRegex(self.fails(self.READ), r"at 0 has a wrong offset: expected 0x0, found 0x1000")
+
+    def test_what_was_never_written_is_found(self) -> None:
+        with open(self.path("f"), "wb") as file:
+            file.write(bytes(256 * KIB))
+        self.assertIn("wrong magic number", self.fails(self.READ))
+
+    def test_clones_that_would_overwrite_each_other_are_refused(self) -> None:
+        self.assertIn("overwrite each other", self.fails(self.WRITE + "numjobs=2\n"))
+
+
+class Rates(StorageTest):
+    def test_a_rate_is_kept_from_the_first_start_on(self) -> None:
+        job, = self.jobs("[j]\nrw=randread\nsize=400k\nbs=4k\nrate_iops=1000\niodepth=4\n")
+        self.assertEqual(job["read"]["total_ios"], 100)
+        self.assertGreaterEqual(job["job_runtime"], 99)  # the last one starts there, never earlier
+        self.assertGreaterEqual(job["read"]["lat_ns"]["mean"], job["read"]["clat_ns"]["mean"])
+
+    def test_what_waits_for_a_slot_counts_from_its_intended_start(self) -> None:
+        # A rate that no device keeps up with, one slot: the last ones wait for all before them.
+        job, = self.jobs("[j]\nrw=randread\nsize=4m\nbs=4k\nrate_iops=1000000000\n")
+        self.assertGreaterEqual(job["read"]["lat_ns"]["max"], job["read"]["clat_ns"]["mean"] * 900)
+
+    def test_a_random_process_moves_all_too(self) -> None:
+        job, = self.jobs("[j]\nrw=randread\nsize=400k\nbs=4k\nrate=40m\nrate_process=poisson\n")
+        self.assertEqual(job["read"]["io_bytes"], 400 * KIB)
+
+    def test_time_and_ramp_are_kept(self) -> None:
+        job, = self.jobs("[j]\nrw=read\nsize=64k\nbs=4k\ntime_based\nruntime=100ms\nramp_time=50ms\n")
+        self.assertGreaterEqual(job["job_runtime"], 100)
+        self.assertGreater(job["read"]["io_bytes"], 64 * KIB)  # passes repeat
+        self.assertEqual(job["read"]["total_ios"], job["read"]["clat_ns"]["N"])
+
+    def test_thinking_holds_the_next_start_back(self) -> None:
+        job, = self.jobs("[j]\nrw=read\nsize=40k\nbs=4k\nthinktime=5ms\n")
+        self.assertGreaterEqual(job["job_runtime"], 45)
+
+
+class Caution(StorageTest):
+    WRITE = "[j]\nrw=write\nsize=64k\nbs=4k\nfilename=f\n"
+
+    def test_a_file_that_is_not_ours_stays_as_it_is(self) -> None:
+        with open(self.path("f"), "wb") as file:
+            file.write(b"dear" * 32 * KIB)
+        for text in self.WRITE, "[j]\nrw=read\nsize=64k\nbs=4k\nfilename=f\nunlink=1\n":
+            self.assertIn("--allow-overwrite", self.fails(text))
+        with open(self.path("f"), "rb") as file:
+            self.assertEqual(file.read(), b"dear" * 32 * KIB)
+        self.jobs(self.WRITE, "--allow-overwrite")
+
+    def test_a_file_that_is_too_short_is_not_made_longer(self) -> None:
+        with open(self.path("f"), "wb") as file:
+            file.write(b"short")
+        self.assertIn("has 5 bytes", self.fails("[j]\nrw=read\nsize=64k\nbs=4k\nfilename=f\n"))
+        self.assertEqual(os.path.getsize(self.path("f")), 5)
+
+    def test_a_file_of_an_earlier_run_may_be_written_again(self) -> None:
+        self.jobs(self.WRITE)
+        try:
+            os.getxattr(self.path("f"), "user.rt-storage")
+        except OSError:
+            self.skipTest("this file system has no attributes to mark files with")
+        self.jobs(self.WRITE)
+
+    def test_what_cannot_work_is_said(self) -> None:
+        with open(self.path("small"), "wb") as file:
+            file.write(bytes(100))
+        for lines, words in (("rw=read\nbs=4k\nfilename=none\n", "gives no size"),
+                             ("rw=read\nbs=4k\nfilename=small\n", "no room for a block"),
+                             ("rw=read\nbs=4k\nsize=4k\nfilename=.\n", "neither a file"),
+                             ("rw=read\nbs=4k\nsize=4k\nfilename=no/where\n", "No such file")):
+            with self.subTest(lines=lines):
+                self.assertIn(words, self.fails("[j]\n" + lines))
+
+    def test_a_job_that_fails_does_not_stop_the_others(self) -> None:
+        with open(self.path("small"), "wb") as file:
+            file.write(bytes(100))
+        status, out, _ = self.run_job("bs=4k\nrw=read\n[bad]\nfilename=small\n[good]\nsize=64k\n", "--json")
+        self.assertEqual(status, 1)
+        bad, good = json.loads(out)["jobs"]
+        self.assertNotEqual(bad["error"], 0)
+        self.assertEqual((good["error"], good["read"]["io_bytes"]), (0, 64 * KIB))
+
+
+class People(StorageTest):
+    ENDLESS = "[j]\nrw=randread\nsize=64k\nbs=4k\ntime_based\nruntime=600\nthinktime=1ms\n"
+
+    def test_a_terminal_shows_the_time_that_is_left(self) -> None:
+        main, side = pty.openpty()
+        with self.start(self.ENDLESS, stderr=side) as process:
+            os.close(side)
+            shown = b""
+            while b"s left" not in shown:
+                shown += os.read(main, 1000)
+            process.send_signal(signal.SIGINT)
+            out = process.communicate(timeout=60)[0]
+        os.close(main)
+        self.assertRegex(shown, rb"stage 1 of 1: +0 %  \d+ IOPS  \d+\.\d MiB/s  \d+ s left")
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("interrupted", out)
+        self.assertIn("j: randread", out)
+
+
+if __name__ == "__main__":
+    PROGRAM = os.path.abspath(sys.argv.pop(1))
+    unittest.main()
