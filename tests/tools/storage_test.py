@@ -24,14 +24,14 @@ from typing import Any, Dict, List, Tuple
 PROGRAM = ""
 KIB = 1024
 TIMES = "min max mean stddev N".split()
-DIRECTION = ("io_bytes io_kbytes bw_bytes bw iops runtime total_ios short_ios drop_ios slat_ns clat_ns "
-             "lat_ns bw_min bw_max bw_agg bw_mean bw_dev bw_samples iops_min iops_max iops_mean "
-             "iops_stddev iops_samples").split()
-JOB = ("jobname groupid error elapsed read write trim sync job_runtime usr_cpu sys_cpu ctx majf minf "
-       "iodepth_level latency_ns latency_us latency_ms latency_depth").split()
+DIRECTION = ("io_bytes io_kbytes bw_bytes bw iops runtime total_ios short_ios drop_ios slat_ns "
+             "clat_ns lat_ns bw_min bw_max bw_agg bw_mean bw_dev bw_samples iops_min iops_max "
+             "iops_mean iops_stddev iops_samples").split()
+JOB = ("jobname groupid error elapsed read write trim sync job_runtime usr_cpu sys_cpu ctx majf "
+       "minf iodepth_level latency_ns latency_us latency_ms latency_depth").split()
 # What fio has and we leave out, for we do not know it.
-LEFT_OUT = {"fio version", "disk_util", "eta", "iodepth_submit", "iodepth_complete", "latency_target",
-            "latency_percentile", "latency_window"}
+LEFT_OUT = {"fio version", "disk_util", "eta", "iodepth_submit", "iodepth_complete",
+            "latency_target", "latency_percentile", "latency_window"}
 
 
 class StorageTest(unittest.TestCase):
@@ -50,15 +50,16 @@ class StorageTest(unittest.TestCase):
     def start(self, text: str, *arguments: str, **options: Any) -> "subprocess.Popen[str]":
         environment = {name: value for name, value in os.environ.items()
                        if not name.startswith("RT_")}
-        return subprocess.Popen([PROGRAM, *arguments, self.job_file(text)], env=environment, text=True,
-                                stdout=subprocess.PIPE, **{"stderr": subprocess.PIPE, **options})
+        return subprocess.Popen([PROGRAM, *arguments, self.job_file(text)], env=environment,
+                                text=True, stdout=subprocess.PIPE,
+                                **{"stderr": subprocess.PIPE, **options})
 
     def run_job(self, text: str, *arguments: str) -> Tuple[int, str, str]:
         with self.start(text, *arguments) as process:
             out, errors = process.communicate(timeout=60)
             # More shards than CPUs are slower, and no matter here.
-            errors = re.sub(r"(?m)^shardrt: warning: \d+ shards on \d+ CPUs?: they take turns\n", "",
-                            errors)
+            errors = re.sub(r"(?m)^shardrt: warning: \d+ shards on \d+ CPUs?: they take turns\n",
+                            "", errors)
             return process.returncode, out, errors
 
     def document(self, text: str, *arguments: str) -> Dict[str, Any]:
@@ -91,8 +92,10 @@ class Bytes(StorageTest):
                     self.assertEqual(written > 0, "read" not in pattern)
 
     def test_loops_files_and_clones_multiply_or_divide_it(self) -> None:
-        self.assertEqual(self.moved("[j]\nrw=randread\nsize=64k\nbs=4k\nloops=3\n"), (192 * KIB, 0))
-        self.assertEqual(self.moved("[k]\nrw=write\nsize=64k\nbs=4k\nfilename=a:b\n"), (0, 64 * KIB))
+        self.assertEqual(self.moved("[j]\nrw=randread\nsize=64k\nbs=4k\nloops=3\n"),
+                         (192 * KIB, 0))
+        self.assertEqual(self.moved("[k]\nrw=write\nsize=64k\nbs=4k\nfilename=a:b\n"),
+                         (0, 64 * KIB))
         self.assertEqual([os.path.getsize(self.path(name)) for name in "ab"], [32 * KIB] * 2)
         jobs = self.jobs("[l]\nrw=write\nsize=64k\nbs=4k\nnumjobs=2\n")
         self.assertEqual([job["write"]["io_bytes"] for job in jobs], [64 * KIB] * 2)
@@ -103,7 +106,8 @@ class Bytes(StorageTest):
         with open(self.path("there"), "wb") as out:
             out.write(bytes(20 * KIB))
         self.assertEqual(self.moved("[j]\nrw=read\nbs=4k\nfilename=there\n"), (20 * KIB, 0))
-        self.assertEqual(self.moved("[j]\nrw=read\nbs=4k\nfilename=there\noffset=8k\n"), (12 * KIB, 0))
+        self.assertEqual(self.moved("[j]\nrw=read\nbs=4k\nfilename=there\noffset=8k\n"),
+                         (12 * KIB, 0))
 
     def test_stages_follow_each_other_and_a_file_of_one_serves_the_next(self) -> None:
         jobs = self.jobs("filename=f\nsize=64k\nbs=4k\n[a]\nrw=write\nverify=crc32c\n"
@@ -162,18 +166,19 @@ class Document(StorageTest):
             self.assertEqual(ours["jobs"][0]["write"][key], theirs["jobs"][0]["write"][key])
 
     def test_cores_and_stages_add_up_to_the_total(self) -> None:
-        document = self.document("size=64k\nbs=4k\n[a]\nrw=write\nnumjobs=3\n[b]\nstonewall\nrw=read\n")
+        document = self.document("size=64k\nbs=4k\n[a]\nrw=write\nnumjobs=3\n"
+                                 "[b]\nstonewall\nrw=read\n")
         own = document["shardrt"]
         count = sum(job[d]["total_ios"] for job in document["jobs"] for d in ("read", "write"))
         self.assertEqual(count, 64)
         for parts in own["cores"], [own["total"]]:
-            self.assertEqual(sum(core[d]["total_ios"] for core in parts for d in ("read", "write")),
-                             count)
+            self.assertEqual(count, sum(core[d]["total_ios"] for core in parts
+                                        for d in ("read", "write")))
         self.assertEqual([stage["total_ios"] for stage in own["stages"]], [48, 16])
 
     def test_the_text_names_each_job_and_the_total(self) -> None:
-        status, out, errors = self.run_job("[first]\nrw=randrw\nsize=64k\nbs=4k\n[second]\nrw=read\nsize=4k\n"
-                                           "bs=4k\n")
+        status, out, errors = self.run_job("bs=4k\n[first]\nrw=randrw\nsize=64k\n"
+                                           "[second]\nrw=read\nsize=4k\n")
         self.assertEqual((status, errors), (0, ""))
         for line in ("first: randrw, depth 1", "second: read, depth 1", "  read: ", "  write: ",
                      "    latency: min ", "CPU ", "total: 17 I/Os"):
@@ -222,7 +227,8 @@ class Verify(StorageTest):
             data = file.read(8 * KIB)
             file.seek(0)
             file.write(data[4 * KIB:] + data[:4 * KIB])
-        self.assertRegex(self.fails(self.READ), r"at 0 has a wrong offset: expected 0x0, found 0x1000")
+        self.assertRegex(self.fails(self.READ),
+                         r"at 0 has a wrong offset: expected 0x0, found 0x1000")
 
     def test_what_was_never_written_is_found(self) -> None:
         with open(self.path("f"), "wb") as file:
@@ -250,7 +256,8 @@ class Rates(StorageTest):
         self.assertEqual(job["read"]["io_bytes"], 400 * KIB)
 
     def test_time_and_ramp_are_kept(self) -> None:
-        job, = self.jobs("[j]\nrw=read\nsize=64k\nbs=4k\ntime_based\nruntime=100ms\nramp_time=50ms\n")
+        job, = self.jobs("[j]\nrw=read\nsize=64k\nbs=4k\ntime_based\nruntime=100ms\n"
+                         "ramp_time=50ms\n")
         self.assertGreaterEqual(job["job_runtime"], 100)
         self.assertGreater(job["read"]["io_bytes"], 64 * KIB)  # passes repeat
         self.assertEqual(job["read"]["total_ios"], job["read"]["clat_ns"]["N"])
@@ -299,7 +306,8 @@ class Caution(StorageTest):
     def test_a_job_that_fails_does_not_stop_the_others(self) -> None:
         with open(self.path("small"), "wb") as file:
             file.write(bytes(100))
-        status, out, _ = self.run_job("bs=4k\nrw=read\n[bad]\nfilename=small\n[good]\nsize=64k\n", "--json")
+        status, out, _ = self.run_job(
+            "bs=4k\nrw=read\n[bad]\nfilename=small\n[good]\nsize=64k\n", "--json")
         self.assertEqual(status, 1)
         bad, good = json.loads(out)["jobs"]
         self.assertNotEqual(bad["error"], 0)

@@ -12,7 +12,8 @@
 
 struct histogram; /* of rt-bench, in ns */
 
-#define RESULT_DEPTHS     7 /* how deep the line was at each start: 1, 2, 4, 8, 16, 32, 64 or more */
+/* How deep the line was at each start: 1, 2, 4, 8, 16, 32, 64 or more. */
+#define RESULT_DEPTHS 7
 #define RESULT_TEXT_BYTES 512
 
 /* Durations in ns. */
