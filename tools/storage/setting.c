@@ -76,7 +76,7 @@ static bool read_flag(struct source *source, const struct setting *setting, cons
 static bool read_opposite(struct source *source, const struct setting *setting, const char *value,
                           void *field)
 {
-    bool flag;
+    bool flag = false;
 
     if (!read_flag(source, setting, value, &flag)) {
         return false;
@@ -101,7 +101,7 @@ static bool read_whole(struct source *source, const struct setting *setting, con
 static bool read_count(struct source *source, const struct setting *setting, const char *value,
                        void *field)
 {
-    uint64_t number;
+    uint64_t number = 0;
 
     if (!read_whole(source, setting, value, &number)) {
         return false;
@@ -114,7 +114,7 @@ static bool read_count(struct source *source, const struct setting *setting, con
 static bool read_write_mix(struct source *source, const struct setting *setting, const char *value,
                            void *field)
 {
-    uint32_t percent;
+    uint32_t percent = 0;
 
     if (!read_count(source, setting, value, &percent)) {
         return false;
