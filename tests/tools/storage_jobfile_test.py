@@ -106,8 +106,8 @@ class JobfileCase(unittest.TestCase):
     def path(self, name: str) -> str:
         return os.path.join(self.directory, name)
 
-    def write(self, text: str) -> str:
-        path = self.path("job.fio")
+    def write(self, text: str, name: str = "job.fio") -> str:
+        path = self.path(name)
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
         return path
@@ -191,12 +191,15 @@ class FioTest(JobfileCase):
         return done.stdout
 
     def test_fio_takes_the_files_that_are_taken_here_and_what_is_shown_of_them(self) -> None:
+        files = []
         for name, text in EXAMPLES.items():
-            with self.subTest(name):
-                shown = run("--parse-only", self.write(text)).stdout
-                self.assertNotEqual(shown, "")
-                self.fio(self.write(text))
-                self.fio(self.write(shown))
+            files.append(self.write(text, name))
+            shown = run("--parse-only", files[-1]).stdout
+            self.assertNotEqual(shown, "")
+            files.append(self.write(shown, f"{name}, shown"))
+        self.fio(*files)
+        with self.assertRaises(AssertionError):  # it looks at all of them
+            self.fio(*files, self.write("[a]\nnonsense=1\n"))
 
     def numbers(self, option: str, values: List[str]) -> List[int]:
         """What fio makes of these values of the option."""

@@ -19,7 +19,7 @@ static void usage(FILE *stream)
         "  --output FILE      the report goes to this file, not to standard output\n"
         "  --html FILE        also a page with plots, which needs no other file\n"
         "  --allow-overwrite  jobs may write to block devices, and to files that rt-storage has\n"
-          "                     not made\n"
+        "                     not made\n"
         "  --parse-only       check the job file, show its jobs with all defaults, run nothing\n"
         "  --help             this text\n"
         "  --version          the version\n"
