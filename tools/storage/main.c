@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "compare.h"
 #include "job_print.h"
 #include "jobfile.h"
 #include "options.h"
@@ -17,34 +18,21 @@
 #define STATUS_WRONG 2 /* of what was asked; nothing was run */
 
 /* The jobs as a job file, with all that was left to defaults. */
-static int print_jobs(const struct jobfile *jobfile)
+static int print_jobs(const struct jobfile *jobfile, FILE *out)
 {
     for (size_t i = 0; i < jobfile->count; i++) {
         const struct job *job = &jobfile->jobs[i];
 
-        job_print(job, i > 0 && job->stage > jobfile->jobs[i - 1].stage, stdout);
-        fputs(i + 1 < jobfile->count ? "\n" : "", stdout);
-    }
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        perror("rt-storage: standard output");
-        return EXIT_FAILURE;
+        job_print(job, i > 0 && job->stage > jobfile->jobs[i - 1].stage, out);
+        fputs(i + 1 < jobfile->count ? "\n" : "", out);
     }
     return EXIT_SUCCESS;
 }
 
-static int print_report(const struct options *options, const struct result *result)
+static int print_report(const struct options *options, const struct result *result, FILE *out)
 {
-    FILE *out = options->output != NULL ? fopen(options->output, "we") : stdout;
-    int r;
+    const int r = options->json ? report_json(out, result) : report_text(out, result);
 
-    if (out == NULL) {
-        fprintf(stderr, "rt-storage: %s: %s\n", options->output, strerror(errno));
-        return EXIT_FAILURE;
-    }
-    r = options->json ? report_json(out, result) : report_text(out, result);
-    if (out != stdout && fclose(out) != 0) {
-        r = r == 0 ? -errno : r;
-    }
     if (r < 0) {
         fprintf(stderr, "rt-storage: writing the report: %s\n", rt_strerror(r));
     }
@@ -66,8 +54,8 @@ static int status_of(const struct result *result)
     return status;
 }
 
-static int run(const struct options *options, const struct rt_config *config,
-               const struct jobfile *jobfile)
+static int run_jobs(const struct options *options, const struct rt_config *config,
+                    const struct jobfile *jobfile, FILE *out)
 {
     const struct run_options run_options = {
         .config = *config,
@@ -79,7 +67,7 @@ static int run(const struct options *options, const struct rt_config *config,
 
     if (storage_run(jobfile->jobs, jobfile->count, &run_options, &result) == 0) {
         status = status_of(&result);
-        if (print_report(options, &result) != EXIT_SUCCESS) {
+        if (print_report(options, &result, out) != EXIT_SUCCESS) {
             status = EXIT_FAILURE;
         }
     }
@@ -87,12 +75,65 @@ static int run(const struct options *options, const struct rt_config *config,
     return status;
 }
 
+static FILE *open_output(const struct options *options)
+{
+    FILE *out = options->output != NULL ? fopen(options->output, "we") : stdout;
+
+    if (out == NULL) {
+        fprintf(stderr, "rt-storage: %s: %s\n", options->output, strerror(errno));
+    }
+    return out;
+}
+
+/* The status to leave with: that of what was done, if it could be written. */
+static int close_output(const struct options *options, FILE *out, int status)
+{
+    const bool lost = ferror(out) != 0;
+
+    if (fclose(out) == 0 && !lost) {
+        return status;
+    }
+    fprintf(stderr, "rt-storage: %s: %s\n",
+            options->output != NULL ? options->output : "standard output", strerror(errno));
+    return EXIT_FAILURE;
+}
+
+/* The output is opened before the jobs run, so that none has run for nothing. */
+static int run(const struct options *options, const struct rt_config *config)
+{
+    struct jobfile jobfile;
+    int status = STATUS_WRONG;
+    FILE *out;
+
+    if (jobfile_read(&jobfile, options->files[0], stderr) < 0) {
+        return STATUS_WRONG;
+    }
+    out = open_output(options);
+    if (out != NULL) {
+        status = options->parse_only ? print_jobs(&jobfile, out)
+                                     : run_jobs(options, config, &jobfile, out);
+        status = close_output(options, out, status);
+    }
+    jobfile_free(&jobfile);
+    return status;
+}
+
+static int run_compare(const struct options *options)
+{
+    FILE *out = open_output(options);
+
+    if (out == NULL) {
+        return STATUS_WRONG;
+    }
+    return close_output(
+        options, out,
+        compare(options->files[0], options->files[1], options->threshold, options->json, out));
+}
+
 int main(int argc, char **argv)
 {
     struct rt_config config = RT_CONFIG_INIT;
-    struct jobfile jobfile;
     struct options options;
-    int status = STATUS_WRONG;
 
     config.name = "rt-storage";
     if (rt_config_parse(&config, &argc, argv) < 0) {
@@ -106,10 +147,5 @@ int main(int argc, char **argv)
     case OPTIONS_RUN:
         break;
     }
-    if (jobfile_read(&jobfile, options.jobfile, stderr) < 0) {
-        return STATUS_WRONG;
-    }
-    status = options.parse_only ? print_jobs(&jobfile) : run(&options, &config, &jobfile);
-    jobfile_free(&jobfile);
-    return status;
+    return options.command == COMMAND_COMPARE ? run_compare(&options) : run(&options, &config);
 }

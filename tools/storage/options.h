@@ -5,11 +5,18 @@
 
 #include <stdbool.h>
 
+enum options_command {
+    COMMAND_RUN,     /* files[0] is a job file */
+    COMMAND_COMPARE, /* files[0] and files[1] are results */
+};
+
 struct options {
-    const char *jobfile;
+    const char *files[2];
     const char *output; /* the report goes to this file; NULL: to standard output */
     const char *html;   /* and as a page to this one; NULL: no page */
-    bool json;          /* the report is fio's JSON, not a text for people */
+    double threshold;   /* for COMMAND_COMPARE: what a change must be more than, 0.03 for 3 % */
+    enum options_command command;
+    bool json; /* the report is fio's JSON, not a text for people */
     bool allow_overwrite;
     bool parse_only;
 };
