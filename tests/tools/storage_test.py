@@ -314,8 +314,47 @@ class Caution(StorageTest):
         self.assertEqual((good["error"], good["read"]["io_bytes"]), (0, 64 * KIB))
 
 
+class Page(StorageTest):
+    BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+
+    def page(self, text: str) -> Tuple[str, Dict[str, Any]]:
+        document = self.document(text, "--html", self.path("page.html"))
+        with open(self.path("page.html"), encoding="utf-8") as page:
+            return page.read(), document
+
+    def test_it_holds_the_document_and_no_text_of_it_ends_its_script(self) -> None:
+        page, document = self.page("[</script><!-- <b>]\nrw=read\nsize=64k\nbs=4k\nfilename=f\n")
+        found = re.search(r'<script type="application/json" id="document">(.*?)</script>', page,
+                          re.DOTALL)
+        assert found is not None
+        self.assertEqual(json.loads(found.group(1)), document)
+
+    @unittest.skipUnless(BROWSER, "no chromium here")
+    def test_a_browser_shows_each_job_without_a_fault(self) -> None:
+        self.page("size=64k\nbs=4k\n[one]\nrw=randrw\n[two]\nrw=read\nrate_iops=10000\n")
+        done = subprocess.run(
+            [self.BROWSER or "", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+             "--disable-dev-shm-usage", "--enable-logging=stderr", "--dump-dom",
+             f"--user-data-dir={self.path('profile')}", f"file://{self.path('page.html')}"],
+            capture_output=True, text=True, check=True, timeout=100)
+        self.assertEqual([line for line in done.stderr.splitlines() if "CONSOLE" in line], [])
+        for name in "one read", "one write", "two read":
+            self.assertIn(f">{name}</text>", done.stdout)
+            job, direction = name.split()
+            self.assertIn(f"<td>{job}</td><td>{direction}</td>", done.stdout)
+        self.assertIn("<td>total</td>", done.stdout)
+        self.assertIn(">99.99 %</text>", done.stdout)
+
+
 class People(StorageTest):
     ENDLESS = "[j]\nrw=randread\nsize=64k\nbs=4k\ntime_based\nruntime=600\nthinktime=1ms\n"
+
+    def test_options_that_change_nothing_are_named(self) -> None:
+        status, _, errors = self.run_job(
+            "[j]\nrw=read\nsize=4k\nbs=4k\nregisterfiles=1\nfixedbufs=0\n")
+        self.assertEqual(status, 0)
+        self.assertEqual(errors, "rt-storage: warning: line 8: registerfiles changes nothing: "
+                                 "files are not registered\n")
 
     def test_a_terminal_shows_the_time_that_is_left(self) -> None:
         main, side = pty.openpty()

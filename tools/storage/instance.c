@@ -450,6 +450,7 @@ static int phases(struct run *run, struct slot *slots)
 {
     struct cost_mark mark;
     const rt_time counted_from = rt_now() + run->job->ramp;
+    rt_time now;
     int r = main_phase(run, slots, &mark);
 
     if (r == 0 && !run->failed && run->job->verify && run->job->do_verify && job_writes(run->job)) {
@@ -460,7 +461,8 @@ static int phases(struct run *run, struct slot *slots)
         atomic_store_explicit(&run->instance->progress.counting, false, memory_order_relaxed);
         cost_of_thread(&run->result->cost, &mark);
     }
-    run->result->runtime = rt_now() - counted_from;
+    now = rt_now();
+    run->result->runtime = now > counted_from ? now - counted_from : 0;
     run->result->cpu = sched_getcpu();
     return r;
 }
@@ -487,9 +489,10 @@ static int with_slots(struct run *run)
         r = fail(run, -ENOMEM, "no memory for %" PRIu32 " buffers of %zu bytes", run->job->depth,
                  stride);
     } else {
-        block_randomise(buffers, bytes, run->workload.seed);
         for (uint32_t i = 0; i < run->job->depth; i++) {
             slots[i] = (struct slot){ .run = run, .buffer = buffers + i * stride };
+            block_randomise(slots[i].buffer, stride, run->workload.seed + i);
+            rt_yield_if_due();
         }
         r = phases(run, slots);
     }

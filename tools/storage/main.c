@@ -29,10 +29,21 @@ static int print_jobs(const struct jobfile *jobfile, FILE *out)
     return EXIT_SUCCESS;
 }
 
-static int print_report(const struct options *options, const struct result *result, FILE *out)
-{
-    const int r = options->json ? report_json(out, result) : report_text(out, result);
+/* Where reports go. */
+struct outputs {
+    FILE *report;
+    FILE *page; /* NULL: none is wanted */
+};
 
+static int print_reports(const struct options *options, const struct result *result,
+                         const struct outputs *outputs)
+{
+    int r = options->json ? report_json(outputs->report, result)
+                          : report_text(outputs->report, result);
+
+    if (r == 0 && outputs->page != NULL) {
+        r = report_html(outputs->page, result);
+    }
     if (r < 0) {
         fprintf(stderr, "rt-storage: writing the report: %s\n", rt_strerror(r));
     }
@@ -55,7 +66,7 @@ static int status_of(const struct result *result)
 }
 
 static int run_jobs(const struct options *options, const struct rt_config *config,
-                    const struct jobfile *jobfile, FILE *out)
+                    const struct jobfile *jobfile, const struct outputs *outputs)
 {
     const struct run_options run_options = {
         .config = *config,
@@ -67,7 +78,7 @@ static int run_jobs(const struct options *options, const struct rt_config *confi
 
     if (storage_run(jobfile->jobs, jobfile->count, &run_options, &result) == 0) {
         status = status_of(&result);
-        if (print_report(options, &result, out) != EXIT_SUCCESS) {
+        if (print_reports(options, &result, outputs) != EXIT_SUCCESS) {
             status = EXIT_FAILURE;
         }
     }
@@ -75,30 +86,50 @@ static int run_jobs(const struct options *options, const struct rt_config *confi
     return status;
 }
 
-static FILE *open_output(const struct options *options)
+/* `path` NULL: standard output. */
+static FILE *open_output(const char *path)
 {
-    FILE *out = options->output != NULL ? fopen(options->output, "we") : stdout;
+    FILE *out = path != NULL ? fopen(path, "we") : stdout;
 
     if (out == NULL) {
-        fprintf(stderr, "rt-storage: %s: %s\n", options->output, strerror(errno));
+        fprintf(stderr, "rt-storage: %s: %s\n", path, strerror(errno));
     }
     return out;
 }
 
 /* The status to leave with: that of what was done, if it could be written. */
-static int close_output(const struct options *options, FILE *out, int status)
+static int close_output(const char *path, FILE *out, int status)
 {
     const bool lost = ferror(out) != 0;
 
     if (fclose(out) == 0 && !lost) {
         return status;
     }
-    fprintf(stderr, "rt-storage: %s: %s\n",
-            options->output != NULL ? options->output : "standard output", strerror(errno));
+    fprintf(stderr, "rt-storage: %s: %s\n", path != NULL ? path : "standard output",
+            strerror(errno));
     return EXIT_FAILURE;
 }
 
-/* The output is opened before the jobs run, so that none has run for nothing. */
+static int run_into(const struct options *options, const struct rt_config *config,
+                    const struct jobfile *jobfile, FILE *out)
+{
+    struct outputs outputs = { .report = out };
+    int status;
+
+    if (options->parse_only) {
+        return print_jobs(jobfile, out);
+    }
+    if (options->html != NULL) {
+        outputs.page = open_output(options->html);
+        if (outputs.page == NULL) {
+            return STATUS_WRONG;
+        }
+    }
+    status = run_jobs(options, config, jobfile, &outputs);
+    return outputs.page != NULL ? close_output(options->html, outputs.page, status) : status;
+}
+
+/* Outputs are opened before the jobs run, so that none has run for nothing. */
 static int run(const struct options *options, const struct rt_config *config)
 {
     struct jobfile jobfile;
@@ -108,11 +139,10 @@ static int run(const struct options *options, const struct rt_config *config)
     if (jobfile_read(&jobfile, options->files[0], stderr) < 0) {
         return STATUS_WRONG;
     }
-    out = open_output(options);
+    out = open_output(options->output);
     if (out != NULL) {
-        status = options->parse_only ? print_jobs(&jobfile, out)
-                                     : run_jobs(options, config, &jobfile, out);
-        status = close_output(options, out, status);
+        status = run_into(options, config, &jobfile, out);
+        status = close_output(options->output, out, status);
     }
     jobfile_free(&jobfile);
     return status;
@@ -120,13 +150,13 @@ static int run(const struct options *options, const struct rt_config *config)
 
 static int run_compare(const struct options *options)
 {
-    FILE *out = open_output(options);
+    FILE *out = open_output(options->output);
 
     if (out == NULL) {
         return STATUS_WRONG;
     }
     return close_output(
-        options, out,
+        options->output, out,
         compare(options->files[0], options->files[1], options->threshold, options->json, out));
 }
 

@@ -16,6 +16,9 @@ int report_text(FILE *out, const struct result *result);
  */
 int report_json(FILE *out, const struct result *result);
 
+/* A page with plots that needs no other file; the document of report_json() is in it. */
+int report_html(FILE *out, const struct result *result);
+
 /* Microseconds of CPU time per operation; 0 when there was none. */
 double report_cpu_us(const struct result_cost *cost, uint64_t operations);
 

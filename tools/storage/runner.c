@@ -296,6 +296,38 @@ static int check_job(const struct job *job)
     return 0;
 }
 
+/* Options that fio needs to do its best, and that change nothing here. */
+static const struct {
+    const char *name;
+    const char *idle; /* the value that asks for nothing */
+    const char *reason;
+} unused[] = {
+    { "registerfiles", "0", "files are not registered" },
+    { "fixedbufs", "0", "buffers are not registered" },
+    { "nonvectored", "1", "each operation has one buffer" },
+    { "iodepth_batch_submit", "", "what the tasks of a turn ask for is submitted at once" },
+    { "iodepth_batch_complete_min", "", "a task goes on when its own operation is complete" },
+    { "iodepth_batch_complete_max", "", "all completions that there are get taken" },
+    { "shares", "", "instances are shards, and shards do not hold each other back" },
+};
+
+/* Told once for each option, at the first line that has it. */
+static void warn_of_unused(const struct job *jobs, size_t count, size_t number)
+{
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < jobs[i].option_count; k++) {
+            const struct job_option *option = &jobs[i].options[k];
+
+            if (strcmp(option->name, unused[number].name) == 0 &&
+                strcmp(option->value, unused[number].idle) != 0) {
+                fprintf(stderr, "rt-storage: warning: line %" PRIu32 ": %s changes nothing: %s\n",
+                        option->line, option->name, unused[number].reason);
+                return;
+            }
+        }
+    }
+}
+
 static int make_instances(struct runner *runner)
 {
     struct result *result = runner->result;
@@ -356,7 +388,7 @@ static int prepare(const struct runner *runner, const struct stage *stage)
     for (size_t i = 0; r == 0 && i < stage->count; i++) {
         const struct instance *instance = &stage->instances[i];
 
-        if (instance->number == 0 && instance->job->invalidate && !instance->job->direct) {
+        if (instance->number == 0 && instance->job->invalidate) {
             r = layout_invalidate(instance->job);
         }
     }
@@ -472,6 +504,9 @@ int storage_run(const struct job *jobs, size_t count, const struct run_options *
     }
     if (r < 0) {
         return r;
+    }
+    for (size_t i = 0; i < sizeof(unused) / sizeof(unused[0]); i++) {
+        warn_of_unused(jobs, count, i);
     }
     (void)clock_gettime(CLOCK_REALTIME, &now);
     out->began_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
