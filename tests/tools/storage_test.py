@@ -207,7 +207,10 @@ class Verify(StorageTest):
                       "rw=randwrite\nbs=4k\ntime_based\nruntime=100ms\n",
                       "rw=randwrite\nbs=4k\ntime_based\nruntime=100ms\nrate_iops=700\n"):
             with self.subTest(lines=lines):
-                self.assertGreater(self.verified(start + lines), 0)
+                job, = self.jobs(start + lines)
+                self.assertEqual(job["shardrt"]["verified"] > 0, job["write"]["total_ios"] > 0)
+                self.assertGreaterEqual(job["shardrt"]["verified"],
+                                        min(64, job["write"]["total_ios"]))
 
     def test_a_byte_that_flips_on_the_device_is_found_and_named(self) -> None:
         self.verified(self.WRITE)

@@ -393,12 +393,12 @@ static int main_phase(struct run *run, struct slot *slots, struct cost_mark *mar
     rt_time counted_from;
     int r;
 
-    run->begin = rt_now();
+    r = spawn_slots(run, slots, slot_main, &group);
+    run->begin = rt_now(); /* none of them has run before this task waits */
     run->end = job->runtime > 0 ? run->begin + job->ramp + job->runtime : RT_NEVER;
     if (job->ramp == 0) {
         begin_counting(run, mark);
     }
-    r = spawn_slots(run, slots, slot_main, &group);
     if (r == 0 && job->ramp > 0) {
         r = rt_group_wait(&group, run->begin + job->ramp);
         r = r == -ETIME ? 0 : r;
@@ -449,9 +449,9 @@ static int read_back_phase(struct run *run, struct slot *slots)
 static int phases(struct run *run, struct slot *slots)
 {
     struct cost_mark mark;
-    const rt_time counted_from = rt_now() + run->job->ramp;
-    rt_time now;
     int r = main_phase(run, slots, &mark);
+    const rt_time counted_from = run->begin + run->job->ramp;
+    rt_time now;
 
     if (r == 0 && !run->failed && run->job->verify && run->job->do_verify && job_writes(run->job)) {
         r = read_back_phase(run, slots);
