@@ -48,5 +48,6 @@
 #include "rt/topology.h"
 #include "rt/trace.h"
 #include "rt/writer.h"
+#include "rt/watch.h"
 
 #endif /* RT_RT_H */

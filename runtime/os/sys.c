@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -219,6 +220,21 @@ int rti_sys_stat(const char *path, struct stat *out)
 int rti_sys_statfs(const char *path, struct statfs *out)
 {
     return result_of(statfs(path, out));
+}
+
+int rti_sys_watch_open(void)
+{
+    return result_of(inotify_init1(IN_CLOEXEC));
+}
+
+int rti_sys_watch_add(int fd, const char *path, uint32_t events)
+{
+    return result_of(inotify_add_watch(fd, path, events));
+}
+
+int rti_sys_watch_remove(int fd, int place)
+{
+    return result_of(inotify_rm_watch(fd, place));
 }
 
 int rti_sys_socket(int domain, int type, int protocol)

@@ -81,7 +81,10 @@ ssize_t rti_sys_write(int fd, const void *memory, size_t bytes);
 ssize_t rti_sys_seek(int fd, off_t offset); /* from the start; the new position */
 ssize_t rti_sys_getdents(int fd, void *memory, size_t bytes);
 ssize_t rti_sys_readlink(int directory, const char *path, char *text,
-                         size_t bytes);                 /* not terminated */
+                         size_t bytes); /* not terminated */
+int rti_sys_watch_open(void);           /* inotify(7): the new descriptor, which blocks */
+int rti_sys_watch_add(int fd, const char *path, uint32_t events); /* the number of the place */
+int rti_sys_watch_remove(int fd, int place);
 int rti_sys_socket(int domain, int type, int protocol); /* the new descriptor */
 int rti_sys_bind(int fd, const struct sockaddr *address, socklen_t bytes);
 int rti_sys_listen(int fd, int backlog);

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "rt/rt.h"
@@ -73,6 +74,27 @@ static int use_names(struct rt_directory *directory)
     return r;
 }
 
+static int use_watch(struct rt_directory *directory)
+{
+    const struct rt_watch_event *events;
+    struct rt_watch *watch;
+    ssize_t n;
+    int r = rt_watch_open(&watch);
+
+    if (r < 0) {
+        return r;
+    }
+    r = rt_watch_add(watch, directory, ".", RT_WATCH_ATTRIBUTES, NULL, RT_NEVER);
+    if (r == 0) {
+        T_CHECK(chmod("file", 0600) == 0);
+        n = rt_watch_read(watch, &events, RT_NEVER);
+        T_CHECK(n < 0 || n == 1);
+        r = n < 0 ? (int)n : rt_watch_remove(watch, events[0].place);
+    }
+    rt_watch_close(watch);
+    return r;
+}
+
 static int scenario(void *arg)
 {
     struct rt_directory *directory;
@@ -84,6 +106,7 @@ static int scenario(void *arg)
     }
     if (r == 0) {
         r = use_names(directory);
+        r = r == 0 ? use_watch(directory) : r;
         T_CHECK(rt_directory_close(directory) == 0);
     }
     return r;

@@ -453,15 +453,20 @@ struct program {
 static struct program program;
 
 struct errand {
+    struct rt_waker waker; /* of who waits for it */
     rt_time nap;
     unsigned runs;
     int value;
+    bool wakes; /* it wakes its task in the middle, for nothing */
 };
 
 static int run_errand(void *arg)
 {
     struct errand *errand = arg;
 
+    if (errand->wakes) {
+        rt_wake(errand->waker);
+    }
     if (errand->nap > 0) {
         rti_sys_pause(errand->nap);
     }
@@ -490,6 +495,8 @@ static int run_errands(void *arg)
             .nap = (rt_time)rand_below(&program.rand, 2) *
                    (rt_time)rand_below(&program.rand, RT_MICROSECONDS(100)),
             .value = (int)rand_below(&program.rand, 1000) - 500,
+            .wakes = rand_chance(&program.rand, 300),
+            .waker = rt_waker_self(),
         };
         int result = 1000;
         const int r = rt_blocking(run_errand, &errand, &result, draw_deadline());

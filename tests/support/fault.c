@@ -124,6 +124,10 @@ WRAP(ssize_t, rti_sys_readlink, (int directory, const char *path, char *text, si
      (directory, path, text, bytes), -EIO)
 WRAP(int, rti_sys_stat, (const char *path, struct stat *out), (path, out), -EACCES)
 WRAP(int, rti_sys_statfs, (const char *path, struct statfs *out), (path, out), -EACCES)
+WRAP(int, rti_sys_watch_open, (void), (), -EMFILE)
+WRAP(int, rti_sys_watch_add, (int fd, const char *path, uint32_t events), (fd, path, events),
+     -ENOSPC)
+WRAP(int, rti_sys_watch_remove, (int fd, int place), (fd, place), -EINVAL)
 WRAP(int, rti_sys_eventfd, (void), (), -EMFILE)
 WRAP(int, rti_sys_futex_wait, (uint32_t * word, uint32_t expected, rt_time deadline),
      (word, expected, deadline), -EINTR)
