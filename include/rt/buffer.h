@@ -130,8 +130,8 @@ void rt_slice_put(struct rt_slice slice);
  * Read from a file into the buffer, from its byte `at` on: as rt_file_read_at().
  *
  * The operation keeps the buffer until its own completion. On a file that was opened with
- * O_DIRECT, `at`, `bytes` and `offset` must be aligned as the device wants it. Aborts when the
- * part does not lie within the buffer.
+ * O_DIRECT, `at`, `bytes` and `offset` decide whether it goes straight between the device and
+ * the buffer. Aborts when the part does not lie within the buffer.
  *
  * @return as rt_file_read_at().
  * \context{In a task of the shard of file and buffer. Suspends; may outlast its deadline.}
@@ -143,7 +143,7 @@ ssize_t rt_file_read_buffer(struct rt_file *file, struct rt_buffer *buffer, size
 /**
  * Write from the buffer, from its byte `at` on, to a file: as rt_file_write_at().
  *
- * Buffer and alignment as in rt_file_read_buffer().
+ * The buffer as in rt_file_read_buffer().
  *
  * @return as rt_file_write_at().
  * \context{In a task of the shard of file and buffer. Suspends; may outlast its deadline.}

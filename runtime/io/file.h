@@ -38,6 +38,7 @@ struct rt_file {
 /* A transfer; the kinds of wait that tell a read from a write are in io/file_transfer.c. */
 struct rti_transfer {
     const struct iovec *iov;
+    const struct rt_buffer *buffer; /* that its one part lies in; NULL: other memory */
     uint64_t offset;
     unsigned count; /* of parts */
     bool writes;
@@ -66,6 +67,10 @@ static inline void rti_file_leave(struct rt_file *file)
 /* F1, for calls that are no transfers; nothing is locked where the file is buffered. */
 int rti_file_share_lock(struct rt_file *file, rt_time deadline);
 void rti_file_share_unlock(struct rt_file *file);
+
+/* A whole call. */
+ssize_t rti_file_transfer(struct rt_file *file, const struct rti_transfer *transfer,
+                          const char *call, rt_time deadline);
 
 /* One operation, whatever its alignment; a short count is possible. */
 ssize_t rti_file_transfer_once(struct rt_file *file, const struct rti_transfer *transfer,

@@ -35,6 +35,11 @@ prepare(struct io_uring_sqe *sqe, const struct rt_file *file, const struct rti_t
     if (transfer->count != 1) {
         io_uring_prep_rw(transfer->writes ? IORING_OP_WRITEV : IORING_OP_READV, sqe, fd,
                          transfer->iov, transfer->count, transfer->offset);
+    } else if (transfer->buffer != NULL && transfer->buffer->arena->place >= 0) {
+        io_uring_prep_rw(transfer->writes ? IORING_OP_WRITE_FIXED : IORING_OP_READ_FIXED, sqe, fd,
+                         transfer->iov->iov_base, (unsigned)transfer->iov->iov_len,
+                         transfer->offset);
+        sqe->buf_index = (uint16_t)transfer->buffer->arena->place;
     } else {
         io_uring_prep_rw(transfer->writes ? IORING_OP_WRITE : IORING_OP_READ, sqe, fd,
                          transfer->iov->iov_base, transfer_bytes(transfer->iov->iov_len),
@@ -81,6 +86,13 @@ transfer_entered(struct rt_file *file, const struct rti_transfer *transfer, cons
     }
     rti_file_leave(file);
     return n;
+}
+
+RTI_RETURNS_AFTER_SWITCH
+ssize_t rti_file_transfer(struct rt_file *file, const struct rti_transfer *transfer,
+                          const char *call, rt_time deadline)
+{
+    return transfer_entered(file, transfer, call, deadline);
 }
 
 RTI_RETURNS_AFTER_SWITCH

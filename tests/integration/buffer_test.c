@@ -33,8 +33,9 @@ static char found[FILE_BYTES];
 
 struct variant {
     int flags; /* of open */
-    uint64_t seed;
+    bool aligned;
     bool refused; /* the file system has no O_DIRECT */
+    uint64_t seed;
 };
 
 static struct rt_stats stats(void)
@@ -86,28 +87,27 @@ static void transfer(struct rand_state *rand, struct rt_file *file, bool aligned
 static int transfer_much(void *arg)
 {
     struct variant *variant = arg;
-    const bool direct = (variant->flags & O_DIRECT) != 0;
     struct rand_state rand;
     struct rt_file *file;
     int r = rt_file_open(&file, path, variant->flags, 0, RT_NEVER);
 
-    if (r == -EINVAL && direct) {
+    if (r == -EINVAL && (variant->flags & O_DIRECT) != 0) {
         variant->refused = true;
         return 0;
     }
     T_CHECK(r == 0);
     rand_init(&rand, variant->seed);
     for (int i = 0; r == 0 && i < STEPS; i++) {
-        transfer(&rand, file, direct);
+        transfer(&rand, file, variant->aligned);
     }
     T_CHECK(stats().buffers_in_use == 0 && stats().buffer_bytes == ARENA_BYTES);
     T_CHECK(r != 0 || rt_file_close(file) == 0);
     return r;
 }
 
-static void run_variant(int flags, const char *disable)
+static void run_variant(int flags, bool aligned, const char *disable)
 {
-    struct variant variant = { .flags = flags, .seed = rt_test_seed(0) };
+    struct variant variant = { .flags = flags, .aligned = aligned, .seed = rt_test_seed(0) };
     struct rt_config config = RT_CONFIG_INIT;
     const int fd = open(path, O_RDWR | O_CLOEXEC);
 
@@ -131,25 +131,31 @@ static void run_variant(int flags, const char *disable)
 static void a_file_in_the_page_cache_is_read_and_written(void **state)
 {
     (void)state;
-    run_variant(O_RDWR, NULL);
+    run_variant(O_RDWR, false, NULL);
 }
 
 static void a_direct_file_is_read_and_written(void **state)
 {
     (void)state;
-    run_variant(O_RDWR | O_DIRECT, NULL);
+    run_variant(O_RDWR | O_DIRECT, true, NULL);
+}
+
+static void a_direct_file_is_read_and_written_at_any_place(void **state)
+{
+    (void)state;
+    run_variant(O_RDWR | O_DIRECT, false, NULL);
 }
 
 static void without_registration_it_is_the_same(void **state)
 {
     (void)state;
-    run_variant(O_RDWR, "fixed_buffers");
+    run_variant(O_RDWR, false, "fixed_buffers");
 }
 
 static void without_registration_a_direct_file_is_the_same(void **state)
 {
     (void)state;
-    run_variant(O_RDWR | O_DIRECT, "fixed_buffers");
+    run_variant(O_RDWR | O_DIRECT, true, "fixed_buffers");
 }
 
 /* The limit of locked memory */
@@ -262,6 +268,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_in_the_page_cache_is_read_and_written),
         cmocka_unit_test(a_direct_file_is_read_and_written),
+        cmocka_unit_test(a_direct_file_is_read_and_written_at_any_place),
         cmocka_unit_test(without_registration_it_is_the_same),
         cmocka_unit_test(without_registration_a_direct_file_is_the_same),
         cmocka_unit_test(beyond_the_limit_of_locked_memory_buffers_work_unregistered),
