@@ -4,11 +4,12 @@
 
 #include "base/assert.h"
 
-#define UNIT ((rti_disk_level)RT_SECONDS(1))
+#define UNIT 1000000000 /* units * 10^9: see `level` */
 
 static void bring_up_to(struct rti_disk_limit *limit, rt_time now)
 {
-    const rti_disk_level most = (rti_disk_level)limit->rate * RTI_DISK_LIMIT_SPARE;
+    const rt_time spare = RTI_DISK_LIMIT_SPARE;
+    const rti_disk_level most = (rti_disk_level)limit->rate * spare;
 
     if (now > limit->at) {
         limit->level += (rti_disk_level)limit->rate * (now - limit->at);

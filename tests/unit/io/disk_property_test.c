@@ -69,20 +69,20 @@ struct request {
 };
 
 static struct run {
-    const struct disk_case *the_case;
     struct rti_disk_share share;
     struct rti_disk disk;
     struct entity entities[ENTITIES_MAX];
     struct pair pairs[ENTITIES_MAX][ENTITIES_MAX];
+    const struct disk_case *the_case;
+    const char *wrong;
+    uint64_t cost; /* in flight */
+    rt_time now;
+    rt_time servers[16]; /* when each is free */
     struct request requests[REQUESTS_MAX];
     uint32_t in_flight[REQUESTS_MAX]; /* indices of requests */
-    rt_time servers[16];              /* when each is free */
-    uint32_t count;
     uint32_t flying;
+    uint32_t count;
     uint32_t leaves;
-    uint64_t cost;
-    rt_time now;
-    const char *wrong;
     char text[160];
 } run;
 
