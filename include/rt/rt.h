@@ -8,10 +8,8 @@
 #define RT_RT_H
 
 #include "rt/base.h"
-#include "rt/version.h"
-
-#include "rt/buffer.h"
 #include "rt/blocking.h"
+#include "rt/buffer.h"
 #include "rt/call.h"
 #include "rt/channel.h"
 #include "rt/condition.h"
@@ -47,7 +45,8 @@
 #include "rt/timer.h"
 #include "rt/topology.h"
 #include "rt/trace.h"
-#include "rt/writer.h"
+#include "rt/version.h"
 #include "rt/watch.h"
+#include "rt/writer.h"
 
 #endif /* RT_RT_H */
