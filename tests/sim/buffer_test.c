@@ -356,6 +356,78 @@ static void errors_and_short_counts_come_through(void **state)
     run_first(meet_errors);
 }
 
+/* Direct files */
+
+static int write_misaligned(void *arg)
+{
+    return rt_file_write_at(arg, "WXYZ", 4, 1, RT_NEVER) == 4 ? 0 : -EIO;
+}
+
+static int read_block(void *arg)
+{
+    struct call *call = arg;
+
+    call->result = rt_file_read_buffer(call->file, call->buffer, 0, 512, 0, RT_NEVER);
+    return 0;
+}
+
+static int meet_a_misaligned_write(void *arg)
+{
+    struct call call = { .file = open_data(O_RDWR | O_DIRECT), .buffer = get(1) };
+    struct rt_task *writer;
+    struct rt_task *reader;
+    int r = -EIO;
+
+    (void)arg;
+    sim_hold(IORING_OP_WRITE, SIM_RUNNING);
+    T_CHECK(rt_spawn(&writer, write_misaligned, call.file) == 0);
+    T_CHECK(rt_sleep_until(rt_in(MS(1))) == 0);
+    T_CHECK(sim_held(IORING_OP_WRITE) == 1);
+    T_CHECK(rt_spawn(&reader, read_block, &call) == 0);
+    T_CHECK(rt_sleep_until(rt_in(MS(1))) == 0);
+    T_CHECK(requests(IORING_OP_READ_FIXED) == 0);
+    sim_unhold();
+    T_CHECK(sim_release(IORING_OP_WRITE, 1, SIM_NATURAL) == 1);
+    T_CHECK(rt_join(writer, &r, RT_NEVER) == 0 && r == 0);
+    T_CHECK(rt_join(reader, NULL, RT_NEVER) == 0);
+    T_CHECK(requests(IORING_OP_READ_FIXED) == 1);
+    T_CHECK(call.result == 8 && memcmp(rt_buffer_data(call.buffer), "aWXYZfgh", 8) == 0);
+    rt_buffer_put(call.buffer);
+    T_CHECK(rt_file_close(call.file) == 0);
+    return 0;
+}
+
+static void a_buffer_waits_for_a_misaligned_write_to_its_direct_file(void **state)
+{
+    (void)state;
+    run_first(meet_a_misaligned_write);
+}
+
+static int use_direct_at_any_place(void *arg)
+{
+    struct rt_file *file = open_data(O_RDWR | O_DIRECT);
+    struct rt_buffer *buffer = get(1);
+    char *data = rt_buffer_data(buffer);
+    size_t count;
+
+    (void)arg;
+    T_CHECK(rt_file_read_buffer(file, buffer, 3, 4, 2, RT_NEVER) == 4);
+    T_CHECK(memcmp(data + 3, "cdef", 4) == 0);
+    T_CHECK(rt_file_write_buffer(file, buffer, 4, 3, 5, RT_NEVER) == 3);
+    T_CHECK(memcmp(sim_file_get("data", &count), "abcdedef", 8) == 0 && count == 8);
+    T_CHECK(requests(IORING_OP_READ_FIXED) == 0 && requests(IORING_OP_WRITE_FIXED) == 0);
+    rt_buffer_put(buffer);
+    T_CHECK(stats().buffers_in_use == 0);
+    T_CHECK(rt_file_close(file) == 0);
+    return 0;
+}
+
+static void a_direct_file_takes_any_part_of_a_buffer(void **state)
+{
+    (void)state;
+    run_first(use_direct_at_any_place);
+}
+
 /* Slices */
 
 static int slice(void *arg)
@@ -482,6 +554,8 @@ int main(void)
         cmocka_unit_test(a_buffer_that_was_put_is_not_given_out_while_the_kernel_has_it),
         cmocka_unit_test(a_cancel_that_comes_in_time_gives_the_buffer_back),
         cmocka_unit_test(errors_and_short_counts_come_through),
+        cmocka_unit_test(a_buffer_waits_for_a_misaligned_write_to_its_direct_file),
+        cmocka_unit_test(a_direct_file_takes_any_part_of_a_buffer),
         cmocka_unit_test(each_slice_keeps_the_buffer),
         cmocka_unit_test(misuse_aborts_and_names_the_call_and_the_shards),
     };
