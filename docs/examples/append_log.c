@@ -416,12 +416,9 @@ static bool read_number(const char *text, unsigned *out)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "tasks", required_argument, NULL, 't' },
-        { "records", required_argument, NULL, 'n' },
-        { "print", no_argument, NULL, 'p' },
-        { "read", no_argument, NULL, 'r' },
-        { "help", no_argument, NULL, 'h' },
-        { NULL, 0, NULL, 0 },
+        { "tasks", required_argument, NULL, 't' }, { "records", required_argument, NULL, 'n' },
+        { "print", no_argument, NULL, 'p' },       { "read", no_argument, NULL, 'r' },
+        { "help", no_argument, NULL, 'h' },        { NULL, 0, NULL, 0 },
     };
     struct program program = { .tasks = 8, .records = 1000 };
     int c;

@@ -17,6 +17,9 @@
  *
  * The first error of a write is the last word of the writer: every later call returns it,
  * and what follows that place may be in the file or not.
+ *
+ * Space that is reserved in large parts lies together on the device, and a full one is noticed
+ * before anything is written. The length of the file never says more than was written.
  */
 #ifndef RT_WRITER_H
 #define RT_WRITER_H
@@ -38,10 +41,13 @@ struct rt_writer_options {
                             * 128 KiB */
     uint32_t behind;       /* buffers that are written while another is filled, 1 .. 64; 4 */
     uint32_t reserved;
-    uint64_t offset; /* where to begin */
+    uint64_t offset;        /* where to begin */
+    uint64_t reserve_bytes; /* space on the device is taken so much at a time, ahead of what is
+                             * written; 0: with each write. What is left goes back at the close; so
+                             * nobody else may make the file longer meanwhile. */
 };
 
-#define RT_WRITER_OPTIONS_INIT { (uint32_t)sizeof(struct rt_writer_options), 0, 0, 0, 0 }
+#define RT_WRITER_OPTIONS_INIT { (uint32_t)sizeof(struct rt_writer_options), 0, 0, 0, 0, 0 }
 
 /**
  * Make a writer of an open file. The file is not made shorter: open it with O_TRUNC for that.

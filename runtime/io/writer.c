@@ -38,6 +38,8 @@ struct rt_writer {
     uint64_t position;
     uint64_t flushed;
     uint64_t synced;
+    uint64_t reserve; /* 0: none, or the file system cannot */
+    uint64_t reserved;
     struct rt_group group;
 };
 
@@ -52,7 +54,8 @@ static int read_options(struct rt_writer_options *out, const struct rt_writer_op
     out->buffer_bytes = out->buffer_bytes == 0 ? BUFFER_DEFAULT : out->buffer_bytes;
     out->behind = out->behind == 0 ? BEHIND_DEFAULT : out->behind;
     return !rti_chunk_fits(out->buffer_bytes, file) || out->buffer_bytes > BUFFER_MAX ||
-                   out->behind > BEHIND_MAX || out->offset > INT64_MAX || out->reserved != 0
+                   out->behind > BEHIND_MAX || out->offset > INT64_MAX ||
+                   out->reserve_bytes > INT64_MAX || out->reserved != 0
                ? -EINVAL
                : 0;
 }
@@ -79,6 +82,8 @@ int rt_writer_open(struct rt_writer **out, struct rt_file *file,
                                   .position = read.offset,
                                   .flushed = read.offset,
                                   .synced = read.offset,
+                                  .reserve = read.reserve_bytes,
+                                  .reserved = read.offset,
                                   .group = RT_GROUP_INIT };
     writer->chunks = rti_chunks_create(writer->count, writer->buffer_bytes, file, true);
     if (writer->chunks == NULL) {
@@ -140,6 +145,44 @@ static void begin_write(struct rt_writer *writer)
     writer->filled = 0;
 }
 
+/* There is space for what is filled, where the file system lets us reserve it. */
+static int reserve(struct rt_writer *writer, rt_time deadline)
+{
+    int r = 0;
+
+    while (r == 0 && writer->reserve > 0 && writer->reserved < writer->position &&
+           writer->reserved <= INT64_MAX - writer->reserve) {
+        r = rt_file_allocate(writer->file, RT_FILE_RESERVE, writer->reserved, writer->reserve,
+                             deadline);
+        if (r == -EOPNOTSUPP) {
+            writer->reserve = 0; /* space comes with each write, as without the option */
+            return 0;
+        }
+        writer->reserved += r == 0 ? writer->reserve : 0;
+    }
+    if (r < 0 && r != -ETIME && r != -ECANCELED) {
+        writer->error = r;
+    }
+    return r;
+}
+
+/* What was reserved and not used: setting the length, to what it is, gives back what lies beyond.
+ * Where that cannot be (before Linux 6.9) the space stays the file's. */
+static void give_back(struct rt_writer *writer)
+{
+    struct rt_file_stat stat;
+    int r;
+
+    if (writer->reserve == 0 || writer->reserved <= writer->position) {
+        return;
+    }
+    r = rt_file_stat(writer->file, &stat, RT_NEVER);
+    if (r == 0 && stat.size_bytes < writer->reserved) {
+        r = rt_file_truncate(writer->file, stat.size_bytes, RT_NEVER);
+    }
+    (void)r;
+}
+
 /* How much the buffer that is filled still takes (B2). */
 static size_t room(const struct rt_writer *writer)
 {
@@ -172,6 +215,7 @@ int rt_writer_write(struct rt_writer *writer, const void *buf, size_t bytes, siz
         writer->filled += part;
         writer->position += part;
         if (writer->position % writer->buffer_bytes == 0) {
+            r = reserve(writer, deadline);
             begin_write(writer);
         }
     }
@@ -233,6 +277,9 @@ int rt_writer_close(struct rt_writer *writer)
     rt_shield(&shield, RT_NEVER); /* a cancel loses nothing that was taken */
     r = rt_writer_flush(writer, RT_NEVER);
     (void)rt_group_leave(&writer->group, RT_NEVER); /* after an error: those under way still */
+    if (r == 0) {
+        give_back(writer);
+    }
     rt_scope_leave(&shield);
     rti_chunks_destroy(writer->chunks);
     rti_sys_free(writer);

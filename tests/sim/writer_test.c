@@ -350,9 +350,13 @@ static int options_first(void *arg)
         struct rt_writer_options options;
         int result;
     } cases[] = {
-        { { .buffer_bytes = 100 }, -EINVAL },  { { .buffer_bytes = 32u << 20 }, -EINVAL },
-        { { .behind = 65 }, -EINVAL },         { { .reserved = 1 }, -EINVAL },
-        { { .offset = UINT64_MAX }, -EINVAL }, { RT_WRITER_OPTIONS_INIT, 0 },
+        { { .buffer_bytes = 100 }, -EINVAL },
+        { { .buffer_bytes = 32u << 20 }, -EINVAL },
+        { { .behind = 65 }, -EINVAL },
+        { { .reserved = 1 }, -EINVAL },
+        { { .offset = UINT64_MAX }, -EINVAL },
+        { RT_WRITER_OPTIONS_INIT, 0 },
+        { { .reserve_bytes = UINT64_MAX }, -EINVAL },
     };
     struct rt_file *file = open_data(0);
 
