@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#include "io/file.h"
 #include "os/sys.h"
 
 _Static_assert(sizeof(struct rt_directory) <= RTI_HANDLE_BYTES, "it lies in the pool of handles");
@@ -231,18 +232,13 @@ int rt_link(struct rt_directory *from_at, const char *from, struct rt_directory 
 /* By its name in /proc: to name it by its descriptor takes a privilege before Linux 6.10. */
 int rt_file_link(struct rt_file *file, struct rt_directory *at, const char *path, rt_time deadline)
 {
-    struct rti_handle *handle = (struct rti_handle *)(void *)file; /* it begins with one */
     char from[sizeof("/proc/self/fd/-2147483648")];
     int r;
 
-    (void)rti_handle_must_own(file, "rt_file_link");
-    if (handle->closing) {
-        rti_misuse("rt_file_link(): another task is closing the file");
-    }
-    snprintf(from, sizeof(from), "/proc/self/fd/%d", handle->fd);
-    handle->users++;
+    rti_file_enter(file, "rt_file_link");
+    snprintf(from, sizeof(from), "/proc/self/fd/%d", file->handle.fd);
     r = link_name(NULL, from, at, path, AT_SYMLINK_FOLLOW, "rt_file_link", deadline);
-    handle->users--;
+    rti_file_leave(file);
     return r;
 }
 

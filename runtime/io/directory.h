@@ -20,8 +20,4 @@ struct rt_directory {
 int rti_directory_enter(struct rt_directory *directory, const char *call);
 void rti_directory_leave(struct rt_directory *directory);
 
-/* rt_file_open(), of a path that begins at a descriptor; in io/file.c. */
-int rti_file_open_in(struct rt_file **out, int directory, const char *path, int flags, mode_t mode,
-                     rt_time deadline);
-
 #endif /* RTI_IO_DIRECTORY_H */

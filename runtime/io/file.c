@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 
 #include "base/sized.h"
-#include "io/directory.h"
 #include "os/sys.h"
 
 _Static_assert(sizeof(struct rt_file) <= RTI_HANDLE_BYTES, "a file lies in the pool of handles");

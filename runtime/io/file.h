@@ -64,6 +64,10 @@ static inline void rti_file_leave(struct rt_file *file)
     file->handle.users--;
 }
 
+/* rt_file_open(), of a path that begins at a descriptor. */
+int rti_file_open_in(struct rt_file **out, int directory, const char *path, int flags, mode_t mode,
+                     rt_time deadline);
+
 /* F1, for calls that are no transfers; nothing is locked where the file is buffered. */
 int rti_file_share_lock(struct rt_file *file, rt_time deadline);
 void rti_file_share_unlock(struct rt_file *file);

@@ -7,6 +7,7 @@
 
 #include "base/random.h"
 #include "io/directory.h"
+#include "io/file.h"
 #include "os/sys.h"
 
 #define PLACES "XXXXXX"
