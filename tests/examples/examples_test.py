@@ -4,8 +4,8 @@
 
     examples_test.py --bin DIR [unittest options]
 
-DIR holds hello, life_of_a_task, echo, copy, pipeline, session_future, cache, latency_queue and
-append_log.
+DIR holds hello, life_of_a_task, echo, copy, pipeline, session_future, cache, latency_queue,
+append_log and count_names.
 Nothing is waited for by sleeping: a server is ready when it has said where it listens. Exit status
 77 when the kernel has no io_uring.
 """
@@ -73,7 +73,8 @@ class Usage(ExampleTest):
                         ["latency_queue", "0"], ["latency_queue", "10001"],
                         ["latency_queue", "1x"], ["latency_queue", "1", "2"],
                         ["append_log"], ["append_log", "--tasks", "0", "a"],
-                        ["append_log", "--records", "1x", "a"], ["append_log", "a", "b"]):
+                        ["append_log", "--records", "1x", "a"], ["append_log", "a", "b"],
+                        ["count_names"], ["count_names", "a", "b"]):
             with self.subTest(command=command):
                 result = run(*command)
                 self.assert_ends(result, 2)
@@ -82,7 +83,7 @@ class Usage(ExampleTest):
 
     def test_help_is_printed_to_standard_output(self) -> None:
         for name in ("life_of_a_task", "echo", "copy", "pipeline", "session_future",
-                     "latency_queue", "append_log"):
+                     "latency_queue", "append_log", "count_names"):
             with self.subTest(name=name):
                 result = run(name, "--help")
                 self.assert_ends(result, 0)
@@ -451,6 +452,30 @@ class Echo(ExampleTest):
         cpu = str(min(os.sched_getaffinity(0)))
         with Server("--cpus", cpu, "127.0.0.1:0") as server, server.connect() as connection:
             self.exchange(connection, b"pinned")
+
+
+class CountNames(ExampleTest):
+    def test_each_name_is_counted_once(self) -> None:
+        for i in range(30): # more directories than are open at a time
+            for k in range(4):
+                folder = self.path(os.path.join("top", f"outer-{i}", f"inner-{k}"))
+                os.makedirs(folder)
+                os.symlink(folder, os.path.join(folder, "link"))
+                with open(os.path.join(folder, "file"), "wb"):
+                    pass
+        os.makedirs(self.path(os.path.join("top", *["deeper"] * 50)))
+        os.mkfifo(self.path(os.path.join("top", "fifo")))
+        result = run("count_names", self.path("top"))
+        self.assert_ends(result, 0)
+        self.assertEqual((result.stdout, result.stderr),
+                         ("120 files, 200 directories, 120 links, 1 others\n", ""))
+
+    def test_a_missing_directory_is_named(self) -> None:
+        path = self.path("missing")
+        result = run("count_names", path)
+        self.assert_ends(result, 1)
+        self.assertEqual(result.stderr,
+                         f"count_names: cannot read {path}: No such file or directory\n")
 
 
 class Copy(ExampleTest):
