@@ -145,8 +145,8 @@ class DoctorTest(TopologyCase):
         if found["start"]["level"] == "ok":
             self.assertEqual(found["start"]["text"], "1 shard started and ended")
             self.assertTrue(found["features"]["text"].startswith("granted: "))
-        found = self.checks("--near", os.path.realpath(__file__), "--shards", "1")
-        self.assertEqual(found["start"]["text"], "1 shard started and ended")
+            found = self.checks("--near", os.path.realpath(__file__), "--shards", "1")
+            self.assertEqual(found["start"]["text"], "1 shard started and ended")
         lines = run("--doctor", "--shards", "1").stdout.splitlines()
         self.assertEqual({line.split()[0] for line in lines if not line.startswith(" ")}
                          - {"ok", "warning", "bad"}, set())
