@@ -20,8 +20,8 @@
  * How much begins at a time is up to the device: io/disk_share.h divides its capacity
  * between shards, io/disk_depth.h learns it from latencies, if no model told it.
  *
- * Q1 The virtual time of a level never falls, and no finish tag lies so far behind it that it
- *    would count: a queue that had nothing to do has gained nothing.
+ * Q1 The virtual time of a level never falls, and no start tag is behind it: a queue that had
+ *    nothing to do, or was held by a limit, has gained nothing.
  * Q2 Two queues of a level that both have requests which wait and may go differ in what they were
  *    given, by shares, by no more than the largest request of each.
  * Q3 When nothing waits and nothing is in flight, all had what they wanted, and owe nothing.

@@ -44,7 +44,7 @@
  * find the device as it left it; and a second of a bulk writer's is not much. */
 #define RTI_DISK_LINGER RT_SECONDS(1)
 
-/* One of a device, in memory that all its shards see. */
+/* One of a device, in memory that all its shards see, aligned to a cache line. */
 struct rti_disk_share {
     uint64_t in_flight RTI_ALIGNED(RTI_CACHE_LINE); /* atomic: cost, H1 */
     uint64_t weight;                                /* atomic: shares that are busy, of all */

@@ -42,7 +42,7 @@ static struct {
 static rt_time device_times[DEVICE_CLIENTS_MAX][TIMES_MAX];
 static rt_time wait_times[DEVICE_CLIENTS_MAX][TIMES_MAX];
 
-/* A server each for its time, then the line. Up to an eighth more by chance. */
+/* The line, then a server. Up to an eighth more by chance. */
 static rt_time serve(uint32_t bytes)
 {
     rt_time *server = &run.servers[0];
@@ -51,12 +51,12 @@ static rt_time serve(uint32_t bytes)
     for (uint32_t i = 1; i < run.plan->servers; i++) {
         server = run.servers[i] < *server ? &run.servers[i] : server;
     }
-    *server = (*server > run.now ? *server : run.now) + request_time +
+    run.line = (run.line > run.now ? run.line : run.now) +
+               (rt_time)((double)bytes * 1e9 / (double)run.plan->line_bytes);
+    *server = (*server > run.line ? *server : run.line) + request_time +
               (rt_time)rand_below(&run.rand, (uint64_t)request_time / 8 + 1) +
               (rand_chance(&run.rand, run.plan->slow) ? request_time * 4 : 0);
-    run.line = (run.line > *server ? run.line : *server) +
-               (rt_time)((double)bytes * 1e9 / (double)run.plan->line_bytes);
-    return run.line;
+    return *server;
 }
 
 static void pump(struct rti_disk *disk)

@@ -2,9 +2,9 @@
 /*
  * Device: a disk in virtual time, and clients of several shards that keep it busy.
  *
- * The device serves up to `servers` requests at a time, each for its time plus a bit of chance, and
- * moves their bytes over one line, one after another. A client belongs to a queue of a shard
- * and keeps `depth` requests there, or begins one so long after the last has ended.
+ * The device moves the bytes of requests over one line, one after another, and serves up to
+ * `servers` of them at a time, each for its time plus a bit of chance. A client belongs to a queue
+ * of a shard and keeps `depth` requests there, or begins one so long after the last has ended.
  */
 #ifndef RT_TEST_DISK_DEVICE_H
 #define RT_TEST_DISK_DEVICE_H
@@ -15,7 +15,6 @@
 #define DEVICE_SHARDS_MAX  4u
 #define DEVICE_CLIENTS_MAX 6u
 #define CLIENT_DEPTH_MAX   128u
-#define DEVICE_FLYING_MAX  (DEVICE_CLIENTS_MAX * CLIENT_DEPTH_MAX)
 
 struct device_plan {
     uint64_t line_bytes; /* a second */

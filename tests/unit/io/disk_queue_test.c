@@ -108,7 +108,7 @@ static void a_reader_beside_a_bulk_writer_waits_no_longer_than_its_idle_time(voi
     assert_true(results[1].ended >= writer.ended / 2);
 }
 
-static void a_reader_beside_large_writes_waits_no_longer_than_its_idle_time(void **state)
+static void a_reader_beside_large_writes_waits_for_two_of_them_at_most(void **state)
 {
     const struct client_plan clients[] = {
         { .shares = 1000, .depth = 1, .bytes = 4096, .pause = RT_MICROSECONDS(500) },
@@ -123,7 +123,8 @@ static void a_reader_beside_large_writes_waits_no_longer_than_its_idle_time(void
                   "device; writer keeps %.0f %%\n",
                   (double)reader.device / 1e3, (double)results[0].waited / 1e3,
                   (double)results[0].device / 1e3, ratio(&results[1], &writer) * 100);
-    assert_true(results[0].waited + results[0].device <= reader.device * 2);
+    /* a write that has begun is not stopped: 65.5 us each on the line */
+    assert_true(results[0].waited + results[0].device <= reader.device + RT_MICROSECONDS(131));
     assert_true(results[1].ended >= writer.ended / 2);
 }
 
@@ -174,7 +175,7 @@ static void a_device_that_is_slow_now_and_then_is_not_taken_for_full(void **stat
 
     (void)state;
     moody.slow = 200; /* of 1000 */
-    run(&moody, clients, 2);
+    device_run(&moody, NULL, RTI_DISK_CAPACITY_MIN * 20, clients, 2, SPAN, results);
     assert_true(results[0].device > RT_MICROSECONDS(400)); /* it is */
     assert_int_equal(results[0].waited, 0);
     assert_int_equal(results[1].waited, 0);
@@ -259,6 +260,41 @@ static void a_queue_that_had_much_owes_nothing_once_all_was_served(void **state)
     rti_disk_fini(&disk);
 }
 
+/* Of two that always wait, how many of the other begin between two of the poorest. */
+static void the_poorest_gets_one_request_in_ten_thousand_and_that_in_time(void **state)
+{
+    struct rti_disk_request requests[2] = { 0 };
+    struct rti_disk_queue queues[2];
+    unsigned between = 0;
+    unsigned poor = 0;
+
+    (void)state;
+    begin();
+    for (unsigned i = 0; i < 2; i++) {
+        rti_disk_queue_init(&queues[i], &disk, NULL, i == 0 ? 1 : 10000);
+        rti_disk_enqueue(&disk, &queues[i], &requests[i], false, 4096, 0);
+    }
+    while (poor < 4) {
+        struct rti_disk_request *request = rti_disk_next(&disk, 1);
+        struct rti_disk_queue *queue = request->queue;
+
+        if (queue == &queues[0]) {
+            assert_in_range(between, poor == 0 ? 0 : 9999, poor == 0 ? 1 : 10001);
+            between = 0;
+            poor++;
+        } else {
+            between++;
+        }
+        rti_disk_complete(&disk, request, 0, 1);
+        rti_disk_enqueue(&disk, queue, request, false, 4096, 1);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        assert_true(rti_disk_cancel(&disk, &requests[i]));
+        rti_disk_queue_fini(&queues[i]);
+    }
+    rti_disk_fini(&disk);
+}
+
 static void a_queue_counts_what_began_and_how_long_it_waited(void **state)
 {
     struct rti_disk_request requests[2] = { 0 };
@@ -322,13 +358,14 @@ int main(void)
         cmocka_unit_test(two_queues_get_a_saturated_device_by_their_shares),
         cmocka_unit_test(a_byte_costs_the_same_in_large_and_in_small_requests_but_for_their_number),
         cmocka_unit_test(a_reader_beside_a_bulk_writer_waits_no_longer_than_its_idle_time),
-        cmocka_unit_test(a_reader_beside_large_writes_waits_no_longer_than_its_idle_time),
+        cmocka_unit_test(a_reader_beside_large_writes_waits_for_two_of_them_at_most),
         cmocka_unit_test(who_is_alone_has_all_of_the_device_at_any_depth),
         cmocka_unit_test(below_saturation_nobody_waits),
         cmocka_unit_test(a_device_that_is_slow_now_and_then_is_not_taken_for_full),
         cmocka_unit_test(shards_get_a_saturated_device_by_the_shares_of_their_queues),
         cmocka_unit_test(the_depth_that_is_learned_fits_the_device),
         cmocka_unit_test(a_queue_that_had_much_owes_nothing_once_all_was_served),
+        cmocka_unit_test(the_poorest_gets_one_request_in_ten_thousand_and_that_in_time),
         cmocka_unit_test(a_queue_counts_what_began_and_how_long_it_waited),
         cmocka_unit_test(the_dearest_request_is_cut_and_the_cheapest_costs_something),
     };
