@@ -7,6 +7,8 @@
  */
 #include "io/disk_queue.h"
 
+#include <inttypes.h>
+
 #include "disk_device.h"
 #include "support/harness.h"
 
@@ -221,6 +223,42 @@ static void the_depth_that_is_learned_fits_the_device(void **state)
     assert_true(results[0].ended + results[1].ended > 110 * 5);
 }
 
+static struct client_plan draw_client(struct rand_state *rand)
+{
+    return (struct client_plan){
+        .shard = (uint32_t)rand_below(rand, DEVICE_SHARDS_MAX),
+        .shares = (uint32_t)rand_range(rand, 100, 1000),
+        .depth = (uint32_t)rand_range(rand, 1, 64),
+        .bytes = 512u << rand_below(rand, 8),
+        .write = rand_chance(rand, 500),
+        .pause = rand_chance(rand, 300) ? RT_MICROSECONDS(rand_below(rand, 500)) : 0,
+        .from = RT_MICROSECONDS(rand_below(rand, 5000)),
+    };
+}
+
+/* Shards tell each other nothing: whoever waited for that would stop here. */
+static void clients_on_any_shards_all_get_on(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < rt_test_seed_count(100); i++) {
+        struct client_plan clients[DEVICE_CLIENTS_MAX];
+        struct rand_state rand;
+        uint64_t capacity;
+
+        rand_init(&rand, rt_test_seed(i));
+        for (unsigned c = 0; c < DEVICE_CLIENTS_MAX; c++) {
+            clients[c] = draw_client(&rand);
+        }
+        capacity = RTI_DISK_CAPACITY_MIN * (1 + rand_below(&rand, 64));
+        device_run(&ssd, NULL, capacity, clients, DEVICE_CLIENTS_MAX, RT_MILLISECONDS(40), results);
+        for (unsigned c = 0; c < DEVICE_CLIENTS_MAX; c++) {
+            if (results[c].ended == 0) {
+                fail_msg("RT_SEED=%" PRIu64 ": client %u", rt_test_seed(i), c);
+            }
+        }
+    }
+}
+
 /* By hand */
 
 static struct rti_disk_share share;
@@ -364,6 +402,7 @@ int main(void)
         cmocka_unit_test(a_device_that_is_slow_now_and_then_is_not_taken_for_full),
         cmocka_unit_test(shards_get_a_saturated_device_by_the_shares_of_their_queues),
         cmocka_unit_test(the_depth_that_is_learned_fits_the_device),
+        cmocka_unit_test(clients_on_any_shards_all_get_on),
         cmocka_unit_test(a_queue_that_had_much_owes_nothing_once_all_was_served),
         cmocka_unit_test(the_poorest_gets_one_request_in_ten_thousand_and_that_in_time),
         cmocka_unit_test(a_queue_counts_what_began_and_how_long_it_waited),
