@@ -134,7 +134,7 @@ struct rt_config {
  *
  * The environment variable RT_DISABLE names optional features to go without,
  * separated by commas: guard_install, no_sqarray, no_iowait, registered_ring,
- * defer_taskrun, iowq, fixed_buffers, or all.
+ * defer_taskrun, iowq, fixed_buffers, registered_files, or all.
  *
  * @param config  read before `first` starts; the strings must stay valid. NULL = defaults.
  * @return what `first` returned; or, before `first` was started, an error whose

@@ -217,6 +217,14 @@ int rt_file_datasync(struct rt_file *file, rt_time deadline)
 
 /* ---- closing ---- */
 
+/* Before the close, which would else not be the last one, and leave locks behind. */
+static void leave_place(struct rt_file *file)
+{
+    if (file->place != 0) {
+        rti_uring_unregister_file(&rti_current->reactor.ring, file->place - 1u);
+    }
+}
+
 int rt_file_close(struct rt_file *file)
 {
     int r;
@@ -229,6 +237,7 @@ int rt_file_close(struct rt_file *file)
         rti_misuse("rt_file_close(): another task is using the file");
     }
     file->handle.closing = true;
+    leave_place(file);
     r = rti_handle_close_fd(file->handle.fd);
     rti_handle_put(file);
     return r;
@@ -245,6 +254,7 @@ int rt_file_drop(struct rt_file *file)
     if (file->handle.users != 0 || file->handle.closing) {
         rti_misuse("rt_file_drop(): a task is using the file");
     }
+    leave_place(file);
     r = rti_sys_close(file->handle.fd);
     rti_handle_put(file);
     return r;

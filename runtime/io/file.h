@@ -30,7 +30,13 @@ struct rt_file {
     uint32_t memory_align;        /* of direct transfers, a power of two; 0: the file is buffered */
     uint32_t offset_align;        /* of their offsets and lengths, likewise */
     int flags;                    /* of open(2) */
+    uint16_t place;               /* among the ring's registered files, + 1; 0: it is in none */
+    uint8_t transfers;            /* up to RTI_FILE_TRANSFERS_BEFORE_PLACE, then it gets a place */
 };
+
+/* What a place saves per transfer (12 ns of 180, reads of 512 bytes from the page cache) must pay
+ * for two system calls; a file that is read once or twice is not worth them. */
+#define RTI_FILE_TRANSFERS_BEFORE_PLACE 8
 
 /* What one operation moves at most, so that its length fits the entry; a short count says so. */
 #define RTI_TRANSFER_MAX (1u << 30)

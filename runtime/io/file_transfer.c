@@ -45,6 +45,27 @@ prepare(struct io_uring_sqe *sqe, const struct rt_file *file, const struct rti_t
                          transfer->iov->iov_base, transfer_bytes(transfer->iov->iov_len),
                          transfer->offset);
     }
+    if (file->place != 0) {
+        sqe->fd = file->place - 1;
+        sqe->flags |= IOSQE_FIXED_FILE;
+    }
+}
+
+/* A file that is used often gets a place among those that the kernel need not look up. Without
+ * one, and when all are taken, transfers work all the same. */
+static RTI_NOINLINE void take_place(struct rt_file *file)
+{
+    const int place = rti_uring_register_file(&rti_current->reactor.ring, file->handle.fd);
+
+    file->place = place < 0 ? 0 : (uint16_t)(place + 1);
+}
+
+static inline void note_transfer(struct rt_file *file)
+{
+    if (RTI_UNLIKELY(file->transfers < RTI_FILE_TRANSFERS_BEFORE_PLACE) &&
+        ++file->transfers == RTI_FILE_TRANSFERS_BEFORE_PLACE) {
+        take_place(file);
+    }
 }
 
 RTI_RETURNS_AFTER_SWITCH
@@ -77,6 +98,7 @@ transfer_entered(struct rt_file *file, const struct rti_transfer *transfer, cons
     ssize_t n;
 
     rti_file_enter(file, call);
+    note_transfer(file);
     if (RTI_UNLIKELY(transfer->offset > INT64_MAX)) {
         n = -EINVAL; /* all ones would be "the current position" to the kernel */
     } else if (RTI_UNLIKELY(rti_file_is_direct(file))) {
@@ -282,6 +304,7 @@ static int poll_transfer(struct rt_future *future, struct rt_file *file, const c
         return r;
     }
     rti_file_enter(file, call);
+    note_transfer(file);
     return begin_poll(future, file, transfer, deadline);
 }
 

@@ -17,6 +17,7 @@ static const struct {
     { "defer_taskrun", RTI_FEATURE_DEFER_TASKRUN },
     { "iowq", RTI_FEATURE_IOWQ },
     { "fixed_buffers", RTI_FEATURE_FIXED_BUFFERS },
+    { "registered_files", RTI_FEATURE_REGISTERED_FILES },
     { "all", RTI_FEATURES_ALL }, /* last: not shown by rti_features_format() */
 };
 

@@ -21,9 +21,10 @@ enum rti_feature {
     RTI_FEATURE_DEFER_TASKRUN = 1u << 4,   /* completions run when asked for (6.1) */
     RTI_FEATURE_IOWQ = 1u << 5,            /* workers counted and kept off the shard's CPU (5.15) */
     RTI_FEATURE_FIXED_BUFFERS = 1u << 6,   /* buffers that the kernel knows beforehand (5.19) */
+    RTI_FEATURE_REGISTERED_FILES = 1u << 7, /* transfers without a look-up of the file (6.9) */
 };
 
-#define RTI_FEATURES_ALL 0x7fu
+#define RTI_FEATURES_ALL 0xffu
 
 /* Room for the names of all of them. */
 #define RTI_FEATURES_BYTES 128

@@ -213,6 +213,56 @@ int rti_uring_register_buffer(struct rti_uring *ring, uint32_t place, void *memo
     return r < 0 ? r : 0;
 }
 
+/* An empty table, so that files can be put in one by one. Before Linux 6.4 what was taken out could
+ * be let go of a second later: a file would be closed, and its locks still be there. Kernels that
+ * new are told by an operation of 6.9. */
+static void make_file_table(struct rti_uring *ring, uint32_t disabled)
+{
+    struct io_uring_rsrc_register table = { .nr = RTI_URING_FILES,
+                                            .flags = IORING_RSRC_REGISTER_SPARSE };
+
+    if ((disabled & RTI_FEATURE_REGISTERED_FILES) == 0 &&
+        ring->last_operation >= RTI_OPCODE_FTRUNCATE &&
+        rti_sys_uring_register(ring->fd, IORING_REGISTER_FILES2, &table, sizeof(table)) == 0) {
+        ring->features |= RTI_FEATURE_REGISTERED_FILES;
+    }
+}
+
+static int put_file(const struct rti_uring *ring, unsigned place, int fd)
+{
+    struct io_uring_files_update update = { .offset = place, .fds = (uintptr_t)&fd };
+
+    return rti_sys_uring_register(ring->fd, IORING_REGISTER_FILES_UPDATE, &update, 1);
+}
+
+int rti_uring_register_file(struct rti_uring *ring, int fd)
+{
+    if ((ring->features & RTI_FEATURE_REGISTERED_FILES) == 0) {
+        return -EOPNOTSUPP;
+    }
+    for (unsigned word = 0; word < RTI_URING_FILES / 64; word++) {
+        if (ring->file_places[word] != UINT64_MAX) {
+            const unsigned bit = (unsigned)__builtin_ctzll(~ring->file_places[word]);
+            const unsigned place = word * 64 + bit;
+            const int r = put_file(ring, place, fd);
+
+            if (r != 1) {
+                return r < 0 ? r : -EIO;
+            }
+            ring->file_places[word] |= UINT64_C(1) << bit;
+            return (int)place;
+        }
+    }
+    return -ENFILE;
+}
+
+void rti_uring_unregister_file(struct rti_uring *ring, unsigned place)
+{
+    if (put_file(ring, place, -1) == 1) { /* else the place is lost */
+        ring->file_places[place / 64] &= ~(UINT64_C(1) << place % 64);
+    }
+}
+
 /* Last of all registrations: liburing 2.4 notes that on kernels before 6.3 later ones fail. */
 static void register_ring_fd(struct rti_uring *ring, uint32_t disabled)
 {
@@ -255,6 +305,7 @@ int rti_uring_open(struct rti_uring *ring, const struct rti_uring_config *config
     find_queues(ring, &params);
     place_workers(ring, config);
     make_places(ring, config);
+    make_file_table(ring, config->disabled);
     register_ring_fd(ring, config->disabled);
     return 0;
 }

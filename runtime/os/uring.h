@@ -34,6 +34,10 @@ struct rti_uring_config {
     size_t worker_cpus_bytes;
 };
 
+/* Files that a ring can have registered; more are looked up in each operation, as all are without
+ * the feature. A place costs 8 bytes. */
+#define RTI_URING_FILES 256u
+
 struct rti_uring {
     /* submission */
     struct io_uring_sqe *sqes;
@@ -61,7 +65,8 @@ struct rti_uring {
     size_t sqes_bytes;
     uint64_t enters;
     uint64_t submitted;
-    uint8_t last_operation; /* that the kernel knows */
+    uint64_t file_places[RTI_URING_FILES / 64]; /* a bit for each that is taken */
+    uint8_t last_operation;                     /* that the kernel knows */
 };
 
 /* Open a ring for the calling thread. Returns 0, or -errno after having said why in the log. */
@@ -76,6 +81,11 @@ void rti_uring_close(struct rti_uring *ring);
  * all of them ordinary. Any other error is a fault of ours and aborts.
  */
 int rti_uring_enter(struct rti_uring *ring, uint32_t wait, rt_time timeout);
+
+/* Register a file, for entries with IOSQE_FIXED_FILE: its place, or -ENFILE when all are taken,
+ * -EOPNOTSUPP without the feature, or what the kernel says. It must leave before it is closed. */
+int rti_uring_register_file(struct rti_uring *ring, int fd);
+void rti_uring_unregister_file(struct rti_uring *ring, unsigned place);
 
 /* Submit what is pending and nothing else: no completion is taken in. Returns as above. */
 int rti_uring_submit(struct rti_uring *ring);

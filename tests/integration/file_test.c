@@ -18,6 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "io/file.h"
+#include "os/features.h"
 #include "rt/rt.h"
 
 #define PATH_BYTES 256
@@ -361,6 +363,69 @@ static void no_descriptor_is_inherited_by_another_program(void **state)
     run(look_at_descriptors, open_before);
 }
 
+/* Registered files */
+
+#define OFTEN 20 /* more than it takes to get a place */
+#define FILES (RTI_URING_FILES + 3)
+
+static void read_often(struct rt_file *file, char expected)
+{
+    for (int i = 0; i < OFTEN; i++) {
+        char byte = '?';
+
+        T_CHECK(rt_file_read_at(file, &byte, 1, 0, RT_NEVER) == 1 && byte == expected);
+    }
+}
+
+static bool has_feature(void)
+{
+    return (rti_current->reactor.ring.features & RTI_FEATURE_REGISTERED_FILES) != 0;
+}
+
+static int use_many_files_often(void *arg)
+{
+    static struct rt_file *files[FILES];
+    unsigned places = 0;
+
+    (void)arg;
+    for (unsigned i = 0; i < FILES; i++) {
+        const char byte = (char)i;
+
+        files[i] = must_open("registered", O_RDWR | O_CREAT);
+        T_CHECK(files[i]->place == 0);
+        T_CHECK(rt_file_write_at(files[i], &byte, 1, 0, RT_NEVER) == 1);
+        read_often(files[i], byte);
+        places += files[i]->place != 0;
+    }
+    T_CHECK(places == (has_feature() ? RTI_URING_FILES : 0));
+    T_CHECK(rt_file_try_lock(files[1], RT_FILE_LOCK_EXCLUSIVE, 0, 0) == 0);
+    T_CHECK(rt_file_close(files[1]) == 0 && rt_file_drop(files[2]) == 0);
+    T_CHECK(rt_file_try_lock(files[0], RT_FILE_LOCK_EXCLUSIVE, 0, 0) == 0); /* really closed */
+    files[1] = must_open("plain", O_RDWR | O_CREAT);
+    T_CHECK(rt_file_write_at(files[1], "p", 1, 0, RT_NEVER) == 1);
+    read_often(files[1], 'p');
+    T_CHECK((files[1]->place != 0) == has_feature()); /* of the one that was closed */
+    for (unsigned i = 0; i < FILES; i++) {
+        T_CHECK(i == 2 || rt_file_close(files[i]) == 0);
+    }
+    for (unsigned i = 0; i < RTI_URING_FILES / 64; i++) {
+        T_CHECK(rti_current->reactor.ring.file_places[i] == 0);
+    }
+    return 0;
+}
+
+static void files_used_often_get_places_as_long_as_there_are_some(void **state)
+{
+    struct rt_config config = RT_CONFIG_INIT;
+
+    (void)state;
+    run(use_many_files_often, NULL);
+    config.disable = "registered_files";
+    assert_int_equal(rt_run(&config, use_many_files_often, NULL), 0);
+    assert_int_equal(t_failures(), 0);
+    assert_int_equal(unlink(path_of("registered")), 0);
+}
+
 /* Deadline and cancel: the file is as before, or the write is done and says so. */
 
 static int write_without_patience(void *arg)
@@ -429,6 +494,7 @@ int main(void)
         cmocka_unit_test(a_file_is_used_only_as_it_was_opened),
         cmocka_unit_test(a_write_past_the_size_limit_is_short_and_then_fails),
         cmocka_unit_test(many_tasks_write_and_read_one_file_side_by_side),
+        cmocka_unit_test(files_used_often_get_places_as_long_as_there_are_some),
         cmocka_unit_test(no_descriptor_is_inherited_by_another_program),
         cmocka_unit_test(a_write_that_timed_out_or_was_cancelled_wrote_nothing),
     };
