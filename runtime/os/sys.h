@@ -79,7 +79,6 @@ int rti_sys_stat(const char *path, struct stat *out);
 int rti_sys_statfs(const char *path, struct statfs *out);
 ssize_t rti_sys_write(int fd, const void *memory, size_t bytes);
 ssize_t rti_sys_seek(int fd, off_t offset); /* from the start; the new position */
-ssize_t rti_sys_getdents(int fd, void *memory, size_t bytes);
 ssize_t rti_sys_readlink(int directory, const char *path, char *text,
                          size_t bytes); /* not terminated */
 int rti_sys_watch_open(void);           /* inotify(7): the new descriptor, which blocks */
