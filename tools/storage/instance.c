@@ -479,7 +479,7 @@ static uint32_t largest_block(const struct job *job)
 
 static int with_slots(struct run *run)
 {
-    const size_t stride = (largest_block(run->job) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    const size_t stride = ((size_t)largest_block(run->job) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     const size_t bytes = stride * run->job->depth;
     struct slot *slots = calloc(run->job->depth, sizeof(*slots));
     char *buffers = aligned_alloc(ALIGNMENT, bytes);

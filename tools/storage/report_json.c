@@ -223,6 +223,7 @@ static json_t *job_json(const struct result_job *result)
 {
     const struct job *job = result->job;
     const struct result_cost *cost = &result->cost;
+    const uint64_t switches = cost->switches_voluntary + cost->switches_involuntary;
     const rt_time all = result->runtime * result->instances;
     json_t *object = json_object();
 
@@ -235,8 +236,7 @@ static json_t *job_json(const struct result_job *result)
     add(object, "job_runtime", json_integer(result->runtime / NS_PER_MS));
     add(object, "usr_cpu", json_real(percent(cost->user, all)));
     add(object, "sys_cpu", json_real(percent(cost->system, all)));
-    add(object, "ctx",
-        json_integer((json_int_t)(cost->switches_voluntary + cost->switches_involuntary)));
+    add(object, "ctx", json_integer((json_int_t)switches));
     add(object, "majf", json_integer((json_int_t)cost->faults_major));
     add(object, "minf", json_integer((json_int_t)cost->faults_minor));
     add(object, "iodepth_level", depths_json(result));

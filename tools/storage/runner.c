@@ -2,6 +2,7 @@
 /* Stages, the runtimes of a stage, and the loop that waits for them. */
 #include "runner.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -336,6 +337,7 @@ static int make_instances(struct runner *runner)
     for (size_t i = 0; i < runner->count; i++) {
         count += runner->jobs[i].instances;
     }
+    assert(count > 0); /* a job file has a job, and a job an instance */
     result->stage_count = runner->jobs[runner->count - 1].stage + 1;
     result->stages = calloc(result->stage_count, sizeof(*result->stages));
     result->jobs = calloc(count, sizeof(*result->jobs));
