@@ -9,10 +9,12 @@ folder; no figure of speed is judged.
 
     storage_test.py PROGRAM
 """
+import errno
 import json
 import os
 import pty
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -268,6 +270,41 @@ class Rates(StorageTest):
     def test_thinking_holds_the_next_start_back(self) -> None:
         job, = self.jobs("[j]\nrw=read\nsize=40k\nbs=4k\nthinktime=5ms\n")
         self.assertGreaterEqual(job["job_runtime"], 45)
+
+
+class Places(StorageTest):
+    CPUS = sorted(os.sched_getaffinity(0))[:2]
+
+    def test_instances_run_where_they_are_told_to(self) -> None:
+        first, last = self.CPUS[0], self.CPUS[-1]
+        jobs = self.jobs("rw=read\nbs=4k\nsize=64k\n[a]\n"
+                         f"[b]\ncpus_allowed={first}\n[c]\ncpus_allowed={last}\n",
+                         "--cpus", str(last))
+        self.assertEqual([job["shardrt"]["cpu"] for job in jobs], [last, first, last])
+
+
+class Failures(StorageTest):
+    def test_a_write_that_fails_is_named_and_what_came_before_it_is_told(self) -> None:
+        text = "[j]\nrw=write\nsize=96k\nbs=24k\nfilename=f\n"
+        self.jobs(text)
+
+        def limit() -> None:  # from 40 KiB on nothing can be written any more
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (40 * KIB, resource.RLIM_INFINITY))
+
+        with self.start(text, "--json", "--allow-overwrite", preexec_fn=limit,
+                        restore_signals=False) as process:
+            out, errors = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 1)
+        self.assertEqual(errors, f"rt-storage: job j: {self.path('f')}: "
+                                 "writing 24576 bytes at 24576: File too large\n")
+        job, = json.loads(out)["jobs"]
+        self.assertEqual((job["error"], job["write"]["io_bytes"], job["write"]["short_ios"]),
+                         (errno.EFBIG, 24 * KIB, 1))
+
+    def test_a_direct_write_that_is_not_aligned_gets_advice(self) -> None:
+        self.assertIn("multiples of the device's block",
+                      self.fails("[j]\nrw=write\nsize=3000\nbs=1000\ndirect=1\n"))
 
 
 class Caution(StorageTest):
