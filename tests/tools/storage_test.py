@@ -396,20 +396,23 @@ class People(StorageTest):
         self.assertEqual(errors, "rt-storage: warning: line 8: registerfiles changes nothing: "
                                  "files are not registered\n")
 
-    def test_a_terminal_shows_the_time_that_is_left(self) -> None:
+    def test_a_terminal_shows_the_time_that_is_left_and_a_signal_ends_it(self) -> None:
         main, side = pty.openpty()
-        with self.start(self.ENDLESS, stderr=side) as process:
+        text = self.ENDLESS + "[later]\nstonewall\nrw=read\nsize=64k\nbs=4k\n"
+        with self.start(text, stderr=side) as process:
             os.close(side)
             shown = b""
             while b"s left" not in shown:
                 shown += os.read(main, 1000)
             process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGINT)  # as a shell and a wrapper may, both at once
             out = process.communicate(timeout=60)[0]
         os.close(main)
-        self.assertRegex(shown, rb"stage 1 of 1: +0 %  \d+ IOPS  \d+\.\d MiB/s  \d+ s left")
+        self.assertRegex(shown, rb"stage 1 of 2: +0 %  \d+ IOPS  \d+\.\d MiB/s  \d+ s left")
         self.assertEqual(process.returncode, 1)
         self.assertIn("interrupted", out)
-        self.assertIn("j: randread", out)
+        self.assertRegex(out, r"(?m)^j: randread, depth 1, CPU \d+\n  read: \d+ IOPS")
+        self.assertIn("later: read, depth 1\n  cost: no I/O\n", out)
 
 
 if __name__ == "__main__":

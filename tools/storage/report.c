@@ -33,6 +33,9 @@ int report_cores(struct result_groups *cores, const struct result *result)
     for (size_t i = 0; r == 0 && i < result->count; i++) {
         struct result_job *core = core_of(cores, result->jobs[i].cpu);
 
+        if (result->jobs[i].cpu < 0) {
+            continue; /* it has not run */
+        }
         if (core == NULL) {
             core = &cores->jobs[cores->count++];
             *core = (struct result_job){ .job = result->jobs[i].job };

@@ -22,6 +22,8 @@
 #include "layout.h"
 #include "progress.h"
 
+#define ECHO_TIME RT_SECONDS(1)
+
 struct stage;
 
 /* Instances that share a runtime. */
@@ -40,10 +42,10 @@ struct stage {
     struct batch *batches;
     size_t count;
     size_t batch_count;
-    atomic_size_t ended; /* instances */
-    int end_event;       /* readable when all instances have ended */
-    int signals;         /* descriptor of SIGINT and SIGTERM */
-    bool interrupted;
+    atomic_size_t ended;    /* instances */
+    int end_event;          /* readable when all instances have ended */
+    int signals;            /* descriptor of SIGINT and SIGTERM */
+    rt_time interrupted_at; /* 0: not yet */
 };
 
 __attribute__((format(printf, 2, 3))) static int complain(int error, const char *format, ...)
@@ -186,7 +188,25 @@ static void set_signals_blocked(bool blocked)
     (void)pthread_sigmask(blocked ? SIG_BLOCK : SIG_UNBLOCK, &signals, NULL);
 }
 
-/* Until all instances have ended or been told to. A second signal ends the program. */
+/* The first one ends the jobs. Another one that is no echo of it (programs that start others pass
+ * signals on twice) ends the program, whatever a device still holds. */
+static void take_signal(struct stage *stage, rt_time now)
+{
+    struct signalfd_siginfo taken;
+
+    if (read(stage->signals, &taken, sizeof(taken)) != (ssize_t)sizeof(taken)) {
+        return; /* poll() will say so again */
+    }
+    if (stage->interrupted_at == 0) {
+        stage->interrupted_at = now;
+        stop_all(stage);
+    } else if (now - stage->interrupted_at > ECHO_TIME) {
+        set_signals_blocked(false);
+        (void)raise((int)taken.ssi_signo);
+    }
+}
+
+/* Until all instances have ended: a stop lets none of them go unrun. */
 static void watch(struct stage *stage, struct progress *progress)
 {
     struct pollfd polled[] = { { stage->end_event, POLLIN, 0 }, { stage->signals, POLLIN, 0 } };
@@ -201,13 +221,7 @@ static void watch(struct stage *stage, struct progress *progress)
             return;
         }
         if (r > 0 && polled[1].revents != 0) {
-            struct signalfd_siginfo taken;
-
-            (void)!read(stage->signals, &taken, sizeof(taken)); /* whichever it was */
-            stage->interrupted = true;
-            stop_all(stage);
-            set_signals_blocked(false);
-            return;
+            take_signal(stage, now);
         }
         if (now >= next) {
             progress_look(progress, now);
@@ -432,7 +446,7 @@ static int run_number(struct runner *runner, uint32_t number)
     r = run_stage(&stage, &progress);
     cost_of_process(&times->cost, &mark);
     times->runtime = rt_now() - progress.began;
-    result->interrupted = stage.interrupted;
+    result->interrupted = stage.interrupted_at != 0;
     return r;
 }
 
