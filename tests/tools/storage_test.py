@@ -391,10 +391,10 @@ class People(StorageTest):
 
     def test_options_that_change_nothing_are_named(self) -> None:
         status, _, errors = self.run_job(
-            "[j]\nrw=read\nsize=4k\nbs=4k\nregisterfiles=1\nfixedbufs=0\n")
+            "[j]\nrw=read\nsize=4k\nbs=4k\nregisterfiles=1\nnonvectored=0\n")
         self.assertEqual(status, 0)
-        self.assertEqual(errors, "rt-storage: warning: line 8: registerfiles changes nothing: "
-                                 "files are not registered\n")
+        self.assertEqual(errors, "rt-storage: warning: line 9: nonvectored changes nothing: "
+                                 "each operation has one buffer\n")
 
     def test_a_terminal_shows_the_time_that_is_left_and_a_signal_ends_it(self) -> None:
         main, side = pty.openpty()

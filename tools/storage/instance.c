@@ -41,7 +41,8 @@ struct run {
 struct slot {
     struct run *run;
     char *buffer;
-    rt_time now; /* when its last operation ended, or later */
+    struct rt_buffer *fixed; /* that it lies in; NULL: in memory that the kernel does not know */
+    rt_time now;             /* when its last operation ended, or later */
 };
 
 /* Say what went wrong, if it is the first thing that does. Returns `error`. */
@@ -69,18 +70,15 @@ static const char *path_of(const struct run *run, size_t file, char path[PATH_MA
 static int fail_io(struct run *run, const struct workload_io *io, int error)
 {
     char path[PATH_MAX];
-    const char *advice = error == -EINVAL && run->job->direct
-                             ? "; with direct=1, bs and offset are multiples of the device's block"
-                             : "";
 
     if (error == -ECANCELED) {
         run->failed = true; /* by a signal, which is told elsewhere */
         return error;
     }
-    return fail(run, error, "%s: %s %" PRIu32 " bytes at %" PRIu64 ": %s%s",
+    return fail(run, error, "%s: %s %" PRIu32 " bytes at %" PRIu64 ": %s",
                 path_of(run, io->file, path), io->direction == JOB_READ ? "reading" : "writing",
                 io->bytes, io->offset,
-                error == -ENODATA ? "the file ends there" : rt_strerror(error), advice);
+                error == -ENODATA ? "the file ends there" : rt_strerror(error));
 }
 
 /* Counting */
@@ -152,6 +150,18 @@ static int check(struct run *run, const struct slot *slot, const struct workload
     return 0;
 }
 
+static ssize_t transfer(struct rt_file *file, const struct slot *slot, enum job_direction direction,
+                        uint32_t from, size_t bytes, uint64_t at)
+{
+    if (slot->fixed != NULL) {
+        return direction == JOB_READ
+                   ? rt_file_read_buffer(file, slot->fixed, from, bytes, at, RT_NEVER)
+                   : rt_file_write_buffer(file, slot->fixed, from, bytes, at, RT_NEVER);
+    }
+    return direction == JOB_READ ? rt_file_read_at(file, slot->buffer + from, bytes, at, RT_NEVER)
+                                 : rt_file_write_at(file, slot->buffer + from, bytes, at, RT_NEVER);
+}
+
 /* The whole of it: what the kernel cuts short is gone on with. 0 or -errno. */
 static int move(struct run *run, const struct slot *slot, const struct workload_io *io)
 {
@@ -161,9 +171,7 @@ static int move(struct run *run, const struct slot *slot, const struct workload_
     while (done < io->bytes) {
         const uint64_t at = io->offset + done;
         const size_t left = io->bytes - done;
-        const ssize_t n = io->direction == JOB_READ
-                              ? rt_file_read_at(file, slot->buffer + done, left, at, RT_NEVER)
-                              : rt_file_write_at(file, slot->buffer + done, left, at, RT_NEVER);
+        const ssize_t n = transfer(file, slot, io->direction, done, left, at);
 
         if (n <= 0) {
             return n < 0 ? (int)n : io->direction == JOB_READ ? -ENODATA : -ENOSPC;
@@ -469,34 +477,49 @@ static int phases(struct run *run, struct slot *slots)
 
 /* Set up and taken down */
 
-static uint32_t largest_block(const struct job *job)
+/* Memory for each slot: of the runtime's, which the kernel knows beforehand, or of ours. */
+static int make_buffers(struct run *run, struct slot *slots, char **own)
 {
-    const uint32_t read = job_reads(job) ? job->blocks[JOB_READ].max : 0;
-    const uint32_t write = job_writes(job) ? job->blocks[JOB_WRITE].max : 0;
+    const size_t stride = ((size_t)job_block_max(run->job) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    const bool fixed = run->job->fixed_buffers && stride <= RT_BUFFER_BYTES_MAX;
+    int r = 0;
 
-    return read > write ? read : write;
+    *own = fixed ? NULL : aligned_alloc(ALIGNMENT, stride * run->job->depth);
+    for (uint32_t i = 0; r == 0 && i < run->job->depth; i++) {
+        slots[i] = (struct slot){ .run = run };
+        if (fixed) {
+            r = rt_buffer_get(&slots[i].fixed, stride);
+        } else if (*own == NULL) {
+            r = -ENOMEM;
+        }
+        if (r == 0) {
+            slots[i].buffer = fixed ? rt_buffer_data(slots[i].fixed) : *own + i * stride;
+            block_randomise(slots[i].buffer, stride, run->workload.seed + i);
+            rt_yield_if_due();
+        }
+    }
+    return r < 0 ? fail(run, r, "no memory for %" PRIu32 " buffers of %zu bytes", run->job->depth,
+                        stride)
+                 : 0;
 }
 
 static int with_slots(struct run *run)
 {
-    const size_t stride = ((size_t)largest_block(run->job) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    const size_t bytes = stride * run->job->depth;
     struct slot *slots = calloc(run->job->depth, sizeof(*slots));
-    char *buffers = aligned_alloc(ALIGNMENT, bytes);
+    char *own = NULL;
     int r;
 
-    if (slots == NULL || buffers == NULL) {
-        r = fail(run, -ENOMEM, "no memory for %" PRIu32 " buffers of %zu bytes", run->job->depth,
-                 stride);
-    } else {
-        for (uint32_t i = 0; i < run->job->depth; i++) {
-            slots[i] = (struct slot){ .run = run, .buffer = buffers + i * stride };
-            block_randomise(slots[i].buffer, stride, run->workload.seed + i);
-            rt_yield_if_due();
-        }
+    if (slots == NULL) {
+        return fail(run, -ENOMEM, "no memory for a depth of %" PRIu32, run->job->depth);
+    }
+    r = make_buffers(run, slots, &own);
+    if (r == 0) {
         r = phases(run, slots);
     }
-    free(buffers);
+    for (uint32_t i = 0; i < run->job->depth; i++) {
+        rt_buffer_put(slots[i].fixed);
+    }
+    free(own);
     free(slots);
     return r;
 }
@@ -518,6 +541,25 @@ static int with_workload(struct run *run)
     return r;
 }
 
+/* The library would take any offset and length, by ways that nobody wants to measure. */
+static int check_blocks(struct run *run, struct rt_file *file, const char *path)
+{
+    struct rt_file_stat stat;
+    const int r = rt_file_stat(file, &stat, RT_NEVER);
+
+    if (r < 0) {
+        return fail(run, r, "%s: %s", path, rt_strerror(r));
+    }
+    if (workload_unit(run->job) % stat.direct_offset_align != 0 ||
+        run->job->offset % stat.direct_offset_align != 0) {
+        return fail(run, -EINVAL,
+                    "%s: with direct=1, bs and offset are multiples of the device's block, %" PRIu32
+                    " bytes",
+                    path, stat.direct_offset_align);
+    }
+    return 0;
+}
+
 static int open_file(struct run *run, size_t file)
 {
     const struct job *job = run->job;
@@ -526,12 +568,19 @@ static int open_file(struct run *run, size_t file)
                        : job_reads(job) || job->verify ? O_RDWR
                                                        : O_WRONLY) |
                       (job->direct ? O_DIRECT : 0);
-    const int r = rt_file_open(&run->files[file], path_of(run, file, path), flags, 0, RT_NEVER);
+    int r = rt_file_open(&run->files[file], path_of(run, file, path), flags, 0, RT_NEVER);
 
     if (r == -EINVAL && job->direct) {
         return fail(run, r, "%s: this file system has no O_DIRECT; use direct=0", path);
     }
-    return r < 0 ? fail(run, r, "%s: opening: %s", path, rt_strerror(r)) : 0;
+    if (r < 0) {
+        return fail(run, r, "%s: opening: %s", path, rt_strerror(r));
+    }
+    r = job->direct ? check_blocks(run, run->files[file], path) : 0;
+    if (r < 0) {
+        (void)rt_file_close(run->files[file]);
+    }
+    return r;
 }
 
 int instance_run(struct instance *instance)

@@ -29,3 +29,11 @@ size_t job_file(const struct job *job, uint32_t instance, size_t file, char *tex
                             job->directory != NULL ? job->directory : "",
                             job->directory != NULL ? "/" : "", job->name, instance);
 }
+
+uint32_t job_block_max(const struct job *job)
+{
+    const uint32_t read = job_reads(job) ? job->blocks[JOB_READ].max : 0;
+    const uint32_t write = job_writes(job) ? job->blocks[JOB_WRITE].max : 0;
+
+    return read > write ? read : write;
+}

@@ -140,6 +140,9 @@ static inline bool job_writes(const struct job *job)
     return job->read_percent < 100;
 }
 
+/* Bytes of the largest block that the job reads or writes. */
+uint32_t job_block_max(const struct job *job);
+
 /* fio's name of the pattern: "randread", "rw" ... */
 const char *job_rw_name(const struct job *job);
 

@@ -106,6 +106,18 @@ static int read_place(struct rt_config *config, const char *place)
     return r;
 }
 
+/* What the buffers of an instance take of those that the kernel knows (rt/buffer.h): each has the
+ * next size of 4 KiB times a power of four, and some are lost where sizes are mixed. */
+static uint64_t fixed_bytes(const struct job *job)
+{
+    uint64_t size = 4096;
+
+    while (size < job_block_max(job)) {
+        size *= 4;
+    }
+    return job->fixed_buffers && size <= RT_BUFFER_BYTES_MAX ? 2 * size * job->depth : 0;
+}
+
 static int launch(struct batch *batch)
 {
     const struct stage *stage = batch->stage;
@@ -120,6 +132,11 @@ static int launch(struct batch *batch)
     config.name = batch->name;
     config.cpus = job->cpus != NULL ? job->cpus : config.cpus;
     config.shards = batch->count;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        const uint64_t bytes = fixed_bytes(batch->instances[i]->job);
+
+        config.buffer_bytes = bytes > config.buffer_bytes ? bytes : config.buffer_bytes;
+    }
     config.flags |= RT_CONFIG_KEEP; /* the others go on when an instance fails */
     return rt_launch(&batch->runtime, &config, shard_main, batch);
 }
@@ -317,8 +334,7 @@ static const struct {
     const char *idle; /* the value that asks for nothing */
     const char *reason;
 } unused[] = {
-    { "registerfiles", "0", "files are not registered" },
-    { "fixedbufs", "0", "buffers are not registered" },
+    { "registerfiles", "1", "files that are used often are registered in any case" },
     { "nonvectored", "1", "each operation has one buffer" },
     { "iodepth_batch_submit", "", "what the tasks of a turn ask for is submitted at once" },
     { "iodepth_batch_complete_min", "", "a task goes on when its own operation is complete" },
