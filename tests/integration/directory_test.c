@@ -414,7 +414,7 @@ static int create_unique(void *arg)
     struct rt_directory *sub = must_open("sub");
     char paths[2][16] = { "file-XXXXXX", "file-XXXXXX" };
     char wrong[] = "file-XXXXX";
-    char path[32];
+    char path[64];
     struct rt_file *file;
 
     (void)arg;
