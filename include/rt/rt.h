@@ -47,6 +47,7 @@
 #include "rt/trace.h"
 #include "rt/version.h"
 #include "rt/watch.h"
+#include "rt/whole_file.h"
 #include "rt/writer.h"
 
 #endif /* RT_RT_H */
