@@ -28,6 +28,7 @@
 #include "rt/once.h"
 #include "rt/oneshot.h"
 #include "rt/placement.h"
+#include "rt/read_many.h"
 #include "rt/reader.h"
 #include "rt/ready.h"
 #include "rt/ring.h"
