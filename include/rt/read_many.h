@@ -13,8 +13,8 @@
  * operations are under way at once, in no order. Ranges may come in any order and overlap; their
  * memory may not.
  *
- * A range that is read alone goes straight to its memory; of a file that was opened with O_DIRECT
- * only if it is aligned as rt_file_stat() says. All others go through memory of the library's: at
+ * What lies in one range goes straight to its memory; of a file that was opened with O_DIRECT only
+ * if that is aligned as rt_file_stat() says. All else goes through memory of the library's: at
  * most options.parallel times options.read_bytes, and 8 bytes for each range.
  */
 #ifndef RT_READ_MANY_H

@@ -49,7 +49,6 @@ struct span {
     uint64_t offset;
     uint64_t end;
     size_t first; /* no range before it in the order meets the span */
-    bool is_one;  /* nor does any behind it */
 };
 
 /* A worker's memory, for what does not go straight. */
@@ -100,20 +99,18 @@ static void cut_next(struct many *many, struct span *span)
     const struct rt_read_range *first = many->order[many->next];
     uint64_t most;
     uint64_t end;
-    size_t i;
 
     span->offset = higher(many->position, first->offset);
     span->offset -= span->offset % many->unit; /* S1: the position is a multiple too */
     span->first = many->next;
     most = span->offset + many->read_bytes;
     end = lower(end_of(first), most);
-    for (i = many->next + 1; i < many->count && end < most; i++) {
+    for (size_t i = many->next + 1; i < many->count && end < most; i++) {
         if (!takes(many, many->order[i], end, most)) {
             break;
         }
         end = lower(higher(end, end_of(many->order[i])), most);
     }
-    span->is_one = i == many->next + 1 && (i == many->count || many->order[i]->offset >= end);
     span->end = (end + many->unit - 1) / many->unit * many->unit;
     many->position = span->end;
 }
@@ -162,13 +159,13 @@ static void serve(const struct many *many, const struct span *span, const char *
     }
 }
 
-/* Where the span goes without a copy; NULL: nowhere. */
+/* Memory of a range that the whole span lies in, so that it needs no copy there; or NULL. */
 static char *straight(const struct many *many, const struct span *span)
 {
     const struct rt_read_range *range = many->order[span->first];
     char *dest;
 
-    if (!span->is_one || span->offset < range->offset || span->end > end_of(range)) {
+    if (span->offset < range->offset || span->end > end_of(range)) {
         return NULL;
     }
     dest = (char *)range->buf + (span->offset - range->offset);

@@ -320,20 +320,64 @@ static int fail_one(void *arg)
     return 0;
 }
 
+/* The eighth would not fit into the read of the first seven: it is not cut in two. */
+static int fail_the_read_before(void *arg)
+{
+    struct rt_file *file = open_data(O_RDONLY);
+    struct rt_read_range *ranges = lay_out(8, 580);
+
+    (void)arg;
+    sim_fail_next(IORING_OP_READ, -EIO);
+    T_CHECK(rt_read_many(file, ranges, 8, &narrow, RT_NEVER) == -EIO);
+    T_CHECK(ranges[0].result == -EIO && ranges[6].result == -EIO && ranges[7].result == 100);
+    T_CHECK(rt_file_close(file) == 0);
+    return 0;
+}
+
+static void a_range_that_fits_into_a_read_is_not_cut(void **state)
+{
+    (void)state;
+    run(fail_the_read_before);
+}
+
+/* Of a direct file whole blocks are read, so also what is before the range. */
+static int read_within_blocks(void *arg)
+{
+    struct rt_file *file = open_data(O_RDONLY | O_DIRECT);
+    struct rt_read_range *range = lay_out(1, 0);
+
+    (void)arg;
+    *range = (struct rt_read_range){ .offset = 13, .bytes = UNIT - 13, .buf = memory[0] + 13 };
+    T_CHECK(rt_read_many(file, range, 1, NULL, RT_NEVER) == 0);
+    T_CHECK(range->result == UNIT - 13 && is_right(range));
+    for (unsigned i = 0; i < 13; i++) {
+        T_CHECK(memory[0][i] == GUARD);
+    }
+    T_CHECK(rt_file_close(file) == 0);
+    return 0;
+}
+
+static void nothing_before_the_memory_is_touched(void **state)
+{
+    (void)state;
+    run(read_within_blocks);
+}
+
 static void a_range_that_fails_fails_alone(void **state)
 {
     (void)state;
     run(fail_one);
 }
 
-/* Two reads are with the device when the call is ended. */
+/* Two reads are with the device when the call is ended: two thirds of the first range, and in them
+ * the whole of the second. */
 static void end_in_flight(int reason)
 {
     const uint64_t before = reads();
     struct rt_task *task;
     int r = 0;
 
-    (void)lay_out(20, 5000);
+    lay_out(20, 5000)[0].bytes = (size_t)3 * UNIT;
     held_deadline = reason == -ETIME ? rt_in(RT_SECONDS(1)) : RT_NEVER;
     sim_hold(IORING_OP_READ, SIM_RUNNING);
     T_CHECK(rt_spawn(&task, read_held, NULL) == 0);
@@ -348,9 +392,9 @@ static void end_in_flight(int reason)
     T_CHECK(rt_join(task, &r, RT_NEVER) == 0);
     T_CHECK(r == reason && reads() - before == 2);
     for (unsigned i = 0; i < 20; i++) {
-        T_CHECK(scene.ranges[i].result == (i < 2 ? 100 : reason));
-        T_CHECK(i >= 2 || is_right(&scene.ranges[i]));
+        T_CHECK(scene.ranges[i].result == (i == 1 ? 100 : reason));
     }
+    T_CHECK(is_right(&scene.ranges[1]));
 }
 
 static int end_both(void *arg)
@@ -407,6 +451,8 @@ int main(void)
         cmocka_unit_test(ranges_are_read_together_as_the_options_say),
         cmocka_unit_test(as_many_reads_as_allowed_are_under_way),
         cmocka_unit_test(a_range_that_fails_fails_alone),
+        cmocka_unit_test(a_range_that_fits_into_a_read_is_not_cut),
+        cmocka_unit_test(nothing_before_the_memory_is_touched),
         cmocka_unit_test(what_was_not_begun_is_not_read),
         cmocka_unit_test(options_out_of_range_are_refused),
     };
