@@ -32,6 +32,8 @@
 #define GAP_DEFAULT        4096u
 #define GAP_MAX            ((uint32_t)1024 * 1024)
 
+#define ORDER_BYTES sizeof(void *) /* of the order, for each range */
+
 struct many {
     struct rt_file *file;
     struct rt_read_range **order; /* those with bytes to be read, by offset */
@@ -287,7 +289,7 @@ static uint64_t sort(struct many *many, struct rt_read_range *ranges, size_t cou
             reads += 2 + range->bytes / many->read_bytes;
         }
     }
-    qsort(many->order, many->count, sizeof(*many->order), by_offset);
+    qsort(many->order, many->count, ORDER_BYTES, by_offset);
     return reads;
 }
 
@@ -327,7 +329,7 @@ int rt_read_many(struct rt_file *file, struct rt_read_range *ranges, size_t coun
     many.read_bytes = read.read_bytes;
     many.gap_bytes = read.gap_bytes;
     many.unit = rti_file_is_direct(file) ? file->offset_align : 1;
-    many.order = rti_sys_alloc(count * sizeof(*many.order));
+    many.order = rti_sys_alloc(count * ORDER_BYTES);
     if (many.order == NULL) {
         for (size_t i = 0; i < count; i++) {
             ranges[i].result = -ENOMEM;
