@@ -125,12 +125,14 @@ static bool take_span(struct many *many, struct span *span)
     }
     if (rt_cancelled()) {
         many->stop = -ECANCELED;
-    } else if (many->deadline <= rt_now()) {
-        many->stop = -ETIME;
-    } else {
-        cut_next(many, span);
+        return false;
     }
-    return many->stop == 0;
+    if (many->deadline <= rt_now()) {
+        many->stop = -ETIME;
+        return false;
+    }
+    cut_next(many, span);
+    return true;
 }
 
 /* Reading */
