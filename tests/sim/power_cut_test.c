@@ -37,7 +37,7 @@ static int directory_sync(struct rt_file *file)
 #define SEGMENT_BYTES                    ((uint64_t)3000)
 #define main                             append_log_main
 int append_log_main(int argc, char **argv);
-#include "../../docs/examples/append_log.c"
+#include "../../docs/examples/append_log.c" // NOLINT(bugprone-suspicious-include)
 #undef main
 
 #define SEEDS       10000
