@@ -36,7 +36,8 @@ typedef int (*rt_blocking_fn)(void *arg);
  * The deadline and a cancel count for as long as no thread has begun. Then the
  * call is taken back and `fn` never runs. Once it runs it is waited for, so `arg`
  * may lie on the stack of the task; and then the call returns 0, late or cancelled
- * or not. What `fn` itself waits for must end: config.stop_timeout counts here too.
+ * or not. It must return: no pthread_exit(), no exception or longjmp() out of it. What `fn` itself
+ * waits for must end: config.stop_timeout counts here too.
  *
  * The return value speaks of the call, `*result` of `fn`.
  *

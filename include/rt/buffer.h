@@ -19,7 +19,8 @@
  * the log says it once.
  *
  * A buffer belongs to its shard and has a plain count of references: a call with
- * a buffer of another shard, or with one that was put back, aborts.
+ * a buffer of another shard, or with one that was put back and that nobody has got
+ * again since, aborts.
  */
 #ifndef RT_BUFFER_H
 #define RT_BUFFER_H

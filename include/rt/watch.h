@@ -41,8 +41,10 @@ enum rt_watch_what {
     RT_WATCH_SELF_MOVED = 1u << 11,   /* or renamed */
 
     /* not to be asked for: they come */
-    RT_WATCH_LOST = 1u << 14,      /* events were lost, for nobody read them: look at everything */
-    RT_WATCH_GONE = 1u << 15,      /* the place is watched no more */
+    RT_WATCH_UNMOUNTED = 1u
+                         << 13, /* the file system of the place has gone; RT_WATCH_GONE follows */
+    RT_WATCH_LOST = 1u << 14,   /* events were lost, for nobody read them: look at everything */
+    RT_WATCH_GONE = 1u << 15,   /* the place is watched no more */
     RT_WATCH_DIRECTORY = 1u << 30, /* beside the others: it happened to a directory */
 };
 

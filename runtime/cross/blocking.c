@@ -132,17 +132,36 @@ static uint32_t *take_idle(struct rti_blocking *pool)
 
 /* Making threads, on a shard that has a job for one. The mutex is held. */
 
+/* Twice the threads: one that ends may take a while, by what its functions have left to do then. */
+static uint32_t slots(const struct rti_blocking *pool)
+{
+    return 2 * pool->threads_limit;
+}
+
+/* Room for a thread; NULL: too many are about to end. */
+static struct rti_worker *free_worker(struct rti_blocking *pool)
+{
+    for (uint32_t i = 0; i < slots(pool); i++) {
+        struct rti_worker *worker = &pool->workers[i];
+
+        if (worker->made && !worker->lives && rti_sys_thread_try_join(worker->thread) == 0) {
+            worker->made = false;
+        }
+        if (!worker->made) {
+            return worker;
+        }
+    }
+    return NULL;
+}
+
 static int make_thread(struct rti_blocking *pool)
 {
-    struct rti_worker *worker = pool->workers;
+    struct rti_worker *worker = free_worker(pool);
     sigset_t old_set;
     int r;
 
-    while (worker->lives) {
-        worker++;
-    }
-    if (worker->made) {
-        (void)rti_sys_thread_join(worker->thread); /* it has let go of the mutex for good */
+    if (worker == NULL) {
+        return -EAGAIN;
     }
     worker->pool = pool;
     rti_thread_block_signals(&old_set); /* threads inherit the mask */
@@ -192,7 +211,7 @@ static int choose_cpus(struct rti_blocking *pool, const struct rti_mesh_shard *s
 /* Before the first job. */
 static int prepare(struct rti_blocking *pool, const struct rti_mesh_shard *shard)
 {
-    struct rti_worker *workers = rti_sys_alloc(pool->threads_limit * sizeof(*workers));
+    struct rti_worker *workers = rti_sys_alloc(slots(pool) * sizeof(*workers));
     int r = workers == NULL ? -ENOMEM : choose_cpus(pool, shard);
 
     if (r < 0) {
@@ -364,7 +383,7 @@ void rti_blocking_stop(struct rti_blocking *pool)
         (void)rti_sys_futex_wake(wake);
     }
     rti_sys_mutex_unlock(&pool->mutex);
-    for (uint32_t i = 0; pool->workers != NULL && i < pool->threads_limit; i++) {
+    for (uint32_t i = 0; pool->workers != NULL && i < slots(pool); i++) {
         if (pool->workers[i].made) {
             (void)rti_sys_thread_join(pool->workers[i].thread);
         }

@@ -256,10 +256,19 @@ static uint64_t in_use(const struct rti_disk *disk)
     return rti_disk_share_in_flight(disk->part.share) - (disk->part.held - disk->part.used);
 }
 
+/* Q5. Nobody has come for a while, and nobody has something that waits or is in flight still. */
+static bool is_alone(const struct rti_disk *disk, const struct rti_disk_queue *queue, rt_time now)
+{
+    const struct rti_disk_queue *top = queue->parent != NULL ? queue->parent : queue;
+    const struct rti_disk_share *share = disk->part.share;
+
+    return top->busy == queue->busy && rti_disk_share_weight(share) == top->shares &&
+           rti_disk_share_is_alone(share, (uintptr_t)queue, now);
+}
+
 struct rti_disk_request *rti_disk_next(struct rti_disk *disk, rt_time now)
 {
     struct rti_disk_queue *queue = choose(&disk->root, now);
-    struct rti_disk_share *share = disk->part.share;
     struct rti_disk_request *request;
     bool is_first;
 
@@ -269,8 +278,7 @@ struct rti_disk_request *rti_disk_next(struct rti_disk *disk, rt_time now)
     }
     request = RTI_CONTAINER_OF(rti_list_first(&queue->requests), struct rti_disk_request, link);
     is_first = in_use(disk) == 0;
-    if (!rti_disk_part_take(&disk->part, request->cost,
-                            rti_disk_share_is_alone(share, (uintptr_t)queue, now))) {
+    if (!rti_disk_part_take(&disk->part, request->cost, is_alone(disk, queue, now))) {
         return NULL;
     }
     request->alone = is_first;

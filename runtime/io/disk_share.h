@@ -64,13 +64,20 @@ struct rti_disk_part {
 void rti_disk_share_init(struct rti_disk_share *share, uint64_t capacity);
 
 /* Users are told apart by a number that is not 0, such as the address of a queue. That one came,
- * and whether it was alone: a guess that is right a while later. */
+ * and whether no other has come: a guess that is right a while later. Who came before may have
+ * requests still; rti_disk_share_weight() tells. */
 void rti_disk_share_came(struct rti_disk_share *share, uintptr_t user, rt_time now);
 bool rti_disk_share_is_alone(const struct rti_disk_share *share, uintptr_t user, rt_time now);
 
 static inline uint64_t rti_disk_share_capacity(const struct rti_disk_share *share)
 {
     return __atomic_load_n(&share->capacity, __ATOMIC_RELAXED);
+}
+
+/* Shares that are busy, of all shards together. */
+static inline uint64_t rti_disk_share_weight(const struct rti_disk_share *share)
+{
+    return __atomic_load_n(&share->weight, __ATOMIC_RELAXED); /* a guess, as above */
 }
 
 /* Change the capacity from `seen`; false when somebody has changed it meanwhile (H4). */

@@ -2,6 +2,7 @@
 /* Listing: what is asked of directories and links that the ring has no operation for, so it goes to
  * the pool (cross/blocking.h). */
 #include <dirent.h>
+#include <limits.h>
 #include <string.h>
 
 #include "cross/blocking.h"
@@ -92,7 +93,8 @@ struct link_text {
 static int read_link(void *arg)
 {
     const struct link_text *text = arg;
-    const ssize_t n = rti_sys_readlink(text->fd, text->path, text->buf, text->bytes);
+    const ssize_t n = rti_sys_readlink(text->fd, text->path, text->buf,
+                                       text->bytes < INT_MAX ? text->bytes : INT_MAX);
 
     if (n < 0) {
         return (int)n;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Temporary files: without a name where the file system has such (O_TMPFILE), else with one that
  * nobody has, which is removed at once. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -67,10 +68,12 @@ static int remove_exempt(int directory, const char *path)
     static const struct rti_wait_kind kind = RTI_OP_KIND("remove");
     struct rti_op op;
     struct io_uring_sqe *sqe;
+    int r;
 
     rti_op_begin_exempt(&op, &kind, &sqe);
     io_uring_prep_unlinkat(sqe, directory, path, 0);
-    return rti_op_await(&op, sqe, RT_NEVER);
+    r = rti_op_await(&op, sqe, RT_NEVER);
+    return r == -EAGAIN ? rti_sys_unlink(directory, path) : r; /* there was no worker for it */
 }
 
 static int create_and_remove(struct rt_file **out, int directory, const char *path,

@@ -2,6 +2,7 @@
 /* Watches: inotify(7), read through the ring. See rt/watch.h for the contract. */
 #include "rt/watch.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -123,6 +124,8 @@ int rt_watch_add(struct rt_watch *watch, struct rt_directory *at, const char *pa
     addition.fd = watch->handle.fd;
     if (what == 0 || (what & ~RT_WATCH_ALL) != 0) {
         r = -EINVAL;
+    } else if (path[0] == '\0') {
+        r = -ENOENT; /* as with all paths that begin in a directory */
     } else if (at == NULL || path[0] == '/') {
         r = call_add(&addition, deadline);
     } else {
@@ -138,8 +141,12 @@ int rt_watch_add(struct rt_watch *watch, struct rt_directory *at, const char *pa
 
 int rt_watch_remove(struct rt_watch *watch, int place)
 {
-    (void)rti_handle_must_own(watch, "rt_watch_remove");
-    return rti_sys_watch_remove(watch->handle.fd, place);
+    int r;
+
+    enter(watch, "rt_watch_remove");
+    r = rti_sys_watch_remove(watch->handle.fd, place);
+    watch->handle.users--;
+    return r;
 }
 
 /* Reading */

@@ -222,6 +222,11 @@ int rti_sys_statfs(const char *path, struct statfs *out)
     return result_of(statfs(path, out));
 }
 
+int rti_sys_unlink(int directory, const char *path)
+{
+    return result_of(unlinkat(directory, path, 0));
+}
+
 int rti_sys_watch_open(void)
 {
     return result_of(inotify_init1(IN_CLOEXEC));
@@ -316,6 +321,11 @@ int rti_sys_thread_create(pthread_t *out, void *(*entry)(void *), void *arg)
 int rti_sys_thread_join(pthread_t thread)
 {
     return -pthread_join(thread, NULL);
+}
+
+int rti_sys_thread_try_join(pthread_t thread)
+{
+    return -pthread_tryjoin_np(thread, NULL);
 }
 
 void rti_sys_semaphore_post(sem_t *semaphore)

@@ -81,7 +81,8 @@ ssize_t rti_sys_write(int fd, const void *memory, size_t bytes);
 ssize_t rti_sys_seek(int fd, off_t offset); /* from the start; the new position */
 ssize_t rti_sys_readlink(int directory, const char *path, char *text,
                          size_t bytes); /* not terminated */
-int rti_sys_watch_open(void);           /* inotify(7): the new descriptor, which blocks */
+int rti_sys_unlink(int directory, const char *path);
+int rti_sys_watch_open(void); /* inotify(7): the new descriptor, which blocks */
 int rti_sys_watch_add(int fd, const char *path, uint32_t events); /* the number of the place */
 int rti_sys_watch_remove(int fd, int place);
 int rti_sys_socket(int domain, int type, int protocol); /* the new descriptor */
@@ -107,6 +108,7 @@ int rti_sys_futex_wait(uint32_t *word, uint32_t expected, rt_time deadline);
 int rti_sys_futex_wake(uint32_t *word); /* all that wait */
 int rti_sys_thread_create(pthread_t *out, void *(*entry)(void *), void *arg);
 int rti_sys_thread_join(pthread_t thread);
+int rti_sys_thread_try_join(pthread_t thread); /* -EBUSY while it has not ended */
 void rti_sys_semaphore_post(sem_t *semaphore); /* async-signal-safe */
 void rti_sys_semaphore_wait(sem_t *semaphore); /* returns early after a signal */
 void rti_sys_semaphore_wait_until(sem_t *semaphore, rt_time deadline); /* likewise */

@@ -124,6 +124,7 @@ WRAP(ssize_t, rti_sys_readlink, (int directory, const char *path, char *text, si
      (directory, path, text, bytes), -EIO)
 WRAP(int, rti_sys_stat, (const char *path, struct stat *out), (path, out), -EACCES)
 WRAP(int, rti_sys_statfs, (const char *path, struct statfs *out), (path, out), -EACCES)
+WRAP(int, rti_sys_unlink, (int directory, const char *path), (directory, path), -EIO)
 WRAP(int, rti_sys_watch_open, (void), (), -EMFILE)
 WRAP(int, rti_sys_watch_add, (int fd, const char *path, uint32_t events), (fd, path, events),
      -ENOSPC)
@@ -159,6 +160,7 @@ WRAP(int, rti_sys_sigaction,
 PASS(int, rti_sys_eventfd_signal, (int fd), (fd))
 PASS(int, rti_sys_futex_wake, (uint32_t * word), (word))
 PASS(int, rti_sys_thread_join, (pthread_t thread), (thread))
+WRAP(int, rti_sys_thread_try_join, (pthread_t thread), (thread), -EBUSY)
 PASS(int, rti_sys_thread_id, (void), ())
 PASS(int, rti_sys_process_id, (void), ())
 PASS(int, rti_sys_sigmask, (int how, const sigset_t *set, sigset_t *old_set), (how, set, old_set))

@@ -31,6 +31,8 @@ int __real_rti_sys_thread_create(pthread_t *out, void *(*entry)(void *), void *a
 int __wrap_rti_sys_thread_create(pthread_t *out, void *(*entry)(void *), void *arg);
 int __real_rti_sys_thread_join(pthread_t thread);
 int __wrap_rti_sys_thread_join(pthread_t thread);
+int __real_rti_sys_thread_try_join(pthread_t thread);
+int __wrap_rti_sys_thread_try_join(pthread_t thread);
 int __real_rti_sys_futex_wait(uint32_t *word, uint32_t expected, rt_time deadline);
 int __wrap_rti_sys_futex_wait(uint32_t *word, uint32_t expected, rt_time deadline);
 int __real_rti_sys_futex_wake(uint32_t *word);
@@ -377,6 +379,19 @@ int __wrap_rti_sys_thread_join(pthread_t handle)
     wait.arg = thread;
     RTI_ASSERT(sim_thread_wait(&wait) == 0);
     return thread_join(thread);
+}
+
+int __wrap_rti_sys_thread_try_join(pthread_t handle)
+{
+    struct sim_thread *thread;
+
+    if (!sim.is_active) {
+        return __real_rti_sys_thread_try_join(handle);
+    }
+    sim_point();
+    thread = thread_of(handle);
+    RTI_ASSERT(thread != NULL);
+    return has_ended(thread) ? thread_join(thread) : -EBUSY;
 }
 
 /* ---- futexes ---- */

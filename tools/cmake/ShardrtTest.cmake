@@ -37,6 +37,7 @@ set(RT_SIM_WRAPS
     rti_sys_eventfd_signal
     rti_sys_thread_create
     rti_sys_thread_join
+    rti_sys_thread_try_join
     rti_sys_futex_wait
     rti_sys_futex_wake
     rti_sys_semaphore_post
