@@ -351,8 +351,8 @@ static void a_call_that_is_ended_leaves_the_file_and_nothing_else(void **state)
 
 static int load_sizes(void *arg)
 {
-    size_t count;
-    void *bytes;
+    size_t count = 0;
+    void *bytes = NULL;
 
     (void)arg;
     for (unsigned version = 0; version < VERSIONS; version++) {

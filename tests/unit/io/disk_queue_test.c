@@ -361,6 +361,47 @@ static void a_queue_counts_what_began_and_how_long_it_waited(void **state)
     rti_disk_fini(&disk);
 }
 
+/* One shard has requests at the device that take seconds; the other goes on with its own. */
+static void who_came_long_ago_and_still_waits_is_not_forgotten(void **state)
+{
+    struct rti_disk_request slow = { 0 };
+    struct rti_disk_request busy[64] = { 0 };
+    struct rti_disk_queue queues[2];
+    struct rti_disk other;
+    rt_time now = 0;
+    unsigned begun = 0;
+
+    (void)state;
+    begin();
+    rti_disk_init(&other, &share, NULL, 0);
+    rti_disk_queue_init(&queues[0], &disk, NULL, 100);
+    rti_disk_queue_init(&queues[1], &other, NULL, 100);
+    rti_disk_enqueue(&other, &queues[1], &slow, false, 4096, now);
+    assert_ptr_equal(rti_disk_next(&other, now), &slow);
+    for (unsigned i = 0; i < 64; i++) {
+        now += RTI_DISK_LINGER / 16;
+        rti_disk_enqueue(&disk, &queues[0], &busy[i], false, 1u << 20, now);
+        while (rti_disk_next(&disk, now) != NULL) {
+            begun++;
+        }
+    }
+    assert_true(begun < 64 && rti_disk_share_in_flight(&share) < 2 * RTI_DISK_CAPACITY_FIRST);
+    rti_disk_complete(&other, &slow, 0, now); /* gone: now the first is alone, and all may go */
+    rti_disk_settle(&other);
+    assert_null(rti_disk_next(&other, now));
+    while (rti_disk_next(&disk, now) != NULL) {
+        begun++;
+    }
+    assert_int_equal(begun, 64);
+    for (unsigned i = 0; i < 64; i++) {
+        rti_disk_complete(&disk, &busy[i], 0, now);
+    }
+    rti_disk_queue_fini(&queues[0]);
+    rti_disk_queue_fini(&queues[1]);
+    rti_disk_fini(&other);
+    rti_disk_fini(&disk);
+}
+
 static void the_dearest_request_is_cut_and_the_cheapest_costs_something(void **state)
 {
     const struct rti_disk_model model = { .request_cost = { UINT64_MAX, 0 },
@@ -406,6 +447,7 @@ int main(void)
         cmocka_unit_test(a_queue_that_had_much_owes_nothing_once_all_was_served),
         cmocka_unit_test(the_poorest_gets_one_request_in_ten_thousand_and_that_in_time),
         cmocka_unit_test(a_queue_counts_what_began_and_how_long_it_waited),
+        cmocka_unit_test(who_came_long_ago_and_still_waits_is_not_forgotten),
         cmocka_unit_test(the_dearest_request_is_cut_and_the_cheapest_costs_something),
     };
 
