@@ -34,8 +34,8 @@ enum rt_log_level {
     RT_LOG_INFO,      /* what was granted and chosen */
 };
 
-/** Takes one line of text, without a newline. All shards of a runtime call it, at the same time, and
- * so may other threads of it: it must not ask which task or shard it is called on. */
+/** Takes one line of text, without a newline. All shards of a runtime call it, at the same time,
+ * and so may other threads of it: it must not ask which task or shard it is called on. */
 typedef void (*rt_log_fn)(void *arg, enum rt_log_level level, const char *text);
 
 /** How shards are laid on the machine, by rt_start(). */

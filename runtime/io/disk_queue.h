@@ -171,8 +171,9 @@ void rti_disk_complete(struct rti_disk *disk, struct rti_disk_request *request, 
 /* The turn is over. */
 void rti_disk_settle(struct rti_disk *disk);
 
-/* After rti_disk_next() has said NULL, at the same `now`: the first time, after `now`, at which a limit lets something
- * go that waits. RT_NEVER when there is none, or the device is full: then a completion comes. */
+/* After rti_disk_next() has said NULL, at the same `now`: the first time, after it, at which a
+ * limit lets something go that waits. RT_NEVER when there is none, or the device is full: then a
+ * completion comes. */
 rt_time rti_disk_wakes_at(const struct rti_disk *disk, rt_time now);
 
 /* Whether something waits. */
