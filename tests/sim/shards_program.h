@@ -52,6 +52,7 @@ enum step {
 /* A number of task queues that all shards share. It may serve one after the other. */
 struct number {
     unsigned life; /* rises when a queue is made */
+    bool is_gone;  /* that one; the next is not made, or not yet on all shards */
     bool is_there; /* made, and nobody is about to drop it */
 };
 
@@ -191,6 +192,7 @@ static int drop_queue(void)
     r = rt_taskq_destroy_all(id);
     T_CHECK(r == 0 || r == -EBUSY || r == -EAGAIN || r == -ECANCELED || r == -ESHUTDOWN);
     program.numbers[id].is_there = r < 0; /* on some shards, perhaps */
+    program.numbers[id].is_gone = r == 0;
     program.queues_dropped += r == 0;
     program.queues_busy += r == -EBUSY;
     return r;
@@ -288,8 +290,9 @@ static void check_order(const struct message *message)
     }
 }
 
-/* It runs in the queue with its caller's number. In the default one only where there is none, while
- * the shard drains, or where that was a parent when it came. */
+/* It runs in the queue with its caller's number. In the default one only where there is none, or
+ * was none when it came and the number's next queue has been made since; while the shard drains;
+ * or where that was a parent when it came. */
 static void check_queue(const struct message *message)
 {
     const struct rt_taskq *named = rt_taskq_of_id(message->queue);
@@ -299,7 +302,9 @@ static void check_queue(const struct message *message)
         T_CHECK(self == named);
         program.in_queues += !is_here(message);
     } else if (named != NULL && named->id != 0) {
-        T_CHECK(message->life != program.numbers[message->queue].life || program.has_adopted ||
+        const struct number *number = &program.numbers[message->queue];
+
+        T_CHECK(message->life != number->life || number->is_gone || program.has_adopted ||
                 rti_current->draining);
         program.elsewhere++;
     }
