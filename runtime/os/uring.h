@@ -60,13 +60,13 @@ struct rti_uring {
     int enter_fd;      /* fd, or its number among the registered ones */
     uint32_t features; /* granted (enum rti_feature) */
     uint32_t setup_flags;
-    void *rings; /* mapping of both queues */
+    uint8_t last_operation; /* that the kernel knows */
+    void *rings;            /* mapping of both queues */
     size_t rings_bytes;
     size_t sqes_bytes;
     uint64_t enters;
     uint64_t submitted;
     uint64_t file_places[RTI_URING_FILES / 64]; /* a bit for each that is taken */
-    uint8_t last_operation;                     /* that the kernel knows */
 };
 
 /* Open a ring for the calling thread. Returns 0, or -errno after having said why in the log. */
