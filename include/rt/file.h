@@ -331,6 +331,7 @@ int64_t rt_file_copy_range(struct rt_file *from, uint64_t from_offset, struct rt
 /** An open file on its way to another shard: has a descriptor until it is adopted or dropped. */
 struct rt_file_share {
     /* private */
+    uint64_t device;
     int fd;
     int flags;
     uint32_t memory_align;

@@ -24,6 +24,11 @@
  * the tasks of others are asked to yield (rt_should_yield()). While a shard has
  * a queue with a goal, nobody's slice is longer than the smallest goal.
  *
+ * The shares govern a queue's part of a disk in the same way, where its tasks read
+ * and write direct files (O_DIRECT): while a disk has more to do than it can, the queues
+ * get of it by their shares, on one shard and between shards. What the page cache does
+ * is the kernel's, and nobody's here.
+ *
  * A queue may be part of another one, on one level: the parent's shares say what
  * its children get together, and theirs divide that. A parent has no tasks of
  * its own.
@@ -70,11 +75,13 @@ struct rt_taskq_options {
     rt_time latency;        /* goal; RT_LATENCY_MIN or more; 0 = none */
     rt_shares_fn shares_fn; /* NULL: the shares stay until rt_taskq_set_shares() */
     void *shares_arg;       /* given to shares_fn */
-    struct rt_taskq *parent; /* NULL = none; a queue without tasks and without a parent */
+    struct rt_taskq *parent;           /* NULL = none; a queue without tasks and without a parent */
+    uint64_t disk_bytes_per_second;    /* limit for direct files, of each disk; 0 = none */
+    uint64_t disk_requests_per_second; /* likewise */
 };
 
 #define RT_TASKQ_OPTIONS_INIT \
-    { (uint32_t)sizeof(struct rt_taskq_options), 0, NULL, 0, NULL, NULL, NULL }
+    { (uint32_t)sizeof(struct rt_taskq_options), 0, NULL, 0, NULL, NULL, NULL, 0, 0 }
 
 /**
  * Make a task queue on this shard.
@@ -122,6 +129,19 @@ int rt_taskq_set_shares(struct rt_taskq *queue, uint32_t shares);
  */
 RT_API RT_MUST_CHECK RT_ON_SHARD
 int rt_taskq_set_latency(struct rt_taskq *queue, rt_time latency);
+
+/**
+ * Change the limits of what the queue's tasks read and write on direct files; from its next
+ * request on. Each disk has its own count, and so has each shard; a parent's limits are of all its
+ * children together.
+ *
+ * @param bytes_per_second, requests_per_second  0 = no limit.
+ * @return 0.
+ * \context{In a task of the same shard. Does not suspend.}
+ */
+RT_API RT_ON_SHARD
+int rt_taskq_set_disk_limits(struct rt_taskq *queue, uint64_t bytes_per_second,
+                             uint64_t requests_per_second);
 
 /**
  * Make a queue on every shard of the runtime, with the same number.
@@ -190,6 +210,12 @@ struct rt_taskq_stats {
     uint64_t switches;   /* times it was chosen while another one had run before */
     uint64_t slices_cut; /* times its slice ended early, for a queue with a latency goal */
     uint64_t stalls;     /* times a task of it held the core too long (rt/stall.h) */
+
+    /* of transfers on direct files, of all disks together */
+    uint64_t disk_requests; /* that a disk was given */
+    uint64_t disk_bytes;    /* of these */
+    rt_time disk_wait;      /* that they waited for their turn at the disk; sum */
+    rt_time disk_time;      /* that the disk took for them, as far as known; sum */
 };
 
 /**

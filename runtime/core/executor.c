@@ -127,6 +127,12 @@ static rt_time sleep_limit(struct rti_executor *executor)
     rt_time next = rti_wheel_next(&executor->wheel);
     rt_time now;
 
+    if (executor->devices != NULL) {
+        const rt_time at = executor->devices->ops->wakes_at(executor->devices);
+
+        next = at < next ? at : next;
+    }
+
     if (executor->stop_deadline < next && owes_an_end(executor)) {
         next = executor->stop_deadline;
     }
@@ -199,11 +205,16 @@ static void flush(struct rti_executor *executor)
 {
     rt_time limit = 0;
 
+    executor->idled = false;
+    if (executor->devices != NULL) {
+        executor->devices->ops->turn_ends(executor->devices);
+    }
     if (executor->inbox != NULL && executor->inbox->unsent) {
         executor->inbox->ops->flush(executor->inbox);
     }
     if (may_sleep(executor)) {
         if (executor->spin_ticks > 0 && spin_finds_work(executor)) {
+            executor->idled = true;
             return;
         }
         limit = sleep_limit(executor);
@@ -216,6 +227,7 @@ static void flush(struct rti_executor *executor)
     rti_slice_sleeps(executor);
     rti_watched_sleeps(&executor->watched);
     rti_reactor_sleep(&executor->reactor, limit);
+    executor->idled = true;
     rti_watched_wakes(&executor->watched);
     rti_slice_slept(executor);
     rti_trace(executor, RT_TRACE_AWAKE, NULL, NULL, NULL, rti_uring_ready(&executor->reactor.ring));
@@ -247,6 +259,7 @@ static void close_if_drained(struct rti_executor *executor)
 void rti_executor_turn(struct rti_executor *executor, rt_time now)
 {
     __atomic_store_n(&executor->turns, executor->turns + 1, __ATOMIC_RELAXED);
+    executor->looked_at = executor->turn_time;
     executor->turn_time = now;
     if (executor->inbox != NULL) {
         executor->inbox->ops->take(executor->inbox);
@@ -479,6 +492,11 @@ static void end_queues(struct rti_executor *executor)
 {
     rti_taskq_destroy_others(executor);
     rti_slice_forget(executor, &executor->queue);
+    if (executor->devices != NULL) {
+        executor->devices->ops->forget(&executor->queue);
+        executor->devices->ops->close(executor->devices);
+        executor->devices = NULL;
+    }
     rti_sched_remove(&executor->sched, &executor->queue.entity);
     rti_sched_fini(&executor->sched);
     rti_taskq_fini(&executor->queue);

@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "core/buffers.h"
 #include "core/current.h"
+#include "core/devices.h"
 #include "core/inbox.h"
 #include "core/pool.h"
 #include "core/reactor.h"
@@ -50,9 +51,11 @@ struct rti_executor {
     bool dropping;                   /* a drop function runs: nothing begins */
     bool draining;                   /* all tasks were cancelled, and none is spawned any more */
     bool closed;                     /* no task lives, and no other shard needs this one */
+    bool idled;   /* before this turn it waited for completions, and so saw them at once */
     bool careful; /* fibers are made on the long way: there is a trace, or stack marks */
     struct rt_future **polling; /* a poll function runs: the list of waits that it begins */
     rt_time turn_time;          /* the clock at the start of this turn */
+    rt_time looked_at;          /* for completions, before this turn */
     rt_time stacks_due;         /* when to look at free stacks again */
     rt_trace_fn trace;
     struct rti_fiber loop; /* the flow of rt_run() itself */
@@ -81,11 +84,12 @@ struct rti_executor {
     enum rti_stack_class stack_class; /* of tasks that name none */
     struct rti_reactor reactor;
     struct rti_wheel wheel;
-    struct rti_inbox *inbox;    /* what is between shards; NULL: nothing */
-    struct rti_pool locals;     /* blocks of task-locals */
-    uint64_t select_random;     /* where selects begin to look */
-    struct rti_pool handles;    /* files, streams and listeners (io/) */
-    struct rti_buffers buffers; /* for what they read and write */
+    struct rti_inbox *inbox;     /* what is between shards; NULL: nothing */
+    struct rti_devices *devices; /* what waits at disks; NULL: nothing ever has */
+    struct rti_pool locals;      /* blocks of task-locals */
+    uint64_t select_random;      /* where selects begin to look */
+    struct rti_pool handles;     /* files, streams and listeners (io/) */
+    struct rti_buffers buffers;  /* for what they read and write */
     struct rti_claims *claims; /* addresses that shards listen on together; NULL when it is alone */
 
     struct rt_config config; /* complete: defaults filled in */

@@ -66,6 +66,8 @@ static int add(struct rti_executor *executor, struct rt_taskq *queue,
     queue->latency = options->latency;
     queue->shares_fn = options->shares_fn;
     queue->shares_arg = options->shares_arg;
+    queue->disk_bytes_per_second = options->disk_bytes_per_second;
+    queue->disk_requests_per_second = options->disk_requests_per_second;
     queue->entity.goal = rti_ticks_of(&executor->ticks, options->latency);
     r = rti_sched_add(&executor->sched, &queue->entity, parent);
     if (r < 0) {
@@ -165,6 +167,9 @@ static void destroy(struct rt_taskq *queue)
     struct rti_executor *executor = queue->executor;
 
     rti_slice_forget(executor, queue);
+    if (executor->devices != NULL) {
+        executor->devices->ops->forget(queue);
+    }
     executor->shares_fns -= queue->shares_fn != NULL;
     executor->runs_gone += rti_taskq_runs(queue);
     rti_list_remove(&queue->link);
@@ -241,6 +246,16 @@ int rt_taskq_set_latency(struct rt_taskq *queue, rt_time latency)
     return 0;
 }
 
+int rt_taskq_set_disk_limits(struct rt_taskq *queue, uint64_t bytes_per_second,
+                             uint64_t requests_per_second)
+{
+    (void)rti_executor_here("rt_taskq_set_disk_limits");
+    rti_executor_must_own(queue->executor, "rt_taskq_set_disk_limits");
+    queue->disk_bytes_per_second = bytes_per_second;
+    queue->disk_requests_per_second = requests_per_second;
+    return 0;
+}
+
 /* Questions */
 
 struct rt_taskq *rt_taskq_self(void)
@@ -291,6 +306,9 @@ void rt_taskq_stats(const struct rt_taskq *queue, struct rt_taskq_stats *out, si
         .slices_cut = queue->slices_cut,
         .stalls = queue->stalls,
     };
+    if (executor->devices != NULL) {
+        executor->devices->ops->count(queue, &stats);
+    }
     snprintf(stats.name, sizeof(stats.name), "%s", queue->name);
     memset(out, 0, bytes);
     memcpy(out, &stats, bytes < sizeof(stats) ? bytes : sizeof(stats));

@@ -24,6 +24,7 @@
 #include "core/slice.h"
 #include "rt/taskq.h"
 
+struct rti_device_line;
 struct rti_executor;
 
 struct rt_taskq {
@@ -52,6 +53,10 @@ struct rt_taskq {
     uint64_t switches;
     uint64_t slices_cut;
     uint64_t stalls;
+
+    struct rti_device_line *device_lines; /* what waits at disks, of this queue (io/device.h) */
+    uint64_t disk_bytes_per_second;       /* 0 = no limit */
+    uint64_t disk_requests_per_second;    /* 0 = no limit */
 };
 
 /* A queue that the executor does not know yet. */

@@ -58,6 +58,10 @@ struct rti_wait_kind {
     /* There is room in the ring for an operation that is a leg; NULL in all other kinds. */
     void (*room)(struct rti_waiter *waiter);
 
+    /* The kernel is done with the operation; called before the waiter is finished. NULL: nothing to
+     * do there. */
+    void (*completed)(struct rti_waiter *waiter, int32_t result);
+
     bool deadline_is_event; /* a sleep: its deadline is no failure */
     bool any_wake_is_event; /* a park: a bare wake ends it */
 };

@@ -13,6 +13,9 @@
 /* If half are later than this many times what is late, a fall by a quarter would take too long. */
 #define VERY 4
 
+/* So many requests in flight can be too many. With fewer, it is the device that has become slow. */
+#define TOO_MUCH_FROM 4
+
 #define RISE         (RTI_DISK_CAPACITY_MIN * 4)
 #define FOLLOW_SHIFT 3 /* of the unloaded time: an eighth of each new one */
 
@@ -84,7 +87,9 @@ uint64_t rti_disk_depth_judge(const struct rti_disk_depth *depth)
     const uint64_t left = quarters_left(depth);
 
     if (depth->fullest < capacity / 2) {
-        return capacity;
+        return left == 4 || depth->fullest < depth->cost_max * TOO_MUCH_FROM
+                   ? capacity
+                   : larger(depth->fullest / 4 * left, least);
     }
     if (left == 4) {
         return capacity + RISE < RTI_DISK_CAPACITY_MAX ? capacity + RISE : RTI_DISK_CAPACITY_MAX;

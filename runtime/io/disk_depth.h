@@ -14,8 +14,10 @@
  * them because a device that now and then takes three times as long is not saturated by
  * that: by the slowest tenth, many a device would look full when it is idle.
  *
- * A window tells nothing about a capacity that was not used, or that was exceeded: it makes the
- * capacity rise only when half of it was in flight, and fall only when that and not much more was.
+ * A window tells nothing good about a capacity that was not used, and nothing bad about one that
+ * was exceeded: it makes the capacity rise only when half of it was in flight, and fall only when
+ * not much more than that was. If requests were late and less than half was in flight, that less
+ * was too much, and the capacity falls to a part of it.
  * Two requests of the largest size may always be in flight: with one, a device rests while that one
  * is on its way, and gives much less than it could.
  *

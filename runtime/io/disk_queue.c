@@ -266,6 +266,17 @@ static bool is_alone(const struct rti_disk *disk, const struct rti_disk_queue *q
            rti_disk_share_is_alone(share, (uintptr_t)queue, now);
 }
 
+bool rti_disk_has_others(const struct rti_disk *disk, const struct rti_disk_queue *queue,
+                         rt_time now)
+{
+    const struct rti_disk_queue *top = queue->parent != NULL ? queue->parent : queue;
+    const struct rti_disk_part *part = &disk->part;
+
+    return top->busy != queue->busy || disk->weight != (top->busy > 0 ? top->shares : 0) ||
+           rti_disk_share_weight(part->share) != part->weight ||
+           !rti_disk_share_is_alone(part->share, (uintptr_t)queue, now);
+}
+
 struct rti_disk_request *rti_disk_next(struct rti_disk *disk, rt_time now)
 {
     struct rti_disk_queue *queue = choose(&disk->root, now);

@@ -30,11 +30,12 @@
  *
  * How the file layer calls this, all on the owning shard:
  *
- *     rti_disk_enqueue()   where a task begins an operation; nothing happens yet
- *     rti_disk_next()      once a turn, before the shard submits, until it says NULL: what it
- *                          returns goes into the ring. So whatever need not wait goes to the
- *                          kernel in the same round as it would without all this
- *     rti_disk_settle()    after that: other shards may have what this one does not use
+ *     rti_disk_enqueue()   where a task begins an operation
+ *     rti_disk_next()      after that, after a completion, and before the shard submits, until it
+ *                          says NULL: what it returns goes into the ring. So whatever need not
+ *                          wait goes to the kernel in the same round as it would without all this
+ *     rti_disk_settle()    before the shard submits: other shards may have what this one does not
+ *                          use
  *     rti_disk_wakes_at()  before the shard sleeps: not longer than until then
  *     rti_disk_complete()  when the completion is seen, before the next rti_disk_next()
  *     rti_disk_cancel()    when a deadline or a cancel comes; if it says false the kernel has
@@ -175,6 +176,11 @@ void rti_disk_settle(struct rti_disk *disk);
  * limit lets something go that waits. RT_NEVER when there is none, or the device is full: then a
  * completion comes. */
 rt_time rti_disk_wakes_at(const struct rti_disk *disk, rt_time now);
+
+/* Whether others use the device too, or did within the last second (RTI_DISK_LINGER): requests of
+ * other queues, here or on other shards. */
+bool rti_disk_has_others(const struct rti_disk *disk, const struct rti_disk_queue *queue,
+                         rt_time now);
 
 /* Whether something waits. */
 static inline bool rti_disk_has_waiting(const struct rti_disk *disk)

@@ -34,8 +34,9 @@ void rti_disk_share_came(struct rti_disk_share *share, uintptr_t user, rt_time n
 bool rti_disk_share_is_alone(const struct rti_disk_share *share, uintptr_t user, rt_time now)
 {
     const rt_time mixed_at = __atomic_load_n(&share->mixed_at, __ATOMIC_RELAXED);
+    const uintptr_t last = __atomic_load_n(&share->last, __ATOMIC_RELAXED);
 
-    return __atomic_load_n(&share->last, __ATOMIC_RELAXED) == user &&
+    return (last == user || last == 0) &&
            (mixed_at == RT_NEVER || now - mixed_at >= RTI_DISK_LINGER);
 }
 

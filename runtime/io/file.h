@@ -11,6 +11,8 @@
  *    a misaligned write holds `direct_lock` to write, all other transfers hold
  *    it to read. So it can undo no other write, and nobody reads past the end
  *    while the file is longer than it will be.
+ * F3 A transfer that a device does takes its turn there (io/device.h); what goes through the page
+ *    cache does not: when the kernel writes that, or whether it reads it, nobody knows here.
  * F2 `users` counts a call from its check to its end, also while it waits for
  *    the lock, so that nobody closes the file under it.
  */
@@ -19,6 +21,7 @@
 
 #include <sys/uio.h>
 
+#include "io/device.h"
 #include "io/handle.h"
 #include "rt/file.h"
 #include "rt/rwlock.h"
@@ -29,6 +32,7 @@ struct rt_file {
     struct rt_waiters futures;    /* that wait for a misaligned write, to try again after it */
     uint32_t memory_align;        /* of direct transfers, a power of two; 0: the file is buffered */
     uint32_t offset_align;        /* of their offsets and lengths, likewise */
+    struct rti_device *device;    /* that direct transfers wait for; NULL: the file is buffered */
     int flags;                    /* of open(2) */
     uint16_t place;               /* among the ring's registered files, + 1; 0: it is in none */
     uint8_t transfers;            /* up to RTI_FILE_TRANSFERS_BEFORE_PLACE, then it gets a place */
@@ -40,6 +44,10 @@ struct rt_file {
 
 /* What one operation moves at most, so that its length fits the entry; a short count says so. */
 #define RTI_TRANSFER_MAX (1u << 30)
+
+/* What one transfer gives a device at a time while others use that too: so nobody waits for more.
+ * Disks reach half of their bandwidth or more with it. */
+#define RTI_FILE_SHARED_BYTES (64u << 10)
 
 /* A transfer; the kinds of wait that tell a read from a write are in io/file_transfer.c. */
 struct rti_transfer {
@@ -82,9 +90,9 @@ void rti_file_share_unlock(struct rt_file *file);
 ssize_t rti_file_transfer(struct rt_file *file, const struct rti_transfer *transfer,
                           const char *call, rt_time deadline);
 
-/* One operation, whatever its alignment; a short count is possible. */
-ssize_t rti_file_transfer_once(struct rt_file *file, const struct rti_transfer *transfer,
-                               rt_time deadline);
+/* One on a direct file that is aligned as that wants it (F3); a short count is possible. */
+ssize_t rti_file_transfer_aligned(struct rt_file *file, const struct rti_transfer *transfer,
+                                  rt_time deadline);
 
 /* Any transfer on a direct file. */
 ssize_t rti_file_transfer_direct(struct rt_file *file, const struct rti_transfer *transfer,

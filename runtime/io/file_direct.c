@@ -68,8 +68,13 @@ static bool is_power_of_two(uint32_t n)
 int rti_file_learn_alignment(struct rt_file *file, rt_time deadline)
 {
     struct statx answer;
-    const int r = rti_file_statx(file, STATX_DIOALIGN, &answer, deadline);
+    int r = rti_file_statx(file, STATX_DIOALIGN, &answer, deadline);
 
+    if (r == 0) {
+        r = rti_device_get(file->handle.executor,
+                           (uint64_t)answer.stx_dev_major << 32 | answer.stx_dev_minor,
+                           &file->device);
+    }
     if (r < 0) {
         return r;
     }
@@ -191,7 +196,7 @@ static size_t move(const struct bounce *bounce, char *buf, size_t bytes, uint64_
         const struct rti_transfer once = {
             .iov = &part, .count = 1, .offset = start + moved, .writes = writes
         };
-        const ssize_t n = rti_file_transfer_once(bounce->file, &once, bounce->deadline);
+        const ssize_t n = rti_file_transfer_aligned(bounce->file, &once, bounce->deadline);
 
         if (n <= 0) {
             *error = (int)n;
@@ -399,7 +404,7 @@ static ssize_t transfer_straight(struct rt_file *file, const struct rti_transfer
     ssize_t n = rt_rwlock_read_lock(&file->direct_lock, deadline);
 
     if (n == 0) {
-        n = rti_file_transfer_once(file, transfer, deadline);
+        n = rti_file_transfer_aligned(file, transfer, deadline);
         rt_rwlock_read_unlock(&file->direct_lock);
     }
     return n;

@@ -15,7 +15,8 @@ int rt_file_share(struct rt_file *file, struct rt_file_share *out)
     if (fd < 0) {
         return fd;
     }
-    *out = (struct rt_file_share){ .fd = fd,
+    *out = (struct rt_file_share){ .device = rti_device_number(file->device),
+                                   .fd = fd,
                                    .flags = file->flags,
                                    .memory_align = file->memory_align,
                                    .offset_align = file->offset_align };
@@ -33,6 +34,10 @@ int rt_file_adopt(struct rt_file **out, struct rt_file_share *share)
     }
     file = rti_handle_get(executor, sizeof(*file));
     if (file == NULL) {
+        return -ENOMEM;
+    }
+    if (share->memory_align != 0 && rti_device_get(executor, share->device, &file->device) < 0) {
+        rti_handle_put(file);
         return -ENOMEM;
     }
     file->handle.fd = share->fd;

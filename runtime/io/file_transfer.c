@@ -6,6 +6,7 @@
 #include "sync/rwlock.h"
 
 static void transfer_ended(struct rti_waiter *waiter);
+static void direct_ended(struct rti_waiter *waiter);
 
 static const struct rti_wait_kind read_kind = { .name = "read",
                                                 .abort = rti_op_abort,
@@ -14,9 +15,19 @@ static const struct rti_wait_kind write_kind = { .name = "write",
                                                  .abort = rti_op_abort,
                                                  .ended = transfer_ended };
 
+static const struct rti_wait_kind direct_read_kind = { RTI_TICKET_KIND("read"),
+                                                       .ended = direct_ended };
+static const struct rti_wait_kind direct_write_kind = { RTI_TICKET_KIND("write"),
+                                                        .ended = direct_ended };
+
 static const struct rti_wait_kind *kind_of(const struct rti_transfer *transfer)
 {
     return transfer->writes ? &write_kind : &read_kind;
+}
+
+static const struct rti_wait_kind *direct_kind_of(const struct rti_transfer *transfer)
+{
+    return transfer->writes ? &direct_write_kind : &direct_read_kind;
 }
 
 static unsigned transfer_bytes(size_t bytes)
@@ -83,11 +94,91 @@ transfer_once(struct rt_file *file, const struct rti_transfer *transfer, rt_time
     return rti_op_await(&op, sqe, deadline);
 }
 
-RTI_RETURNS_AFTER_SWITCH
-ssize_t rti_file_transfer_once(struct rt_file *file, const struct rti_transfer *transfer,
-                               rt_time deadline)
+/* A transfer that waits for its turn at the file's device, or has been given to it. */
+struct turn {
+    struct rti_ticket ticket;
+    struct rt_file *file;
+    struct rti_transfer transfer;
+};
+
+static void fill(struct rti_ticket *ticket, struct io_uring_sqe *sqe)
 {
-    return transfer_once(file, transfer, deadline);
+    const struct turn *turn = RTI_CONTAINER_OF(ticket, const struct turn, ticket);
+
+    prepare(sqe, turn->file, &turn->transfer);
+}
+
+static uint32_t bytes_of(const struct rti_transfer *transfer)
+{
+    size_t bytes = 0;
+
+    for (unsigned i = 0; i < transfer->count && bytes < RTI_TRANSFER_MAX; i++) {
+        bytes += transfer_bytes(transfer->iov[i].iov_len);
+    }
+    return transfer_bytes(bytes);
+}
+
+/* From here on O1, of core/op.h, holds for the turn too. */
+static int take_turn(struct turn *turn, struct rti_op *op, struct rt_file *file,
+                     const struct rti_transfer *transfer)
+{
+    rti_waiter_init(&op->waiter, direct_kind_of(transfer));
+    op->waiter.object = &turn->ticket;
+    turn->ticket.op = op;
+    turn->ticket.fill = fill;
+    turn->file = file;
+    turn->transfer = *transfer;
+    return rti_ticket_take(&turn->ticket, file->device, transfer->writes, bytes_of(transfer));
+}
+
+RTI_RETURNS_AFTER_SWITCH
+static ssize_t transfer_in_turn(struct rt_file *file, const struct rti_transfer *transfer,
+                                rt_time deadline)
+{
+    struct rti_op op;
+    struct turn turn;
+    int r = rti_wait_allowed();
+
+    if (r == 0) {
+        r = take_turn(&turn, &op, file, transfer);
+    }
+    return r < 0 ? r : rti_wait(&op.waiter, deadline);
+}
+
+/* Much at a time, in parts that others need not wait long for. */
+static ssize_t transfer_in_parts(struct rt_file *file, const struct rti_transfer *transfer,
+                                 rt_time deadline)
+{
+    const size_t part_bytes = file->offset_align > RTI_FILE_SHARED_BYTES ? file->offset_align
+                                                                         : RTI_FILE_SHARED_BYTES;
+    const size_t bytes = transfer_bytes(transfer->iov->iov_len);
+    struct rti_transfer part = *transfer;
+    struct iovec memory = *transfer->iov;
+    size_t done = 0;
+    ssize_t n;
+
+    part.iov = &memory;
+    do {
+        memory.iov_base = (char *)transfer->iov->iov_base + done;
+        memory.iov_len = bytes - done;
+        if (memory.iov_len > part_bytes &&
+            rti_device_is_shared(file->device, rti_current->running->queue)) {
+            memory.iov_len = part_bytes;
+        }
+        part.offset = transfer->offset + done;
+        n = transfer_in_turn(file, &part, deadline);
+        done += n > 0 ? (size_t)n : 0;
+    } while (n == (ssize_t)memory.iov_len && done < bytes);
+    return done > 0 ? (ssize_t)done : n;
+}
+
+ssize_t rti_file_transfer_aligned(struct rt_file *file, const struct rti_transfer *transfer,
+                                  rt_time deadline)
+{
+    if (transfer->count == 1 && transfer->iov->iov_len > RTI_FILE_SHARED_BYTES) {
+        return transfer_in_parts(file, transfer, deadline);
+    }
+    return transfer_in_turn(file, transfer, deadline);
 }
 
 RTI_RETURNS_AFTER_SWITCH
@@ -208,13 +299,26 @@ ssize_t rt_file_write_all(struct rt_file *file, const void *buf, size_t bytes, u
 
 /* Of futures */
 
+/* A future has no room for it, and perhaps its caller's frame is gone when the turn comes. */
+struct future_turn {
+    struct turn turn;
+    struct iovec part;
+};
+
+_Static_assert(sizeof(struct future_turn) <= RTI_HANDLE_BYTES, "it lies in the pool of handles");
+
 static void transfer_ended(struct rti_waiter *waiter)
 {
-    struct rt_file *file = (struct rt_file *)waiter->object;
+    rti_file_leave((struct rt_file *)waiter->object);
+}
 
-    if (rti_file_is_direct(file)) {
-        rti_rwlock_end_read(&file->direct_lock);
-    }
+static void direct_ended(struct rti_waiter *waiter)
+{
+    struct future_turn *turn = (struct future_turn *)waiter->object;
+    struct rt_file *file = turn->turn.file;
+
+    rti_pool_put(&file->handle.executor->handles, turn);
+    rti_rwlock_end_read(&file->direct_lock);
     rti_file_leave(file);
 }
 
@@ -262,33 +366,67 @@ static int check(const struct rt_file *file, const struct rti_transfer *transfer
     return 0;
 }
 
-/* The file is entered; left again when the transfer has ended, or was not begun. */
-static int begin_poll(struct rt_future *future, struct rt_file *file,
-                      const struct rti_transfer *transfer, rt_time deadline)
+/* Of a file that this shard may transfer on now (F1); the lock is let go when it has ended. */
+static int begin_direct(struct rt_future *future, struct rt_file *file,
+                        const struct rti_transfer *transfer, rt_time deadline)
+{
+    struct rti_pool *pool = &file->handle.executor->handles;
+    struct future_turn *turn = rti_pool_get(pool);
+    struct rti_transfer kept = *transfer;
+    int r;
+
+    if (turn == NULL) {
+        r = -ENOMEM;
+        goto unlock;
+    }
+    turn->part = *transfer->iov;
+    kept.iov = &turn->part;
+    r = take_turn(&turn->turn, rti_future_memory(future), file, &kept);
+    if (r < 0) {
+        goto put;
+    }
+    return rti_future_wait(future, deadline);
+
+put:
+    rti_pool_put(pool, turn);
+unlock:
+    rti_rwlock_end_read(&file->direct_lock);
+    rti_file_leave(file);
+    return r;
+}
+
+static int begin_buffered(struct rt_future *future, struct rt_file *file,
+                          const struct rti_transfer *transfer, rt_time deadline)
 {
     struct io_uring_sqe *sqe;
-    int r = check(file, transfer);
+    int r;
 
-    if (r < 0) {
-        goto leave;
-    }
-    if (rti_file_is_direct(file) && !rti_rwlock_try_read(&file->direct_lock)) {
-        return wait_for_turn(future, file, deadline);
-    }
     if (rti_op_lacks_room(future, kind_of(transfer), &sqe, &r)) {
-        goto unlock;
+        rti_file_leave(file);
+        return r;
     }
     prepare(sqe, file, transfer);
     rti_future_waiter(future)->object = file; /* what transfer_ended() lets go of */
     return rti_op_wait(future, sqe, deadline);
+}
 
-unlock:
-    if (rti_file_is_direct(file)) {
-        rti_rwlock_end_read(&file->direct_lock);
+/* The file is entered; left again when the transfer has ended, or was not begun. */
+static int begin_poll(struct rt_future *future, struct rt_file *file,
+                      const struct rti_transfer *transfer, rt_time deadline)
+{
+    int r = check(file, transfer);
+
+    if (r < 0) {
+        rti_file_leave(file);
+        return r;
     }
-leave:
-    rti_file_leave(file);
-    return r;
+    if (!rti_file_is_direct(file)) {
+        return begin_buffered(future, file, transfer, deadline);
+    }
+    if (!rti_rwlock_try_read(&file->direct_lock)) {
+        return wait_for_turn(future, file, deadline);
+    }
+    return begin_direct(future, file, transfer, deadline);
 }
 
 static int poll_transfer(struct rt_future *future, struct rt_file *file, const char *call,
@@ -300,7 +438,9 @@ static int poll_transfer(struct rt_future *future, struct rt_file *file, const c
         if (rti_future_look(future, &turn_kind, call, &r) && r != 0) {
             return r;
         }
-    } else if (rti_future_look(future, kind_of(transfer), call, &r)) {
+    } else if (rti_future_look(
+                   future, rti_file_is_direct(file) ? direct_kind_of(transfer) : kind_of(transfer),
+                   call, &r)) {
         return r;
     }
     rti_file_enter(file, call);

@@ -121,9 +121,24 @@ static void a_capacity_that_was_not_used_stays(void **state)
     begin(CAPACITY);
     note(sample, 40);
     assert_int_equal(rti_disk_depth_judge(&depth), CAPACITY);
-    sample.latency = LATE;
+}
+
+static void what_was_late_in_a_part_of_it_makes_it_fall_to_less_than_that(void **state)
+{
+    struct rti_disk_sample sample = sample_of(LATE);
+
+    (void)state;
+    begin(CAPACITY);
+    sample.in_flight = COST * 3; /* few: it is not that they wait for each other */
     note(sample, 400);
     assert_int_equal(rti_disk_depth_judge(&depth), CAPACITY);
+    sample.in_flight = COST * 20;
+    note(sample, 1);
+    assert_int_equal(rti_disk_depth_judge(&depth), COST * 20 / 4 * 3);
+    sample.in_flight = COST * 4;
+    begin(CAPACITY);
+    note(sample, 40);
+    assert_int_equal(rti_disk_depth_judge(&depth), COST * 4 / 4 * 3);
 }
 
 static void a_capacity_that_was_exceeded_does_not_fall(void **state)
@@ -182,6 +197,7 @@ int main(void)
         cmocka_unit_test(a_few_late_reads_beside_many_writes_make_it_fall),
         cmocka_unit_test(sizes_have_times_of_their_own),
         cmocka_unit_test(a_capacity_that_was_not_used_stays),
+        cmocka_unit_test(what_was_late_in_a_part_of_it_makes_it_fall_to_less_than_that),
         cmocka_unit_test(a_capacity_that_was_exceeded_does_not_fall),
         cmocka_unit_test(two_of_the_largest_fit_always),
         cmocka_unit_test(the_unloaded_time_follows_requests_that_were_alone_and_faster_ones),
