@@ -26,8 +26,12 @@ static bool goes_on(struct rti_chunk *chunk, size_t start, ssize_t n)
         chunk->result = n < 0 ? (int)n : chunk->writes ? -EIO : 0;
         return false;
     }
+    if (chunk->moved < chunk->bytes) {
+        chunk->result = -ECANCELED; /* if it is not polled any more */
+        return true;
+    }
     chunk->result = 0;
-    return chunk->moved < chunk->bytes;
+    return false;
 }
 
 static int poll_chunk(struct rt_future *future)

@@ -99,12 +99,16 @@ static struct rti_chunk *chunk_at(const struct rt_writer *writer, uint32_t n)
     return &writer->chunks[(writer->head + n) % writer->count];
 }
 
-/* Look at those that have ended, in order. */
+/* Look at those that have ended, in order. Only the end of the shard cancels their tasks, and what
+ * was taken is written then too: by this one. */
 static void take_ended(struct rt_writer *writer)
 {
     while (writer->begun > 0 && rt_event_is_set(&chunk_at(writer, 0)->ended)) {
-        const struct rti_chunk *chunk = chunk_at(writer, 0);
+        struct rti_chunk *chunk = chunk_at(writer, 0);
 
+        if (writer->error == 0 && chunk->result == -ECANCELED) {
+            rti_chunk_run(chunk, chunk->offset, chunk->bytes);
+        }
         if (writer->error == 0 && chunk->result < 0) {
             writer->error = chunk->result;
         }

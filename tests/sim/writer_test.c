@@ -344,6 +344,56 @@ static void a_cancel_loses_nothing_that_was_taken(void **state)
     run_first(cancelled_first, &(struct sim_config){ .seed = 1 });
 }
 
+/* The end of the shard cancels all tasks, those that write behind too. */
+struct stopped {
+    struct rt_event written;
+    rt_time delay; /* of the end, after that */
+    int closed;
+};
+
+static int stopped_writer(void *arg)
+{
+    struct stopped *stopped = arg;
+    struct rt_file *file = open_data(0);
+    struct rt_writer *writer = open_writer(file, 3);
+
+    T_CHECK(write_bytes(writer, 3 * UNIT + 100, NULL, RT_NEVER) == 0);
+    rt_event_set(&stopped->written);
+    T_CHECK(rt_sleep_until(RT_NEVER) == -ECANCELED);
+    stopped->closed = rt_writer_close(writer);
+    return rt_file_close(file);
+}
+
+static int stopping_first(void *arg)
+{
+    struct stopped *stopped = arg;
+    struct rt_task *task;
+
+    T_CHECK(rt_spawn(&task, stopped_writer, stopped) == 0);
+    rt_detach(task);
+    T_CHECK(rt_event_wait(&stopped->written, RT_NEVER) == 0);
+    return rt_sleep_until(rt_in(stopped->delay)); /* some have ended, some in part, some not */
+}
+
+static void what_was_taken_is_written_also_when_the_shard_ends(void **state)
+{
+    (void)state;
+    for (unsigned seed = 0; seed < 100; seed++) {
+        struct sim_config kernel = { .seed = seed, .delay_max = RT_MICROSECONDS(100) };
+        struct stopped stopped = { .written = RT_EVENT_INIT,
+                                   .delay = RT_MICROSECONDS(5) * (seed / 2),
+                                   .closed = 1 };
+
+        kernel.faults.short_count = seed % 2 == 0 ? 500 : 0;
+        sim_begin(&kernel);
+        T_CHECK(rt_run(NULL, stopping_first, &stopped) == 0);
+        T_CHECK(stopped.closed == 0);
+        T_CHECK(data_bytes() == 3 * UNIT + 100 && data_holds(0, 3 * UNIT + 100));
+        T_CHECK(sim_end(NULL) == 0);
+    }
+    assert_int_equal(t_failures(), 0);
+}
+
 static int options_first(void *arg)
 {
     static const struct {
@@ -406,6 +456,7 @@ int main(void)
         cmocka_unit_test(the_first_error_is_the_last_word),
         cmocka_unit_test(a_sync_that_failed_is_not_forgotten),
         cmocka_unit_test(a_cancel_loses_nothing_that_was_taken),
+        cmocka_unit_test(what_was_taken_is_written_also_when_the_shard_ends),
         cmocka_unit_test(options_out_of_range_are_refused),
         cmocka_unit_test(no_file_is_larger_than_an_offset_can_say),
     };
