@@ -166,6 +166,7 @@ static int reserve(struct rt_writer *writer, rt_time deadline)
     }
     if (r < 0 && r != -ETIME && r != -ECANCELED) {
         writer->error = r;
+        writer->reserved += writer->reserve; /* some of it may be there */
     }
     return r;
 }
@@ -177,7 +178,7 @@ static void give_back(struct rt_writer *writer)
     struct rt_file_stat stat;
     int r;
 
-    if (writer->reserve == 0 || writer->reserved <= writer->position) {
+    if (writer->reserve == 0 || writer->reserved <= writer->flushed) {
         return;
     }
     r = rt_file_stat(writer->file, &stat, RT_NEVER);
@@ -220,7 +221,9 @@ int rt_writer_write(struct rt_writer *writer, const void *buf, size_t bytes, siz
         writer->position += part;
         if (writer->position % writer->buffer_bytes == 0) {
             r = reserve(writer, deadline);
-            begin_write(writer);
+            if (writer->error == 0) {
+                begin_write(writer);
+            }
         }
     }
     if (done != NULL) {
@@ -281,9 +284,7 @@ int rt_writer_close(struct rt_writer *writer)
     rt_shield(&shield, RT_NEVER); /* a cancel loses nothing that was taken */
     r = rt_writer_flush(writer, RT_NEVER);
     (void)rt_group_leave(&writer->group, RT_NEVER); /* after an error: those under way still */
-    if (r == 0) {
-        give_back(writer);
-    }
+    give_back(writer);
     rt_scope_leave(&shield);
     rti_chunks_destroy(writer->chunks);
     rti_sys_free(writer);

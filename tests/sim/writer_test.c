@@ -291,6 +291,68 @@ static void the_first_error_is_the_last_word(void **state)
     run_first(error_first, &(struct sim_config){ .seed = 1 });
 }
 
+static struct rt_writer *open_reserving(struct rt_file *file)
+{
+    const struct rt_writer_options options = { .size = sizeof(options),
+                                               .buffer_bytes = UNIT,
+                                               .reserve_bytes = 16 * UNIT };
+    struct rt_writer *writer = NULL;
+
+    T_CHECK(rt_writer_open(&writer, file, &options) == 0);
+    return writer;
+}
+
+static uint64_t allocated(struct rt_file *file)
+{
+    struct rt_file_stat stat = { 0 };
+
+    T_CHECK(rt_file_stat(file, &stat, RT_NEVER) == 0);
+    return stat.allocated_bytes;
+}
+
+static int full_first(void *arg)
+{
+    struct rt_file *file = open_data(0);
+    struct rt_writer *writer = open_reserving(file);
+
+    (void)arg;
+    sim_fail_next(IORING_OP_FALLOCATE, -ENOSPC);
+    T_CHECK(write_bytes(writer, 2 * UNIT, NULL, RT_NEVER) == -ENOSPC);
+    T_CHECK(rt_writer_close(writer) == -ENOSPC);
+    T_CHECK(data_bytes() == 0);
+    T_CHECK(rt_file_close(file) == 0);
+    return 0;
+}
+
+static void a_full_device_is_noticed_before_anything_is_written(void **state)
+{
+    (void)state;
+    run_first(full_first, &(struct sim_config){ .seed = 1 });
+}
+
+static int reserved_first(void *arg)
+{
+    struct rt_file *file = open_data(0);
+    struct rt_writer *writer = open_reserving(file);
+
+    (void)arg;
+    T_CHECK(write_bytes(writer, UNIT, NULL, RT_NEVER) == 0);
+    T_CHECK(rt_writer_flush(writer, RT_NEVER) == 0);
+    T_CHECK(allocated(file) == 16 * UNIT);
+    sim_fail_next(IORING_OP_WRITE, -EIO);
+    T_CHECK(write_bytes(writer, UNIT, NULL, RT_NEVER) == 0);
+    T_CHECK(rt_writer_close(writer) == -EIO);
+    T_CHECK(allocated(file) == UNIT && data_bytes() == UNIT);
+    T_CHECK(rt_file_close(file) == 0);
+    return 0;
+}
+
+static void what_was_reserved_goes_back_after_an_error_too(void **state)
+{
+    (void)state;
+    run_first(reserved_first, &(struct sim_config){ .seed = 1 });
+}
+
 static int sync_error_first(void *arg)
 {
     struct rt_file *file = open_data(0);
@@ -454,6 +516,8 @@ int main(void)
         cmocka_unit_test(the_file_holds_what_was_taken),
         cmocka_unit_test(so_many_buffers_are_under_way_and_no_more),
         cmocka_unit_test(the_first_error_is_the_last_word),
+        cmocka_unit_test(a_full_device_is_noticed_before_anything_is_written),
+        cmocka_unit_test(what_was_reserved_goes_back_after_an_error_too),
         cmocka_unit_test(a_sync_that_failed_is_not_forgotten),
         cmocka_unit_test(a_cancel_loses_nothing_that_was_taken),
         cmocka_unit_test(what_was_taken_is_written_also_when_the_shard_ends),

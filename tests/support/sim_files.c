@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -464,7 +465,35 @@ int32_t sim_file_truncate(struct sim_request *request)
     }
     sim_disk_operation();
     file_resize(open_file->file, request->sqe.off);
+    open_file->file->reserved = 0;
     sim_disk_resized(open_file->file);
+    return 0;
+}
+
+/* Space of the device is no part of what a power cut leaves. */
+int32_t sim_file_reserve(struct sim_request *request)
+{
+    const struct io_uring_sqe *sqe = &request->sqe;
+    const struct sim_open_file *open_file = RTI_CONTAINER_OF(request->object, struct sim_open_file,
+                                                             object);
+    struct sim_file *file = open_file->file;
+
+    if (sqe->len != FALLOC_FL_KEEP_SIZE) {
+        fprintf(stderr, "sim: FALLOCATE with mode %#x is not simulated\n", sqe->len);
+        return -EOPNOTSUPP;
+    }
+    if ((open_file->flags & O_ACCMODE) == O_RDONLY) {
+        return -EBADF;
+    }
+    if (sqe->off > INT64_MAX || sqe->addr == 0 || sqe->addr > INT64_MAX) {
+        return -EINVAL;
+    }
+    if (sqe->off > FILE_BYTES_MAX || sqe->addr > FILE_BYTES_MAX - sqe->off) {
+        return -EFBIG;
+    }
+    if (sqe->off + sqe->addr > file->reserved) {
+        file->reserved = sqe->off + sqe->addr;
+    }
     return 0;
 }
 
@@ -499,9 +528,11 @@ int32_t sim_file_stat(struct sim_request *request)
                     : object->kind == SIM_KIND_DIRECTORY ? S_IFDIR | 0755
                                                          : S_IFSOCK | 0777;
     if (file != NULL) {
+        const uint64_t space = file->reserved > file->size ? file->reserved : file->size;
+
         out->stx_ino = file->inode;
         out->stx_size = file->size;
-        out->stx_blocks = (file->size + BLOCK_BYTES - 1) / BLOCK_BYTES * (BLOCK_BYTES / 512);
+        out->stx_blocks = (space + BLOCK_BYTES - 1) / BLOCK_BYTES * (BLOCK_BYTES / 512);
 #ifdef STATX_DIOALIGN
         if ((sqe->len & STATX_DIOALIGN) != 0 && !sim.config.no_o_direct) {
             out->stx_mask |= STATX_DIOALIGN;

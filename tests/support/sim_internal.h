@@ -201,7 +201,8 @@ struct sim_file {
     unsigned mode;
     uint8_t *bytes; /* what readers see */
     size_t size;
-    uint8_t *durable; /* what the disk holds for sure; see sim_disk.c */
+    uint64_t reserved; /* space is there up to here, if it is beyond the size */
+    uint8_t *durable;  /* what the disk holds for sure; see sim_disk.c */
     size_t durable_size;
     struct rti_list changes; /* since then */
 };
@@ -384,6 +385,7 @@ int32_t sim_file_unlink(struct sim_request *request);
 int32_t sim_file_stat(struct sim_request *request);
 int32_t sim_file_sync(struct sim_request *request);
 int32_t sim_file_truncate(struct sim_request *request);
+int32_t sim_file_reserve(struct sim_request *request);
 
 /* ---- faults ---- */
 

@@ -157,6 +157,8 @@ static int32_t run_opcode(struct sim_request *request)
         return sim_file_unlink(request);
     case IORING_OP_STATX:
         return sim_file_stat(request);
+    case IORING_OP_FALLOCATE:
+        return sim_file_reserve(request);
     case SIM_OP_FTRUNCATE:
         return sim_file_truncate(request);
     case IORING_OP_SEND:

@@ -16,6 +16,7 @@ static const struct sim_opcode opcodes[SIM_OPCODES] = {
     [IORING_OP_READ_FIXED] = { "READ_FIXED", FILE_OBJECT, 0, true },
     [IORING_OP_WRITE_FIXED] = { "WRITE_FIXED", FILE_OBJECT, 0, false },
     [IORING_OP_FSYNC] = { "FSYNC", ANY_OBJECT, Z_ADDR | Z_BUF | Z_INDEX, false },
+    [IORING_OP_FALLOCATE] = { "FALLOCATE", FILE_OBJECT, Z_FLAGS | Z_BUF | Z_INDEX, false },
     [IORING_OP_POLL_ADD] = { "POLL_ADD", ANY_OBJECT, Z_BUF | Z_OFF | Z_ADDR, true },
     [IORING_OP_TIMEOUT] = { "TIMEOUT", NO_OBJECT, Z_BUF | Z_INDEX, false },
     [IORING_OP_ACCEPT] = { "ACCEPT", SOCKET_OBJECT, Z_LEN | Z_BUF, true },
