@@ -45,7 +45,7 @@ struct rt_file_stat {
     uint32_t block_bytes;     /* preferred size of I/O, as st_blksize */
     uint64_t inode;           /* with device: the same for all names of one file */
     uint64_t device;          /* major number in the upper half, minor in the lower */
-    int64_t modified_ns;      /* last change of the data, since 1970, UTC */
+    int64_t modified_ns;      /* last change of the data, since 1970, UTC; INT64_MAX after 2262 */
 
     /* What goes straight to the device: memory, and offsets and lengths, that are multiples of
      * these. Both 0: the file is buffered, and there is no such thing. */

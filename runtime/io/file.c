@@ -159,6 +159,17 @@ void rti_file_share_unlock(struct rt_file *file)
     }
 }
 
+/* A file may bear any time; what is beyond 1677 or 2262 is the last that can be said. */
+static int64_t ns_of(const struct statx_timestamp *time)
+{
+    int64_t ns;
+
+    return __builtin_mul_overflow(time->tv_sec, RT_SECONDS(1), &ns) ||
+                   __builtin_add_overflow(ns, (int64_t)time->tv_nsec, &ns)
+               ? (time->tv_sec < 0 ? INT64_MIN : INT64_MAX)
+               : ns;
+}
+
 int rt_file_stat(struct rt_file *file, struct rt_file_stat *out, rt_time deadline)
 {
     struct statx answer;
@@ -181,7 +192,7 @@ int rt_file_stat(struct rt_file *file, struct rt_file_stat *out, rt_time deadlin
         .block_bytes = answer.stx_blksize,
         .inode = answer.stx_ino,
         .device = (uint64_t)answer.stx_dev_major << 32 | answer.stx_dev_minor,
-        .modified_ns = answer.stx_mtime.tv_sec * RT_SECONDS(1) + answer.stx_mtime.tv_nsec,
+        .modified_ns = ns_of(&answer.stx_mtime),
         .direct_memory_align = file->memory_align,
         .direct_offset_align = rti_file_is_direct(file) ? file->offset_align : 0,
     };

@@ -145,6 +145,35 @@ static void stat_tells_what_the_system_call_tells(void **state)
     run(compare_stat, NULL);
 }
 
+static int stat_far_times(void *arg)
+{
+    static const time_t seconds[] = { 9223372036, 9223372037, 15000000000, -2000000000 };
+    struct rt_file *file = must_open("times", O_RDWR | O_CREAT);
+    struct rt_file_stat ours;
+    struct stat theirs;
+
+    (void)arg;
+    for (unsigned i = 0; i < sizeof(seconds) / sizeof(seconds[0]); i++) {
+        const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = seconds[i] } };
+
+        T_CHECK(futimens(rt_file_descriptor(file), times) == 0);
+        T_CHECK(rt_file_stat(file, &ours, RT_NEVER) == 0);
+        T_CHECK(stat(path_of("times"), &theirs) == 0); /* not all file systems can say all times */
+        T_CHECK(ours.modified_ns == (theirs.st_mtim.tv_sec > INT64_MAX / RT_SECONDS(1)
+                                         ? INT64_MAX
+                                         : theirs.st_mtim.tv_sec * RT_SECONDS(1)));
+    }
+    T_CHECK(rt_file_close(file) == 0);
+    return 0;
+}
+
+static void a_time_beyond_what_can_be_said_is_the_last_that_can(void **state)
+{
+    (void)state;
+    run(stat_far_times, NULL);
+    assert_int_equal(unlink(path_of("times")), 0);
+}
+
 /* Failures */
 
 static int fail_to_open(void *arg)
@@ -490,6 +519,7 @@ int main(void)
         cmocka_unit_test(bytes_are_written_and_read_at_their_offsets),
         cmocka_unit_test(offsets_beyond_4_gib_are_not_cut_off),
         cmocka_unit_test(stat_tells_what_the_system_call_tells),
+        cmocka_unit_test(a_time_beyond_what_can_be_said_is_the_last_that_can),
         cmocka_unit_test(what_open_fails_with_is_the_result),
         cmocka_unit_test(a_file_is_used_only_as_it_was_opened),
         cmocka_unit_test(a_write_past_the_size_limit_is_short_and_then_fails),
