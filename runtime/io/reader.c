@@ -115,6 +115,16 @@ static void give_up(struct rt_reader *reader)
     reader->peeked = 0;
 }
 
+/* What begins at `offset` ends at INT64_MAX at the latest, of a direct file after whole blocks: the
+ * kernel refuses more. */
+static size_t bytes_from(const struct rt_reader *reader, uint64_t offset)
+{
+    const uint64_t left = INT64_MAX - offset;
+
+    return left < reader->buffer_bytes ? (size_t)(left - left % reader->chunks[0].unit)
+                                       : reader->buffer_bytes;
+}
+
 /* Read the head if it is not being read, and what is wanted ahead of it. */
 static void begin_reads(struct rt_reader *reader)
 {
@@ -123,13 +133,15 @@ static void begin_reads(struct rt_reader *reader)
     while (reader->begun <= reader->ahead) {
         const uint64_t offset = start + (uint64_t)reader->begun * reader->buffer_bytes;
         struct rti_chunk *chunk = chunk_at(reader, reader->begun);
+        size_t bytes;
 
         if (offset > INT64_MAX) {
             break;
         }
-        if (rti_chunk_begin(chunk, &reader->group, offset, reader->buffer_bytes) < 0) {
+        bytes = bytes_from(reader, offset);
+        if (rti_chunk_begin(chunk, &reader->group, offset, bytes) < 0) {
             if (reader->begun == 0) { /* at the limit of tasks: this one reads */
-                rti_chunk_run(chunk, offset, reader->buffer_bytes);
+                rti_chunk_run(chunk, offset, bytes);
                 reader->begun = 1;
             }
             break;

@@ -157,10 +157,42 @@ static void space_is_reserved_ahead_and_what_is_left_goes_back(void **state)
     assert_int_equal(t_failures(), 0);
 }
 
+static int far_first(void *arg)
+{
+    static const uint64_t offsets[] = { INT64_MAX, INT64_MAX - 4096, INT64_MAX - 200000 };
+    static const int ways[] = { 0, O_DIRECT };
+
+    (void)arg;
+    for (int i = 0; i < 6; i++) {
+        const struct rt_reader_options options = { .size = sizeof(options),
+                                                   .offset = offsets[i % 3] };
+        struct rt_file *file = open_file(O_RDONLY | ways[i / 3]);
+        struct rt_reader *reader;
+        const void *data;
+
+        T_CHECK(rt_reader_open(&reader, file, &options) == 0);
+        T_CHECK(rt_reader_peek(reader, &data, RT_NEVER) == 0);
+        T_CHECK(rt_reader_seek(reader, 0) == 0);
+        T_CHECK(rt_reader_seek(reader, INT64_MAX) == 0);
+        T_CHECK(rt_reader_peek(reader, &data, RT_NEVER) == 0);
+        rt_reader_close(reader);
+        T_CHECK(rt_file_close(file) == 0);
+    }
+    return 0;
+}
+
+static void the_end_was_met_wherever_a_reader_begins_behind_it(void **state)
+{
+    (void)state;
+    assert_int_equal(rt_run(NULL, far_first, NULL), 0);
+    assert_int_equal(t_failures(), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_written_is_read_back_buffered_and_direct),
+        cmocka_unit_test(the_end_was_met_wherever_a_reader_begins_behind_it),
         cmocka_unit_test(space_is_reserved_ahead_and_what_is_left_goes_back),
     };
 
