@@ -18,6 +18,8 @@
  *   - of a write that was not synced any sectors may be there. So a record has a checksum,
  *     and the log of a segment ends where one does not fit. Nothing is appended behind such
  *     an end: each start begins a new segment.
+ *   - a record that can be read need not be durable: whoever wrote it may have been killed
+ *     before the sync. So what was read is synced before it counts.
  *   - after a sync that failed nobody knows what is there. So nothing is appended any more.
  */
 #include <errno.h>
@@ -276,6 +278,9 @@ static int log_read(struct log *log, record_fn *fn, void *arg)
         if (r == 0) {
             log->number++;
             r = read_segment(file, buf, fn, arg);
+            if (r == 0) {
+                r = rt_file_datasync(file, RT_NEVER);
+            }
             (void)rt_file_close(file);
         }
     }
