@@ -341,7 +341,9 @@ struct rt_file_share {
 /**
  * Make a second handle of an open file, for another shard: each uses and closes its own.
  * Misaligned writes to a direct file wait for each other within a shard only: two shards
- * that write into one block need whole blocks, or an agreement of their own.
+ * that write into one block need whole blocks, or an agreement of their own. So do two of
+ * which one makes the file longer, anywhere, while the other writes a part of its last block:
+ * that sets the length, and cuts off what the other has written behind it.
  *
  * @param out  filled on success only; to be given to rt_file_adopt() on any shard, or dropped.
  * @return 0, or -errno (-EMFILE).
