@@ -261,6 +261,10 @@ static int read_edge(const struct bounce *bounce, const struct window *window, s
             return -EBADF;
         }
         have = move(bounce, edge, bounce->unit, start, false, &error);
+        if (error == 0 && have < bounce->unit && start + have < bounce->end &&
+            bounce->end != INT64_MAX) {
+            error = -EIO; /* not the end: zeroes would be written over what could not be read */
+        }
     }
     memset(edge + have, 0, bounce->unit - have);
     return error;

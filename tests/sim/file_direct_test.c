@@ -248,6 +248,31 @@ static void a_short_count_within_a_window_is_made_up_for(void **state)
     run(cut_short);
 }
 
+/* Where the alignment is not known the blocks are larger than those that a read may end at. */
+static int cut_edge(void *arg)
+{
+    struct model model;
+    struct rt_file *file;
+
+    (void)arg;
+    model_init(&model);
+    file = open_data(O_RDWR);
+    sim_short_next(IORING_OP_READ, 512);
+    T_CHECK(rt_file_write_at(file, "w", 1, 100, RT_NEVER) == -EIO);
+    T_CHECK(is_file(&model));
+    T_CHECK(rt_file_write_at(file, "w", 1, 100, RT_NEVER) == 1);
+    model_write(&model, "w", 1, 100);
+    T_CHECK(is_file(&model));
+    T_CHECK(rt_file_close(file) == 0);
+    return 0;
+}
+
+static void no_zeroes_are_written_over_what_was_not_read(void **state)
+{
+    (void)state;
+    run_kernel(&(struct sim_config){ .seed = 1, .poison = true, .no_alignment = true }, cut_edge);
+}
+
 /* Cancel and deadline at every stage */
 
 /* The request that the write came to is held, its task is asked to end, and it is let go. */
@@ -570,6 +595,7 @@ int main(void)
         cmocka_unit_test(a_misaligned_write_is_five_requests_at_most),
         cmocka_unit_test(a_request_that_fails_leaves_the_file_as_its_result_says),
         cmocka_unit_test(a_short_count_within_a_window_is_made_up_for),
+        cmocka_unit_test(no_zeroes_are_written_over_what_was_not_read),
         cmocka_unit_test(cancel_and_deadline_at_every_stage_leave_all_or_nothing),
         cmocka_unit_test(a_cancelled_read_gives_its_buffer_back_after_the_kernel_did),
         cmocka_unit_test(others_wait_for_a_misaligned_write_until_their_deadline),

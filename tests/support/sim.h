@@ -115,6 +115,7 @@ struct sim_config {
 
     /* files and sockets */
     bool no_o_direct;      /* open with O_DIRECT: -EINVAL */
+    bool no_alignment;     /* statx does not tell the alignment of O_DIRECT, which is 512 */
     bool disk;             /* what is not synced can be lost: sim_disk_cut_before() */
     uint32_t stream_bytes; /* room of a stream in each direction; 0: 4096 */
     uint32_t fd_limit;     /* -EMFILE past it; 0: 1024 */

@@ -534,7 +534,8 @@ int32_t sim_file_stat(struct sim_request *request)
         out->stx_size = file->size;
         out->stx_blocks = (space + BLOCK_BYTES - 1) / BLOCK_BYTES * (BLOCK_BYTES / 512);
 #ifdef STATX_DIOALIGN
-        if ((sqe->len & STATX_DIOALIGN) != 0 && !sim.config.no_o_direct) {
+        if ((sqe->len & STATX_DIOALIGN) != 0 && !sim.config.no_o_direct &&
+            !sim.config.no_alignment) {
             out->stx_mask |= STATX_DIOALIGN;
             out->stx_dio_mem_align = SIM_DIRECT_ALIGN;
             out->stx_dio_offset_align = SIM_DIRECT_ALIGN;
