@@ -187,12 +187,14 @@ static bool spin_finds_work(struct rti_executor *executor)
     if (limit >= 0 && rti_ticks_of(&executor->ticks, limit) < spin) {
         spin = rti_ticks_of(&executor->ticks, limit);
     }
+    rti_slice_sleeps(executor);
     rti_watched_sleeps(&executor->watched);
     do {
         rti_cpu_relax();
         found = rti_executor_has_come(executor);
     } while (!found && rti_sys_ticks() - begin < spin);
     rti_watched_wakes(&executor->watched);
+    rti_slice_slept(executor);
     return found;
 }
 

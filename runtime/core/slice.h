@@ -12,8 +12,9 @@
  * are counted down in the same way.
  *
  * What an enter of the kernel takes, and finishing operations, is charged by the
- * number of operations that each queue began and got back. An enter that slept is
- * charged to nobody. A queue that is alone has all CPU time of its thread.
+ * number of operations that each queue began and got back. An enter that slept, and
+ * looking for work before it (config.spin), is charged to nobody. A queue that is
+ * alone has all CPU time of its thread.
  *
  * L1 Time up to `charged_at` is charged or belongs to nobody; where there are several queues.
  * L2 `charged_at` <= `seen` <= now, while tasks run.

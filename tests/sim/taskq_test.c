@@ -233,6 +233,45 @@ static void a_goal_holds_from_when_it_is_set(void **state)
     run_first(goal_first);
 }
 
+/* Looking for work before a sleep is nobody's work. */
+static int wait_for_nops(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 10; i++) {
+        T_CHECK(rt_nop(RT_NEVER) == 0);
+    }
+    return 0;
+}
+
+static int spinning_first(void *arg)
+{
+    struct rt_taskq *queue = make_queue("waits", 0, 0, NULL);
+    struct rt_taskq_stats stats;
+    struct rt_task *task;
+
+    (void)arg;
+    T_CHECK(rt_spawn_in(&task, queue, wait_for_nops, NULL) == 0);
+    T_CHECK(rt_join(task, NULL, RT_NEVER) == 0);
+    rt_taskq_stats(queue, &stats, sizeof(stats));
+    T_CHECK(stats.runs >= 10 && stats.run < RT_MICROSECONDS(500)); /* of 10 ms in which it span */
+    return 0;
+}
+
+static void who_waits_for_io_is_not_charged_for_the_spin(void **state)
+{
+    struct rt_config config = RT_CONFIG_INIT;
+
+    (void)state;
+    config.spin = RT_MILLISECONDS(1);
+    sim_begin(&(struct sim_config){ .seed = 1,
+                                    .delay_min = RT_MILLISECONDS(3),
+                                    .delay_max = RT_MILLISECONDS(3),
+                                    .step_max = 200 });
+    assert_int_equal(rt_run(&config, spinning_first, NULL), 0);
+    assert_int_equal(sim_end(NULL), 0);
+    assert_int_equal(t_failures(), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -243,6 +282,7 @@ int main(void)
         cmocka_unit_test(a_queue_with_a_goal_is_late_by_a_slice_at_most),
         cmocka_unit_test(a_queue_with_a_goal_that_is_woken_cuts_the_slice),
         cmocka_unit_test(a_goal_holds_from_when_it_is_set),
+        cmocka_unit_test(who_waits_for_io_is_not_charged_for_the_spin),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
