@@ -63,13 +63,19 @@ static inline bool rti_file_is_direct(const struct rt_file *file)
     return file->memory_align != 0;
 }
 
-/* A call begins: `file` is this shard's, and nobody closes it until rti_file_leave() (F2). */
-static inline void rti_file_enter(struct rt_file *file, const char *call)
+/* `file` is this shard's, and nobody closes it: its descriptor may be another file's by then. */
+static inline void rti_file_must_be_open(const struct rt_file *file, const char *call)
 {
     (void)rti_handle_must_own(file, call);
     if (RTI_UNLIKELY(file->handle.closing)) {
         rti_misuse("%s(): another task is closing the file", call);
     }
+}
+
+/* A call begins: nobody closes the file until rti_file_leave() (F2). */
+static inline void rti_file_enter(struct rt_file *file, const char *call)
+{
+    rti_file_must_be_open(file, call);
     file->handle.users++;
 }
 

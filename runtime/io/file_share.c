@@ -9,7 +9,7 @@ int rt_file_share(struct rt_file *file, struct rt_file_share *out)
 {
     int fd;
 
-    (void)rti_handle_must_own(file, "rt_file_share");
+    rti_file_must_be_open(file, "rt_file_share");
     RTI_ASSERT(out != NULL);
     fd = rti_sys_duplicate(file->handle.fd);
     if (fd < 0) {
@@ -60,7 +60,7 @@ void rt_file_share_drop(struct rt_file_share *share)
 
 int rt_file_set_life(struct rt_file *file, enum rt_file_life life)
 {
-    (void)rti_handle_must_own(file, "rt_file_set_life");
+    rti_file_must_be_open(file, "rt_file_set_life");
     return rti_sys_set_life_hint(file->handle.fd, (uint64_t)life); /* numbered as the kernel does */
 }
 
@@ -81,13 +81,13 @@ int rt_file_try_lock(struct rt_file *file, enum rt_file_lock lock, uint64_t offs
 {
     int r;
 
-    (void)rti_handle_must_own(file, "rt_file_try_lock");
+    rti_file_must_be_open(file, "rt_file_try_lock");
     r = lock_range(file, lock == RT_FILE_LOCK_SHARED ? F_RDLCK : F_WRLCK, offset, bytes);
     return r == -EACCES ? -EAGAIN : r; /* some file systems say it so */
 }
 
 int rt_file_unlock(struct rt_file *file, uint64_t offset, uint64_t bytes)
 {
-    (void)rti_handle_must_own(file, "rt_file_unlock");
+    rti_file_must_be_open(file, "rt_file_unlock");
     return lock_range(file, F_UNLCK, offset, bytes);
 }

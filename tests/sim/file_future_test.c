@@ -273,11 +273,31 @@ static int close_of_used_file(void *arg)
     return rt_file_close(under_way(READ)->file);
 }
 
+static int close_it(void *arg)
+{
+    return rt_file_close(arg);
+}
+
+static int lock_of_closing_file(void *arg)
+{
+    struct rt_file *file = NULL;
+    struct rt_task *task;
+
+    (void)arg;
+    T_CHECK(rt_file_open(&file, "data", O_RDWR | O_CREAT, 0644, RT_NEVER) == 0);
+    sim_hold(IORING_OP_CLOSE, SIM_QUEUED);
+    T_CHECK(rt_spawn(&task, close_it, file) == 0);
+    rt_yield();
+    return rt_file_try_lock(file, RT_FILE_LOCK_EXCLUSIVE, 0, 0); /* of which file, then? */
+}
+
 static void misuse_aborts_and_names_the_call(void **state)
 {
     (void)state;
     assert_misuse_in_task(drop_of_used_file, "rt_file_drop(): a task is using the file");
     assert_misuse_in_task(close_of_used_file, "rt_file_close(): another task is using the file");
+    assert_misuse_in_task(lock_of_closing_file,
+                          "rt_file_try_lock(): another task is closing the file");
 }
 
 int main(void)
