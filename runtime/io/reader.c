@@ -18,6 +18,7 @@
 #include "base/sized.h"
 #include "io/chunk.h"
 #include "os/sys.h"
+#include "rt/task.h"
 
 #define BUFFER_DEFAULT ((uint32_t)128 * 1024)
 #define BUFFER_MAX     ((uint32_t)16 * 1024 * 1024)
@@ -202,6 +203,9 @@ ssize_t rt_reader_peek(struct rt_reader *reader, const void **data, rt_time dead
     n = left_in_head(reader);
     if (n <= 0) {
         give_up(reader); /* A2; tried again by the next call */
+        if (n == -ECANCELED && !rt_cancelled()) {
+            return rt_reader_peek(reader, data, deadline); /* the shard ends, not a shielded task */
+        }
         return n;
     }
     *data = head->buf + (reader->position - head->offset);

@@ -369,6 +369,63 @@ static void a_read_goes_on_behind_a_deadline_that_passed(void **state)
     run_first(late_first, &(struct sim_config){ .seed = 1 }, 100);
 }
 
+/* The end of the shard cancels all tasks, those that read ahead too. */
+struct stopped {
+    struct rt_event begun;
+    size_t read;
+    bool same;
+};
+
+static int stopped_reader(void *arg)
+{
+    struct stopped *stopped = arg;
+    struct rt_file *file = open_data(O_RDONLY);
+    struct rt_reader *reader = open_reader(file, 3);
+    struct rt_scope shield;
+    const void *data;
+    ssize_t n;
+
+    rt_shield(&shield, RT_NEVER);
+    rt_event_set(&stopped->begun);
+    while ((n = rt_reader_peek(reader, &data, RT_NEVER)) > 0) {
+        stopped->same = stopped->same && is_data(data, (size_t)n, stopped->read);
+        stopped->read += (size_t)n;
+        rt_reader_consume(reader, (size_t)n);
+    }
+    rt_scope_leave(&shield);
+    rt_reader_close(reader);
+    T_CHECK(rt_file_close(file) == 0);
+    return (int)n;
+}
+
+static int stopping_first(void *arg)
+{
+    struct stopped *stopped = arg;
+    struct rt_task *task;
+
+    T_CHECK(rt_spawn(&task, stopped_reader, stopped) == 0);
+    rt_detach(task);
+    T_CHECK(rt_event_wait(&stopped->begun, RT_NEVER) == 0);
+    return rt_sleep_until(rt_in(RT_MICROSECONDS(300)));
+}
+
+static void a_shielded_task_reads_on_when_the_shard_ends(void **state)
+{
+    (void)state;
+    for (unsigned seed = 0; seed < 100; seed++) {
+        struct sim_config kernel = { .seed = seed, .delay_max = RT_MICROSECONDS(100) };
+        struct stopped stopped = { .begun = RT_EVENT_INIT, .same = true };
+
+        kernel.faults.short_count = seed % 2 == 0 ? 500 : 0;
+        sim_begin(&kernel);
+        put_data(20 * UNIT + 100);
+        T_CHECK(rt_run(NULL, stopping_first, &stopped) == 0);
+        T_CHECK(stopped.read == 20 * UNIT + 100 && stopped.same);
+        T_CHECK(sim_end(NULL) == 0);
+    }
+    assert_int_equal(t_failures(), 0);
+}
+
 static int options_first(void *arg)
 {
     static const struct {
@@ -437,6 +494,7 @@ int main(void)
         cmocka_unit_test(after_an_error_the_next_call_tries_again),
         cmocka_unit_test(what_comes_behind_the_end_later_is_read_too),
         cmocka_unit_test(a_read_goes_on_behind_a_deadline_that_passed),
+        cmocka_unit_test(a_shielded_task_reads_on_when_the_shard_ends),
         cmocka_unit_test(options_out_of_range_are_refused),
         cmocka_unit_test(consuming_more_than_was_peeked_aborts),
     };
