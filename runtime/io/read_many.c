@@ -278,6 +278,10 @@ static uint64_t sort(struct many *many, struct rt_read_range *ranges, size_t cou
 {
     uint64_t reads = 0;
 
+    many->count = 0;
+    many->next = 0;
+    many->position = 0;
+    many->stop = 0;
     for (size_t i = 0; i < count; i++) {
         struct rt_read_range *range = &ranges[i];
 
@@ -339,8 +343,11 @@ int rt_read_many(struct rt_file *file, struct rt_read_range *ranges, size_t coun
         return -ENOMEM;
     }
     rti_file_enter(file, "rt_read_many");
-    reads = sort(&many, ranges, count);
-    work_together(&many, lower(reads, read.parallel));
+    do {
+        reads = sort(&many, ranges, count);
+        work_together(&many, lower(reads, read.parallel));
+    } while (many.stop == -ECANCELED && !rt_cancelled()); /* the shard ends, this task is shielded:
+                                                           * it has no others any more */
     rti_file_leave(file);
     fail_rest(&many);
     rti_sys_free(many.order);

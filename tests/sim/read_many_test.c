@@ -419,6 +419,47 @@ static void what_was_not_begun_is_not_read(void **state)
     run(end_both);
 }
 
+/* The end of the shard cancels all tasks, those that help too. */
+static bool has_begun;
+
+static int read_shielded(void *arg)
+{
+    struct rt_file *file = open_data(O_RDONLY);
+    struct rt_read_range *ranges = lay_out(20, 5000);
+    struct rt_scope shield;
+
+    (void)arg;
+    rt_shield(&shield, RT_NEVER);
+    has_begun = true;
+    T_CHECK(rt_read_many(file, ranges, 20, &narrow, RT_NEVER) == 0);
+    rt_scope_leave(&shield);
+    for (unsigned i = 0; i < 20; i++) {
+        T_CHECK(ranges[i].result == 100 && is_right(&ranges[i]));
+    }
+    T_CHECK(rt_file_close(file) == 0);
+    return 0;
+}
+
+static int end_soon(void *arg)
+{
+    struct rt_task *task;
+
+    (void)arg;
+    has_begun = false;
+    T_CHECK(rt_spawn(&task, read_shielded, NULL) == 0);
+    rt_detach(task);
+    while (!has_begun) {
+        T_CHECK(rt_sleep_until(rt_in(RT_MICROSECONDS(1))) == 0);
+    }
+    return rt_sleep_until(rt_in(RT_MICROSECONDS(5)));
+}
+
+static void a_shielded_task_reads_all_when_the_shard_ends(void **state)
+{
+    (void)state;
+    run(end_soon);
+}
+
 static int refuse_options(void *arg)
 {
     static const struct rt_read_many_options wrong[] = {
@@ -454,6 +495,7 @@ int main(void)
         cmocka_unit_test(a_range_that_fits_into_a_read_is_not_cut),
         cmocka_unit_test(nothing_before_the_memory_is_touched),
         cmocka_unit_test(what_was_not_begun_is_not_read),
+        cmocka_unit_test(a_shielded_task_reads_all_when_the_shard_ends),
         cmocka_unit_test(options_out_of_range_are_refused),
     };
 
