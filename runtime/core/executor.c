@@ -182,6 +182,9 @@ static bool spin_finds_work(struct rti_executor *executor)
     if (rti_executor_has_come(executor)) {
         return true;
     }
+    if (executor->reactor.flag_is_stale) {
+        return false; /* R4: completions would not be seen, but a sleep they end */
+    }
     begin = rti_sys_ticks();
     limit = sleep_limit(executor);
     if (limit >= 0 && rti_ticks_of(&executor->ticks, limit) < spin) {

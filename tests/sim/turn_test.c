@@ -175,6 +175,37 @@ static void an_idle_executor_sleeps_until_its_next_timer(void **state)
     end();
 }
 
+/* A flag that is stale hides what comes while an executor looks for work before it sleeps. */
+static int time_nops(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 10; i++) {
+        const rt_time begin = rt_now();
+
+        T_CHECK(rt_nop(RT_NEVER) == 0);
+        T_CHECK(rt_now() - begin < 100000); /* of which the kernel takes 50000 */
+    }
+    return 0;
+}
+
+static void a_spin_hides_no_completion(void **state)
+{
+    struct rt_config config = RT_CONFIG_INIT;
+
+    (void)state;
+    config.spin = RT_MILLISECONDS(1);
+    for (int i = 0; i < 2; i++) {
+        sim_begin(&(struct sim_config){ .seed = 1,
+                                        .delay_min = 50000,
+                                        .delay_max = 50000,
+                                        .step_max = 200,
+                                        .stale_taskrun = i == 1 });
+        assert_int_equal(rt_run(&config, time_nops, NULL), 0);
+        assert_int_equal(sim_end(NULL), 0);
+        assert_int_equal(t_failures(), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +213,7 @@ int main(void)
         cmocka_unit_test(a_turn_submits_once_and_enters_again_only_for_what_is_left),
         cmocka_unit_test(a_program_without_io_never_enters_the_kernel),
         cmocka_unit_test(an_idle_executor_sleeps_until_its_next_timer),
+        cmocka_unit_test(a_spin_hides_no_completion),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -102,13 +102,14 @@ struct sim_config {
 
     /* the kernel; values other than 0 replace what `kernel` stands for */
     enum sim_kernel kernel;
-    uint32_t features;         /* io_uring_params.features */
-    uint32_t setup_flags;      /* accepted by setup, others: -EINVAL */
-    uint64_t opcodes_missing;  /* bit per opcode: -EINVAL as CQE, not in the probe */
-    int setup_result;          /* every setup fails so, e.g. -EPERM, -ENOSYS */
-    bool no_probe;             /* REGISTER_PROBE: -EINVAL */
-    bool no_registered_ring;   /* REGISTER_RING_FDS: -EINVAL */
-    bool no_fixed_buffers;     /* REGISTER_BUFFERS2: -EINVAL */
+    uint32_t features;        /* io_uring_params.features */
+    uint32_t setup_flags;     /* accepted by setup, others: -EINVAL */
+    uint64_t opcodes_missing; /* bit per opcode: -EINVAL as CQE, not in the probe */
+    int setup_result;         /* every setup fails so, e.g. -EPERM, -ENOSYS */
+    bool no_probe;            /* REGISTER_PROBE: -EINVAL */
+    bool stale_taskrun;       /* the flag TASKRUN is always set, as after a race with another CPU */
+    bool no_registered_ring;  /* REGISTER_RING_FDS: -EINVAL */
+    bool no_fixed_buffers;    /* REGISTER_BUFFERS2: -EINVAL */
     uint64_t locked_bytes_max; /* to register more buffers gives -ENOMEM; 0: no limit */
     bool busy_on_overflow;     /* submission gives -EBUSY while CQEs wait behind a full CQ (old
                                    kernels do; 6.18 does not) */

@@ -61,7 +61,8 @@ void sim_ring_update_flags(struct sim_ring *ring)
     if (ring->backlog_count > 0) {
         flags |= IORING_SQ_CQ_OVERFLOW;
     }
-    if (ring->owed_count > 0 && (ring->params.flags & IORING_SETUP_TASKRUN_FLAG) != 0) {
+    if ((ring->owed_count > 0 || sim.config.stale_taskrun) &&
+        (ring->params.flags & IORING_SETUP_TASKRUN_FLAG) != 0) {
         flags |= IORING_SQ_TASKRUN;
     }
     /* pairs with any load of the code under test; the kernel uses an atomic or */
