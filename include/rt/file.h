@@ -316,8 +316,9 @@ RT_API RT_ON_SHARD
 int rt_file_unlock(struct rt_file *file, uint64_t offset, uint64_t bytes);
 
 /**
- * Copy a range from one file to another, or within one where the ranges do not overlap. It goes
- * through memory of the library's, 256 KiB at a time; many tasks with a part each are faster.
+ * Copy a range from one file to another, or within one where the ranges do not overlap (which is
+ * not noticed where the file was opened twice). It goes through memory of the library's, 256 KiB
+ * at a time; many tasks with a part each are faster.
  *
  * @return how many bytes were copied, fewer than asked at the end of `from`, or when an error came
  *         after some; -EINVAL for ranges that overlap or end above INT64_MAX; -ENOMEM; or an error

@@ -63,7 +63,7 @@ int rt_reader_open(struct rt_reader **out, struct rt_file *file,
  * @param data  gets where it lies: valid until it is consumed, or the next seek or close.
  * @return how many bytes lie there, 1 or more; 0 at the end of the file; or -errno of the
  *         read (the next call tries it again); -ETIME; -ECANCELED.
- * \context{In a task of the file's shard. Suspends.}
+ * \context{In a task of the file's shard. Suspends; may outlast its deadline.}
  */
 RT_API RT_MUST_CHECK RT_SUSPENDS
 ssize_t rt_reader_peek(struct rt_reader *reader, const void **data, rt_time deadline);
@@ -81,7 +81,7 @@ void rt_reader_consume(struct rt_reader *reader, size_t bytes);
  *
  * @return how many bytes: all of them, or those before the end of the file or an error, if
  *         there are any; else 0 at the end, or -errno, -ETIME, -ECANCELED.
- * \context{In a task of the file's shard. Suspends.}
+ * \context{In a task of the file's shard. Suspends; may outlast its deadline.}
  */
 RT_API RT_MUST_CHECK RT_SUSPENDS
 ssize_t rt_reader_read(struct rt_reader *reader, void *buf, size_t bytes, rt_time deadline);

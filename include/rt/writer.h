@@ -13,7 +13,8 @@
  *
  * What is written is copied to buffers; each that is full goes to the kernel while the
  * caller fills the next. It waits only when options.behind of them are under way. The file
- * gets exactly the bytes that were written, also where it was opened with O_DIRECT.
+ * gets exactly the bytes that were written, also where it was opened with O_DIRECT: then it
+ * needs O_RDWR unless all begins and ends at whole blocks, for others are read and written back.
  *
  * The first error of a write is the last word of the writer: every later call returns it,
  * and what follows that place may be in the file or not.
@@ -66,7 +67,7 @@ int rt_writer_open(struct rt_writer **out, struct rt_file *file,
  *
  * @param done  gets how many were taken, in every case; may be NULL.
  * @return 0, all were taken; or -errno of a write; -EFBIG past INT64_MAX; -ETIME; -ECANCELED.
- * \context{In a task of the file's shard. Suspends.}
+ * \context{In a task of the file's shard. Suspends; may outlast its deadline.}
  */
 RT_API RT_MUST_CHECK RT_SUSPENDS
 int rt_writer_write(struct rt_writer *writer, const void *buf, size_t bytes, size_t *done,
@@ -76,7 +77,7 @@ int rt_writer_write(struct rt_writer *writer, const void *buf, size_t bytes, siz
  * Write all that was taken, and wait for it. Readers of the file see it then.
  *
  * @return 0; -errno of a write; -ETIME, -ECANCELED: it goes on all the same.
- * \context{In a task of the file's shard. Suspends.}
+ * \context{In a task of the file's shard. Suspends; may outlast its deadline.}
  */
 RT_API RT_MUST_CHECK RT_SUSPENDS
 int rt_writer_flush(struct rt_writer *writer, rt_time deadline);
