@@ -56,6 +56,16 @@ enum rt_config_flag {
     RT_CONFIG_STACK_MARKS = 1u << 2, /* measure how deep stacks go (rt/memory.h); rt_run() too */
 };
 
+/** Where the kernel's threads for I/O that a ring cannot do itself run: buffered writes on most
+ * file systems, fsync, most calls with names. A shard that is not pinned leaves it to the kernel.
+ */
+enum rt_io_worker_place {
+    RT_IO_WORKER_SHARD = 0, /* on the shard's own CPU: what a shard asks for costs nobody else, and
+                               nothing waits for another core to wake; tasks that compute share
+                               their core with large copies */
+    RT_IO_WORKER_OTHERS, /* on the other CPUs that the process may use, of other shards or idle */
+};
+
 /** Of config.spin: the default. */
 #define RT_SPIN_OFF 0
 
@@ -109,11 +119,12 @@ struct rt_config {
                                 64 GiB; default 64 MiB */
     uint32_t blocking_threads; /* threads of the pool for rt_blocking(), at most; 1..1024; 8 */
     uint32_t blocking_queue;   /* its calls that wait for a thread; 1..16777216; default 1024 */
+    uint32_t io_worker_place;  /* enum rt_io_worker_place; default RT_IO_WORKER_SHARD */
 };
 
 #define RT_CONFIG_INIT \
     { (uint32_t)sizeof(struct rt_config), 0, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, \
-      NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, NULL, NULL, 0, 0, NULL, 0, 0, 0 }
+      NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, NULL, NULL, 0, 0, NULL, 0, 0, 0, 0 }
 
 /**
  * Run first(arg) as the first task of a new executor on this thread.

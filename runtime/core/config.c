@@ -134,6 +134,12 @@ static int check_choices(const struct rt_config *config, const struct rti_log *l
                 config->place, (unsigned)RT_PLACE_NEAR);
         return -EINVAL;
     }
+    if (config->io_worker_place > RT_IO_WORKER_OTHERS) {
+        rti_log(log, RT_LOG_ERROR,
+                "config.io_worker_place is %u; it must be one of enum rt_io_worker_place, 0 to %u",
+                config->io_worker_place, (unsigned)RT_IO_WORKER_OTHERS);
+        return -EINVAL;
+    }
     if ((config->flags & ~FLAGS) != 0) {
         rti_log(log, RT_LOG_ERROR,
                 "config.flags is %u; its bits are those of enum rt_config_flag, together %u",

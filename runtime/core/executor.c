@@ -425,18 +425,34 @@ static int make_stacks(struct rti_executor *executor, uint32_t disabled)
     return rti_stack_pool_create(&executor->stacks, &config);
 }
 
+/* NULL: the kernel decides. */
+static const cpu_set_t *choose_worker_cpus(const struct rti_executor *executor)
+{
+    const struct rti_thread *thread = &executor->thread;
+
+    if (executor->config.io_worker_place != RT_IO_WORKER_OTHERS || thread->cpu < 0) {
+        return thread->own;
+    }
+    if (thread->others == NULL) {
+        rti_log(&executor->log, RT_LOG_WARNING,
+                "config.io_worker_place asks for other CPUs than %d, and this process has none: "
+                "the kernel's threads for I/O share it",
+                thread->cpu);
+        return thread->own;
+    }
+    return thread->others;
+}
+
 static int open_reactor(struct rti_executor *executor, uint32_t disabled)
 {
-    size_t others_bytes = 0;
-    const cpu_set_t *others = rti_thread_other_cpus(&executor->thread, &others_bytes);
     const struct rti_uring_config config = {
         .sq_entries = executor->config.ring_entries,
         .cq_entries = executor->config.cq_entries,
         .disabled = disabled,
         .io_workers = executor->config.io_workers,
         .buffers_max = rti_buffers_arenas(executor->config.buffer_bytes),
-        .worker_cpus = others,
-        .worker_cpus_bytes = others_bytes,
+        .worker_cpus = choose_worker_cpus(executor),
+        .worker_cpus_bytes = executor->thread.set_bytes,
     };
 
     rti_buffers_init(&executor->buffers, executor->config.buffer_bytes, &executor->reactor.ring,
@@ -458,14 +474,20 @@ static void report_start(const struct rti_executor *executor)
 {
     char names[RTI_FEATURES_BYTES];
     char where[16] = "any CPU";
+    const char *workers = "any CPU";
 
     rti_features_format(granted_features(executor), names, sizeof(names));
     if (executor->thread.cpu >= 0) {
         snprintf(where, sizeof(where), "CPU %d", executor->thread.cpu);
     }
-    rti_log(&executor->log, RT_LOG_INFO, "executor '%s' on %s: ring of %u and %u entries, with %s",
+    if (executor->reactor.ring.worker_cpus != NULL) {
+        workers = executor->reactor.ring.worker_cpus == executor->thread.own ? where
+                                                                             : "the other CPUs";
+    }
+    rti_log(&executor->log, RT_LOG_INFO,
+            "executor '%s' on %s: ring of %u and %u entries, with %s; threads for I/O on %s",
             executor->config.name, where, executor->reactor.ring.sq_entries,
-            executor->reactor.ring.cq_mask + 1, names);
+            executor->reactor.ring.cq_mask + 1, names, workers);
 }
 
 static int make_queue(struct rti_executor *executor)

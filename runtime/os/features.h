@@ -19,7 +19,7 @@ enum rti_feature {
     RTI_FEATURE_NO_IOWAIT = 1u << 2,       /* a sleeping executor is not counted as iowait (6.15) */
     RTI_FEATURE_REGISTERED_RING = 1u << 3, /* enter without a look-up of the descriptor (5.18) */
     RTI_FEATURE_DEFER_TASKRUN = 1u << 4,   /* completions run when asked for (6.1) */
-    RTI_FEATURE_IOWQ = 1u << 5,            /* workers counted and kept off the shard's CPU (5.15) */
+    RTI_FEATURE_IOWQ = 1u << 5,            /* workers counted, and where we say (5.15) */
     RTI_FEATURE_FIXED_BUFFERS = 1u << 6,   /* buffers that the kernel knows beforehand (5.19) */
     RTI_FEATURE_REGISTERED_FILES = 1u << 7, /* transfers without a look-up of the file (6.9) */
 };

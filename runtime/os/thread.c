@@ -39,13 +39,13 @@ int rti_thread_parse_cpu(const char *cpus, int *out, const struct rti_log *log)
     return 0;
 }
 
-/* Room for both sets, and the first of them. */
+/* Room for all sets, and the first of them. */
 static int read_affinity(struct rti_thread *thread, const struct rti_log *log)
 {
     int r = -EINVAL;
 
     for (size_t bytes = sizeof(cpu_set_t); r == -EINVAL && bytes <= SET_BYTES_MAX; bytes *= 2) {
-        cpu_set_t *sets = rti_sys_alloc(2 * bytes);
+        cpu_set_t *sets = rti_sys_alloc(3 * bytes);
 
         if (sets == NULL) {
             rti_explain_memory(log, "the set of CPUs", -ENOMEM);
@@ -54,7 +54,8 @@ static int read_affinity(struct rti_thread *thread, const struct rti_log *log)
         r = rti_sys_getaffinity(bytes, sets);
         if (r >= 0) {
             thread->old_affinity = sets;
-            thread->others = (cpu_set_t *)(void *)((char *)sets + bytes);
+            thread->own = (cpu_set_t *)(void *)((char *)sets + bytes);
+            thread->others = (cpu_set_t *)(void *)((char *)sets + 2 * bytes);
             thread->set_bytes = bytes;
             return 0;
         }
@@ -68,6 +69,7 @@ static void free_affinity(struct rti_thread *thread)
 {
     rti_sys_free(thread->old_affinity);
     thread->old_affinity = NULL;
+    thread->own = NULL;
     thread->others = NULL;
 }
 
@@ -81,8 +83,8 @@ static int pin(struct rti_thread *thread, int cpu, const struct rti_log *log)
     }
     r = -EINVAL;
     if (CPU_ISSET_S(number, thread->set_bytes, thread->old_affinity)) {
-        CPU_SET_S(number, thread->set_bytes, thread->others);
-        r = rti_sys_setaffinity(thread->set_bytes, thread->others);
+        CPU_SET_S(number, thread->set_bytes, thread->own);
+        r = rti_sys_setaffinity(thread->set_bytes, thread->own);
     }
     if (r < 0) {
         rti_log(log, RT_LOG_ERROR,
@@ -94,6 +96,9 @@ static int pin(struct rti_thread *thread, int cpu, const struct rti_log *log)
     }
     memcpy(thread->others, thread->old_affinity, thread->set_bytes);
     CPU_CLR_S(number, thread->set_bytes, thread->others);
+    if (CPU_COUNT_S(thread->set_bytes, thread->others) == 0) {
+        thread->others = NULL;
+    }
     thread->cpu = cpu;
     return 0;
 }
@@ -123,15 +128,6 @@ void rti_thread_end(struct rti_thread *thread)
         (void)rti_sys_setaffinity(thread->set_bytes, thread->old_affinity);
         free_affinity(thread);
     }
-}
-
-const cpu_set_t *rti_thread_other_cpus(const struct rti_thread *thread, size_t *bytes)
-{
-    if (thread->others == NULL || CPU_COUNT_S(thread->set_bytes, thread->others) == 0) {
-        return NULL;
-    }
-    *bytes = thread->set_bytes;
-    return thread->others;
 }
 
 void rti_thread_block_signals(sigset_t *old_set)

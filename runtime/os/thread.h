@@ -11,8 +11,9 @@
 /* What rti_thread_begin() changed. The sets have room for every CPU that the kernel counts. */
 struct rti_thread {
     cpu_set_t *old_affinity; /* NULL when not pinned */
-    cpu_set_t *others;       /* old_affinity without `cpu`; the same block of memory */
-    size_t set_bytes;        /* of each of the two */
+    cpu_set_t *own;          /* only `cpu`; in the same block of memory, or NULL */
+    cpu_set_t *others;       /* old_affinity without `cpu`; as `own`. NULL: there are none */
+    size_t set_bytes;        /* of each of the three */
     int cpu;                 /* that the thread is pinned to, or -1 */
     int old_timer_slack;     /* ns, or below 0 when it could not be read */
 };
@@ -31,13 +32,6 @@ int rti_thread_parse_cpu(const char *cpus, int *out, const struct rti_log *log);
  */
 int rti_thread_begin(struct rti_thread *thread, int cpu, const struct rti_log *log);
 void rti_thread_end(struct rti_thread *thread);
-
-/*
- * The CPUs that the thread might use before it was pinned, less that one;
- * NULL when it is not pinned or when there are none. Valid until
- * rti_thread_end().
- */
-const cpu_set_t *rti_thread_other_cpus(const struct rti_thread *thread, size_t *bytes);
 
 /* Block every signal that comes from outside on this thread; faults of its own still reach it. */
 void rti_thread_block_signals(sigset_t *old_set);

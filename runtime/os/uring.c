@@ -167,12 +167,15 @@ static void find_queues(struct rti_uring *ring, const struct io_uring_params *pa
     }
 }
 
-/* Workers of the kernel do what cannot be done in the ring (buffered writes, fsync). They inherit
- * the pin of this thread, so each of them would take the CPU from it: send them elsewhere. Must
- * come before the first of them exists. */
-static void place_workers(struct rti_uring *ring, const struct rti_uring_config *config)
+/* Workers of the kernel do what cannot be done in the ring (buffered writes, fsync). Without a word
+ * they run on the CPUs of the node before Linux 6.2, and since then where this thread is pinned.
+ * Since then, too, of a set that has this thread's CPU only that CPU counts. Must come before the
+ * first of them exists. */
+static void place_workers(struct rti_uring *ring, const struct rti_uring_config *config,
+                          const struct rti_log *log)
 {
     uint32_t counts[2] = { config->io_workers, config->io_workers };
+    int r;
 
     if ((config->disabled & RTI_FEATURE_IOWQ) != 0) {
         return;
@@ -181,9 +184,18 @@ static void place_workers(struct rti_uring *ring, const struct rti_uring_config 
         return;
     }
     ring->features |= RTI_FEATURE_IOWQ;
-    if (config->worker_cpus != NULL) {
-        (void)rti_sys_uring_register(ring->fd, IORING_REGISTER_IOWQ_AFF, config->worker_cpus,
-                                     (unsigned)config->worker_cpus_bytes);
+    if (config->worker_cpus == NULL) {
+        return;
+    }
+    r = rti_sys_uring_register(ring->fd, IORING_REGISTER_IOWQ_AFF, config->worker_cpus,
+                               (unsigned)config->worker_cpus_bytes);
+    if (r == 0) {
+        ring->worker_cpus = config->worker_cpus;
+    } else {
+        rti_log(log, RT_LOG_WARNING,
+                "the kernel refused the CPUs for its threads for I/O (%s), and chooses them "
+                "itself; are they in cpuset.cpus?",
+                strerrordesc_np(-r));
     }
 }
 
@@ -303,7 +315,7 @@ int rti_uring_open(struct rti_uring *ring, const struct rti_uring_config *config
         return r;
     }
     find_queues(ring, &params);
-    place_workers(ring, config);
+    place_workers(ring, config, log);
     make_places(ring, config);
     make_file_table(ring, config->disabled);
     register_ring_fd(ring, config->disabled);

@@ -30,7 +30,7 @@ struct rti_uring_config {
     uint32_t disabled;            /* features not to use (enum rti_feature) */
     uint32_t io_workers;          /* of either kind; see IORING_REGISTER_IOWQ_MAX_WORKERS */
     uint32_t buffers_max;         /* places for rti_uring_register_buffer(); 0: none */
-    const cpu_set_t *worker_cpus; /* where workers may run; NULL = where this thread may */
+    const cpu_set_t *worker_cpus; /* where workers run; NULL: the kernel decides */
     size_t worker_cpus_bytes;
 };
 
@@ -66,6 +66,7 @@ struct rti_uring {
     size_t sqes_bytes;
     uint64_t enters;
     uint64_t submitted;
+    const cpu_set_t *worker_cpus; /* as in the configuration, once the kernel has taken it */
     uint64_t file_places[RTI_URING_FILES / 64]; /* a bit for each that is taken */
 };
 

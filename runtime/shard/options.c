@@ -23,7 +23,7 @@
 #include "base/log.h"
 #include "rt/start.h"
 
-enum kind { TEXT, NEAR, COUNT, SIZE, TIME, SPIN, STALL, SIGNAL, PLACE, LEVEL, FORMAT };
+enum kind { TEXT, NEAR, COUNT, SIZE, TIME, SPIN, STALL, SIGNAL, PLACE, WORKERS, LEVEL, FORMAT };
 
 /* clang-format off */
 #define OPTIONS(ROW) \
@@ -58,6 +58,9 @@ enum kind { TEXT, NEAR, COUNT, SIZE, TIME, SPIN, STALL, SIGNAL, PLACE, LEVEL, FO
         "  --stop-timeout TIME  a stop that takes longer aborts the program (30s)\n") \
     ROW(COUNT, io_workers, \
         "  --io-workers N       kernel threads of a shard for other I/O (8)\n") \
+    ROW(WORKERS, io_worker_place, \
+        "  --io-worker-place shard|others\n" \
+        "                       CPUs that these run on (shard: the shard's own)\n") \
     ROW(LEVEL, log_level, \
         "  --log-level error|warning|info\n" \
         "                       the least important lines to log (warning)\n") \

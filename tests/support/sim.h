@@ -102,14 +102,15 @@ struct sim_config {
 
     /* the kernel; values other than 0 replace what `kernel` stands for */
     enum sim_kernel kernel;
-    uint32_t features;        /* io_uring_params.features */
-    uint32_t setup_flags;     /* accepted by setup, others: -EINVAL */
-    uint64_t opcodes_missing; /* bit per opcode: -EINVAL as CQE, not in the probe */
-    int setup_result;         /* every setup fails so, e.g. -EPERM, -ENOSYS */
-    bool no_probe;            /* REGISTER_PROBE: -EINVAL */
-    bool stale_taskrun;       /* the flag TASKRUN is always set, as after a race with another CPU */
-    bool no_registered_ring;  /* REGISTER_RING_FDS: -EINVAL */
-    bool no_fixed_buffers;    /* REGISTER_BUFFERS2: -EINVAL */
+    uint32_t features;         /* io_uring_params.features */
+    uint32_t setup_flags;      /* accepted by setup, others: -EINVAL */
+    uint64_t opcodes_missing;  /* bit per opcode: -EINVAL as CQE, not in the probe */
+    int setup_result;          /* every setup fails so, e.g. -EPERM, -ENOSYS */
+    bool no_probe;             /* REGISTER_PROBE: -EINVAL */
+    bool stale_taskrun;        /* the flag TASKRUN is always set, as after a race of CPUs */
+    bool no_registered_ring;   /* REGISTER_RING_FDS: -EINVAL */
+    bool no_fixed_buffers;     /* REGISTER_BUFFERS2: -EINVAL */
+    bool no_worker_cpus;       /* REGISTER_IOWQ_AFF: -EINVAL, as for CPUs outside of the cpuset */
     uint64_t locked_bytes_max; /* to register more buffers gives -ENOMEM; 0: no limit */
     bool busy_on_overflow;     /* submission gives -EBUSY while CQEs wait behind a full CQ (old
                                    kernels do; 6.18 does not) */
@@ -215,6 +216,7 @@ unsigned sim_thread_count(void); /* not joined yet; the one that began the sim c
 unsigned sim_ring_count(void);
 unsigned sim_ring_owed(int ring_fd);      /* CQEs at S3: done but not visible, backlog included */
 unsigned sim_ring_in_flight(int ring_fd); /* requests at S2 and S3 */
+cpu_set_t sim_ring_worker_cpus(int ring_fd); /* as set by IORING_REGISTER_IOWQ_AFF; none: never */
 
 uint64_t sim_locked_bytes(void); /* of buffers that are registered with a ring */
 

@@ -145,6 +145,7 @@ struct sim_ring {
     uint32_t sq_head;
     uint32_t cq_tail;
     uint32_t workers_max[2];  /* as set by IOWQ_MAX_WORKERS */
+    cpu_set_t worker_cpus;    /* as set by IOWQ_AFF; none: never */
     struct rti_list requests; /* in flight, oldest first */
     unsigned request_count;
     struct rti_list owed; /* done, CQE not generated yet (S3) */

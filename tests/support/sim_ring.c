@@ -473,6 +473,16 @@ static int register_workers(struct sim_ring *ring, uint32_t *counts, unsigned co
     return 0;
 }
 
+static int register_worker_cpus(struct sim_ring *ring, const cpu_set_t *set, unsigned bytes)
+{
+    if (set == NULL || bytes == 0 || sim.config.no_worker_cpus) {
+        return -EINVAL;
+    }
+    CPU_ZERO(&ring->worker_cpus);
+    memcpy(&ring->worker_cpus, set, bytes < sizeof(*set) ? bytes : sizeof(*set));
+    return 0;
+}
+
 /* Linux writes through some of these pointers, and the seam's type has to suit all. */
 static void *writable(const void *arg)
 {
@@ -497,7 +507,7 @@ static int ring_register(struct sim_ring *ring, unsigned opcode, const void *arg
         ring->owner = sim_thread_self()->number;
         return 0;
     case IORING_REGISTER_IOWQ_AFF:
-        return arg == NULL || count == 0 ? -EINVAL : 0;
+        return register_worker_cpus(ring, arg, count);
     case IORING_UNREGISTER_IOWQ_AFF:
         return arg != NULL || count != 0 ? -EINVAL : 0;
     case IORING_REGISTER_IOWQ_MAX_WORKERS:
@@ -569,6 +579,14 @@ unsigned sim_ring_owed(int ring_fd)
 
     RTI_ASSERT(ring != NULL);
     return ring->owed_count + ring->backlog_count;
+}
+
+cpu_set_t sim_ring_worker_cpus(int ring_fd)
+{
+    const struct sim_ring *ring = sim_ring_find(ring_fd);
+
+    RTI_ASSERT(ring != NULL);
+    return ring->worker_cpus;
 }
 
 unsigned sim_ring_in_flight(int ring_fd)

@@ -49,6 +49,7 @@ static void assert_default(const struct rt_config *config)
     assert_int_equal(config->buffer_bytes, 64 << 20);
     assert_int_equal(config->blocking_threads, 8);
     assert_int_equal(config->blocking_queue, 1024);
+    assert_int_equal(config->io_worker_place, RT_IO_WORKER_SHARD);
     assert_int_equal(config->spin, RT_SPIN_OFF);
     assert_int_equal(config->timer_slack, 0);
     assert_int_equal(config->stall_threshold, RT_MILLISECONDS(10));
@@ -120,6 +121,7 @@ static void what_is_set_is_kept(void **state)
     config.buffer_bytes = 8;
     config.blocking_threads = 9;
     config.blocking_queue = 10;
+    config.io_worker_place = RT_IO_WORKER_OTHERS;
     assert_int_equal(rti_config_read(&read, &log, &config), 0);
     assert_memory_equal(&read, &config, sizeof(config));
     assert_true(log.write == hear);
@@ -266,6 +268,8 @@ static void a_number_above_its_bound_is_refused_by_name_and_value(void **state)
         { "config.stacks_warm", offsetof(struct rt_config, stacks_warm), 16777216 },
         { "config.blocking_threads", offsetof(struct rt_config, blocking_threads), 1024 },
         { "config.blocking_queue", offsetof(struct rt_config, blocking_queue), 16777216 },
+        { "config.io_worker_place", offsetof(struct rt_config, io_worker_place),
+          RT_IO_WORKER_OTHERS },
     };
 
     (void)state;

@@ -78,20 +78,19 @@ static void the_other_cpus_are_those_it_was_allowed_less_its_own(void **state)
     const cpu_set_t before = affinity();
     const unsigned cpu = last_cpu(&before);
     struct rti_thread thread;
-    const cpu_set_t *others;
-    size_t bytes = 0;
 
     (void)state;
     assert_int_equal(rti_thread_begin(&thread, (int)cpu, &ear), 0);
-    others = rti_thread_other_cpus(&thread, &bytes);
+    assert_int_equal(CPU_COUNT_S(thread.set_bytes, thread.own), 1);
+    assert_true(CPU_ISSET_S(cpu, thread.set_bytes, thread.own));
     if (CPU_COUNT(&before) == 1) {
-        assert_null(others);
+        assert_null(thread.others);
     } else {
-        assert_int_equal(CPU_COUNT_S(bytes, others), CPU_COUNT(&before) - 1);
-        assert_false(CPU_ISSET_S(cpu, bytes, others));
+        assert_int_equal(CPU_COUNT_S(thread.set_bytes, thread.others), CPU_COUNT(&before) - 1);
+        assert_false(CPU_ISSET_S(cpu, thread.set_bytes, thread.others));
         for (unsigned other = 0; other < CPU_SETSIZE; other++) {
-            assert_true(other == cpu ||
-                        !!CPU_ISSET_S(other, bytes, others) == !!CPU_ISSET(other, &before));
+            assert_true(other == cpu || !!CPU_ISSET_S(other, thread.set_bytes, thread.others) ==
+                                            !!CPU_ISSET(other, &before));
         }
     }
     rti_thread_end(&thread);
@@ -101,7 +100,6 @@ static void a_thread_without_a_cpu_is_not_pinned(void **state)
 {
     const cpu_set_t before = affinity();
     struct rti_thread thread;
-    size_t bytes = 7;
     cpu_set_t now;
 
     (void)state;
@@ -109,7 +107,8 @@ static void a_thread_without_a_cpu_is_not_pinned(void **state)
     now = affinity();
     assert_true(CPU_EQUAL(&now, &before));
     assert_int_equal(thread.cpu, -1);
-    assert_null(rti_thread_other_cpus(&thread, &bytes));
+    assert_null(thread.own);
+    assert_null(thread.others);
     rti_thread_end(&thread);
     now = affinity();
     assert_true(CPU_EQUAL(&now, &before));

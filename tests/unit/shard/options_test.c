@@ -26,10 +26,13 @@
 #define TIME   "it must be a time with its unit (ns, us, ms or s), such as 500us"
 
 static const char *const variables[] = {
-    "RT_CPUS",         "RT_SHARDS",     "RT_PLACE",     "RT_SPIN",        "RT_TASKS_MAX",
-    "RT_PORT_ENTRIES", "RT_POSTS_MAX",  "RT_STACK",     "RT_TASK_QUOTA",  "RT_RING_ENTRIES",
-    "RT_STOP_TIMEOUT", "RT_IO_WORKERS", "RT_LOG_LEVEL", "RT_DUMP_SIGNAL", "RT_DUMP_FILE",
-    "RT_DUMP_FORMAT",  "RT_DISABLE",    "RT_STALL",     "RT_TIMER_SLACK", "RT_NEAR",
+    "RT_CPUS",         "RT_SHARDS",       "RT_PLACE",
+    "RT_SPIN",         "RT_TASKS_MAX",    "RT_PORT_ENTRIES",
+    "RT_POSTS_MAX",    "RT_STACK",        "RT_TASK_QUOTA",
+    "RT_RING_ENTRIES", "RT_STOP_TIMEOUT", "RT_IO_WORKERS",
+    "RT_LOG_LEVEL",    "RT_DUMP_SIGNAL",  "RT_DUMP_FILE",
+    "RT_DUMP_FORMAT",  "RT_DISABLE",      "RT_STALL",
+    "RT_TIMER_SLACK",  "RT_NEAR",         "RT_IO_WORKER_PLACE",
 };
 
 static int without_variables(void **state)
@@ -108,6 +111,7 @@ static void assert_all_fields(const struct rt_config *config)
     assert_int_equal(config->task_quota, RT_MILLISECONDS(1));
     assert_int_equal(config->stop_timeout, RT_SECONDS(5));
     assert_int_equal(config->io_workers, 2);
+    assert_int_equal(config->io_worker_place, RT_IO_WORKER_OTHERS);
     assert_int_equal(config->log_level, RT_LOG_INFO);
     assert_int_equal(config->dump_signal, SIGUSR1);
     assert_string_equal(config->dump_path, "dumps");
@@ -125,6 +129,7 @@ static void every_option_sets_its_field_in_either_form(void **state)
                            "--stall 20ms --timer-slack 1ms "
                            "--tasks-max 1000 --port-entries 64 --posts-max 32 --ring-entries 512 "
                            "--stack 16k --task-quota 1ms --stop-timeout 5s --io-workers 2 "
+                           "--io-worker-place others "
                            "--log-level info --dump-signal USR1 --dump-file dumps "
                            "--dump-format json"),
                      0);
@@ -142,6 +147,7 @@ static void every_option_sets_its_field_in_either_form(void **state)
                            "--stall=20ms --timer-slack=1ms "
                            "--tasks-max=1000 --port-entries=64 --posts-max=32 --ring-entries=512 "
                            "--stack=16k --task-quota=1ms --stop-timeout=5s --io-workers=2 "
+                           "--io-worker-place=others "
                            "--log-level=info --dump-signal=SIGUSR1 --dump-file=dumps "
                            "--dump-format=json --disable=no_iowait,iowq"),
                      0);
@@ -171,6 +177,7 @@ static void the_environment_sets_the_same_fields(void **state)
     setenv("RT_TASK_QUOTA", "1ms", 1);
     setenv("RT_STOP_TIMEOUT", "5s", 1);
     setenv("RT_IO_WORKERS", "2", 1);
+    setenv("RT_IO_WORKER_PLACE", "others", 1);
     setenv("RT_LOG_LEVEL", "info", 1);
     setenv("RT_DUMP_SIGNAL", "USR1", 1);
     setenv("RT_DUMP_FILE", "dumps", 1);
@@ -362,6 +369,7 @@ static void a_value_that_cannot_be_read_is_refused_in_words(void **state)
           "--place is \"core|pu\"; it must be core|pu|spread|pack|unbound|near" },
         { "p --near", "--near needs a value: PATH" },
         { "p --log-level 2", "--log-level is \"2\"; it must be error|warning|info" },
+        { "p --io-worker-place any", "--io-worker-place is \"any\"; it must be shard|others" },
         { "p --dump-signal SIG", "--dump-signal is \"SIG\"; " SIGNAL },
         { "p --dump-signal 10", "--dump-signal is \"10\"; " SIGNAL },
         { "p --dump-signal usr1", "--dump-signal is \"usr1\"; " SIGNAL },
