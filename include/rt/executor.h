@@ -69,6 +69,12 @@ enum rt_io_worker_place {
 /** Of config.spin: the default. */
 #define RT_SPIN_OFF 0
 
+/** When a shard without work looks for some before it sleeps. */
+enum rt_spin_policy {
+    RT_SPIN_FIXED = 0, /* always, for config.spin */
+    RT_SPIN_ADAPTIVE,  /* for config.spin (50 us if it is 0), as long as that finds something */
+};
+
 /**
  * How executors are made. Start from RT_CONFIG_INIT (or from zeroes with
  * `size` set); a field of 0 or NULL means the default named beside it. What only
@@ -120,11 +126,12 @@ struct rt_config {
     uint32_t blocking_threads; /* threads of the pool for rt_blocking(), at most; 1..1024; 8 */
     uint32_t blocking_queue;   /* its calls that wait for a thread; 1..16777216; default 1024 */
     uint32_t io_worker_place;  /* enum rt_io_worker_place; default RT_IO_WORKER_SHARD */
+    uint32_t spin_policy;      /* enum rt_spin_policy; default RT_SPIN_FIXED */
 };
 
 #define RT_CONFIG_INIT \
     { (uint32_t)sizeof(struct rt_config), 0, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, \
-      NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, NULL, NULL, 0, 0, NULL, 0, 0, 0, 0 }
+      NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, NULL, NULL, 0, 0, NULL, 0, 0, 0, 0, 0 }
 
 /**
  * Run first(arg) as the first task of a new executor on this thread.
@@ -193,6 +200,8 @@ struct rt_stats {
     uint64_t buffers_refused; /* gets that met config.buffer_bytes, or no memory */
     uint64_t buffer_bytes;    /* memory that was taken for buffers, in use or not */
     uint64_t buffer_bytes_unregistered; /* of that, what the ring does not know */
+    uint64_t looks;           /* times it looked for work before it would sleep (config.spin) */
+    uint64_t looks_found;     /* of these, those that found some */
 };
 
 /**

@@ -140,6 +140,12 @@ static int check_choices(const struct rt_config *config, const struct rti_log *l
                 config->io_worker_place, (unsigned)RT_IO_WORKER_OTHERS);
         return -EINVAL;
     }
+    if (config->spin_policy > RT_SPIN_ADAPTIVE) {
+        rti_log(log, RT_LOG_ERROR,
+                "config.spin_policy is %u; it must be one of enum rt_spin_policy, 0 to %u",
+                config->spin_policy, (unsigned)RT_SPIN_ADAPTIVE);
+        return -EINVAL;
+    }
     if ((config->flags & ~FLAGS) != 0) {
         rti_log(log, RT_LOG_ERROR,
                 "config.flags is %u; its bits are those of enum rt_config_flag, together %u",
@@ -164,6 +170,9 @@ static int complete(struct rt_config *config, const struct rti_log *log)
     }
     if (r == 0) {
         r = check_choices(config, log);
+    }
+    if (config->spin == 0 && config->spin_policy == RT_SPIN_ADAPTIVE) {
+        config->spin = RT_MICROSECONDS(50);
     }
     if (config->name == NULL) {
         config->name = "shard";

@@ -170,25 +170,18 @@ static void look_at_stacks(struct rti_executor *executor, rt_time now)
     executor->stacks_due = more ? now : rti_time_add(now, STACKS_PERIOD);
 }
 
-/* Look for messages and completions for config.spin, or until the next timer, before sleeping. */
-static bool spin_finds_work(struct rti_executor *executor)
+/* Look for messages and completions for config.spin, or until the next timer. */
+static bool look_for_work(struct rti_executor *executor)
 {
-    uint64_t spin = executor->spin_ticks;
-    uint64_t begin;
-    rt_time limit;
+    const uint64_t begin = rti_sys_ticks();
+    const rt_time limit = sleep_limit(executor);
+    uint64_t spin = executor->spin.window;
+    bool timer = false; /* it ends the look */
     bool found;
 
-    rti_reactor_poll(&executor->reactor); /* what is pending, wakes of others too, does not wait */
-    if (rti_executor_has_come(executor)) {
-        return true;
-    }
-    if (executor->reactor.flag_is_stale) {
-        return false; /* R4: completions would not be seen, but a sleep they end */
-    }
-    begin = rti_sys_ticks();
-    limit = sleep_limit(executor);
     if (limit >= 0 && rti_ticks_of(&executor->ticks, limit) < spin) {
         spin = rti_ticks_of(&executor->ticks, limit);
+        timer = true;
     }
     rti_slice_sleeps(executor);
     rti_watched_sleeps(&executor->watched);
@@ -198,6 +191,26 @@ static bool spin_finds_work(struct rti_executor *executor)
     } while (!found && rti_sys_ticks() - begin < spin);
     rti_watched_wakes(&executor->watched);
     rti_slice_slept(executor);
+    return found || timer;
+}
+
+/* There is nothing to do: whether a look, if one is worth it, has found something. */
+static bool spin_finds_work(struct rti_executor *executor)
+{
+    bool found;
+
+    if (!rti_spin_looks(&executor->spin)) {
+        return false;
+    }
+    rti_reactor_poll(&executor->reactor); /* what is pending, wakes of others too, does not wait */
+    if (rti_executor_has_come(executor)) {
+        return true;
+    }
+    if (executor->reactor.flag_is_stale) {
+        return false; /* R4: completions would not be seen, but a sleep they end */
+    }
+    found = look_for_work(executor);
+    rti_spin_looked(&executor->spin, found);
     return found;
 }
 
@@ -218,7 +231,7 @@ static void flush(struct rti_executor *executor)
         executor->inbox->ops->flush(executor->inbox);
     }
     if (may_sleep(executor)) {
-        if (executor->spin_ticks > 0 && spin_finds_work(executor)) {
+        if (spin_finds_work(executor)) {
             executor->idled = true;
             return;
         }
@@ -548,6 +561,7 @@ int rti_executor_init(struct rti_executor *executor, const struct rt_config *con
     executor->trace = executor->config.trace;
     executor->careful = executor->trace != NULL ||
                         (executor->config.flags & RT_CONFIG_STACK_MARKS) != 0;
+    executor->spin.adaptive = executor->config.spin_policy == RT_SPIN_ADAPTIVE;
     executor->stop_deadline = RT_NEVER;
     executor->start_time = rti_sys_now();
     executor->stacks_due = rti_time_add(executor->start_time, STACKS_PERIOD);
@@ -674,6 +688,8 @@ void rt_stats_get(struct rt_stats *out, size_t bytes)
         .buffers_refused = executor->buffers.refused,
         .buffer_bytes = executor->buffers.bytes,
         .buffer_bytes_unregistered = executor->buffers.bytes_unregistered,
+        .looks = executor->spin.looks,
+        .looks_found = executor->spin.found,
     };
     if (executor->inbox != NULL) {
         const struct rti_inbox *inbox = executor->inbox;

@@ -28,6 +28,7 @@
 #include "core/pool.h"
 #include "core/reactor.h"
 #include "core/slice.h"
+#include "core/spin.h"
 #include "core/stack_marks.h"
 #include "core/task.h"
 #include "core/taskq.h"
@@ -104,7 +105,7 @@ struct rti_executor {
     struct rti_ticks ticks;
     uint64_t quota_ticks; /* config.task_quota, or the smallest latency goal */
     uint64_t far_ticks;   /* that runs are apart, so that each is worth a look */
-    uint64_t spin_ticks;  /* config.spin */
+    struct rti_spin spin;
     rt_time start_time;   /* a deadline long before it is a length by mistake */
     uint64_t spurious_random;
     uint64_t turns; /* atomic: the watch for stalls reads it */

@@ -230,7 +230,7 @@ static void read_goals(struct rti_executor *executor)
 static RTI_COLD void calibrate(struct rti_executor *executor, rt_time now, uint64_t at)
 {
     rti_ticks_calibrate(&executor->ticks, now, at);
-    executor->spin_ticks = rti_ticks_of(&executor->ticks, executor->config.spin);
+    executor->spin.window = rti_ticks_of(&executor->ticks, executor->config.spin);
     executor->far_ticks = rti_ticks_of(&executor->ticks, FAR_APART);
     executor->reactor.flush_ticks = rti_ticks_of(&executor->ticks, RTI_FLUSH_AFTER);
     read_goals(executor);

@@ -23,7 +23,7 @@
 #include "base/log.h"
 #include "rt/start.h"
 
-enum kind { TEXT, NEAR, COUNT, SIZE, TIME, SPIN, STALL, SIGNAL, PLACE, WORKERS, LEVEL, FORMAT };
+enum kind { TEXT, NEAR, COUNT, SIZE, TIME, SPIN, STALL, SIGNAL, PLACE, POLICY, WORKERS, LEVEL, FORMAT };
 
 /* clang-format off */
 #define OPTIONS(ROW) \
@@ -38,6 +38,9 @@ enum kind { TEXT, NEAR, COUNT, SIZE, TIME, SPIN, STALL, SIGNAL, PLACE, WORKERS, 
         "  --near PATH          place near: at the disk below this file, folder or device\n") \
     ROW(SPIN, spin, \
         "  --spin TIME|off      look for work so long before sleeping (off)\n") \
+    ROW(POLICY, spin_policy, \
+        "  --spin-policy fixed|adaptive\n" \
+        "                       look always, or while that finds something (fixed)\n") \
     ROW(STALL, stall_threshold, \
         "  --stall TIME|off     report a task that holds its core longer (10ms)\n") \
     ROW(TIME, timer_slack, \
