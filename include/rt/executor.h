@@ -200,8 +200,8 @@ struct rt_stats {
     uint64_t buffers_refused; /* gets that met config.buffer_bytes, or no memory */
     uint64_t buffer_bytes;    /* memory that was taken for buffers, in use or not */
     uint64_t buffer_bytes_unregistered; /* of that, what the ring does not know */
-    uint64_t looks;           /* times it looked for work before it would sleep (config.spin) */
-    uint64_t looks_found;     /* of these, those that found some */
+    uint64_t looks;       /* times it looked for work before it would sleep (config.spin) */
+    uint64_t looks_found; /* of these, those that found some */
 };
 
 /**

@@ -106,7 +106,7 @@ struct rti_executor {
     uint64_t quota_ticks; /* config.task_quota, or the smallest latency goal */
     uint64_t far_ticks;   /* that runs are apart, so that each is worth a look */
     struct rti_spin spin;
-    rt_time start_time;   /* a deadline long before it is a length by mistake */
+    rt_time start_time; /* a deadline long before it is a length by mistake */
     uint64_t spurious_random;
     uint64_t turns; /* atomic: the watch for stalls reads it */
     uint64_t spawns;

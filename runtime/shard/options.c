@@ -23,7 +23,21 @@
 #include "base/log.h"
 #include "rt/start.h"
 
-enum kind { TEXT, NEAR, COUNT, SIZE, TIME, SPIN, STALL, SIGNAL, PLACE, POLICY, WORKERS, LEVEL, FORMAT };
+enum kind {
+    TEXT,
+    NEAR,
+    COUNT,
+    SIZE,
+    TIME,
+    SPIN,
+    STALL,
+    SIGNAL,
+    PLACE,
+    POLICY,
+    WORKERS,
+    LEVEL,
+    FORMAT
+};
 
 /* clang-format off */
 #define OPTIONS(ROW) \

@@ -170,37 +170,67 @@ static int first(void *arg)
 
 static const char *why_skipped;
 
-static void an_idle_executor_takes_no_cpu_time_and_does_not_wake(void **state)
-{
-    struct world world = { 0 };
-    int r;
+struct idle {
+    struct rt_config config;
+    struct world world;
+    int result;
+};
 
-    (void)state;
-    if (!take_reading(gettid(), &world.before)) {
+static void *run_idle(void *arg)
+{
+    struct idle *idle = arg;
+
+    idle->result = rt_run(&idle->config, first, &idle->world);
+    return NULL;
+}
+
+/* In a thread of its own: a kernel worker that takes an old ring down wakes the thread that had it.
+ */
+static void check_idle(enum rt_spin_policy policy)
+{
+    struct idle idle = { .config = RT_CONFIG_INIT };
+    const struct world *world = &idle.world;
+    pthread_t thread;
+
+    if (!take_reading(gettid(), &idle.world.before)) {
         why_skipped = "this kernel does not count per thread in /proc";
         skip();
     }
-    r = rt_run(NULL, first, &world);
-    if (r == -ENOSYS || r == -EOPNOTSUPP || r == -EPERM) {
+    idle.config.spin_policy = policy;
+    assert_int_equal(pthread_create(&thread, NULL, run_idle, &idle), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    if (idle.result == -ENOSYS || idle.result == -EOPNOTSUPP || idle.result == -EPERM) {
         why_skipped = "no io_uring here";
         skip();
     }
-    assert_int_equal(r, 0);
+    assert_int_equal(idle.result, 0);
     assert_int_equal(t_failures(), 0);
-    assert_true(world.settled);
+    assert_true(world->settled);
     print_message("idle for %lld ms: %" PRIu64 " ns of CPU time, %" PRIu64 " switches\n",
-                  (long long)(SPAN / RT_MILLISECONDS(1)), world.after.cpu_ns - world.before.cpu_ns,
-                  world.after.voluntary_switches - world.before.voluntary_switches);
-    assert_true(world.after.cpu_ns - world.before.cpu_ns < (uint64_t)CPU_MAX);
-    assert_int_equal(world.after.voluntary_switches, world.before.voluntary_switches);
+                  (long long)(SPAN / RT_MILLISECONDS(1)),
+                  world->after.cpu_ns - world->before.cpu_ns,
+                  world->after.voluntary_switches - world->before.voluntary_switches);
+    assert_true(world->after.cpu_ns - world->before.cpu_ns < (uint64_t)CPU_MAX);
+    assert_int_equal(world->after.voluntary_switches, world->before.voluntary_switches);
 }
 
-/* No run comes before, to see whether there is an io_uring: a kernel worker that takes an old ring
- * down wakes the thread that had it. */
+static void an_idle_executor_takes_no_cpu_time_and_does_not_wake(void **state)
+{
+    (void)state;
+    check_idle(RT_SPIN_FIXED);
+}
+
+static void nor_does_one_that_looks_for_work_before_it_sleeps(void **state)
+{
+    (void)state;
+    check_idle(RT_SPIN_ADAPTIVE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_idle_executor_takes_no_cpu_time_and_does_not_wake),
+        cmocka_unit_test(nor_does_one_that_looks_for_work_before_it_sleeps),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

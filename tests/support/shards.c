@@ -83,6 +83,7 @@ void shards_init(struct shards *shards, uint64_t seed, uint32_t count)
     shards->runtime.port_entries = PICK(&rand, 1, 1, 2, 8, 64);
     shards->runtime.posts_max = PICK(&rand, 1, 2, 5, 64);
     shards->runtime.spin = PICK(&rand, 0, 0, 20000);
+    shards->runtime.spin_policy = PICK(&rand, RT_SPIN_FIXED, RT_SPIN_ADAPTIVE);
     shards->runtime.log_level = RT_LOG_WARNING;
     shards->runtime.log = note_line;
     shards->runtime.log_arg = shards;

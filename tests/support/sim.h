@@ -44,6 +44,7 @@
 #ifndef RT_TEST_SIM_H
 #define RT_TEST_SIM_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -50,6 +50,7 @@ static void assert_default(const struct rt_config *config)
     assert_int_equal(config->blocking_threads, 8);
     assert_int_equal(config->blocking_queue, 1024);
     assert_int_equal(config->io_worker_place, RT_IO_WORKER_SHARD);
+    assert_int_equal(config->spin_policy, RT_SPIN_FIXED);
     assert_int_equal(config->spin, RT_SPIN_OFF);
     assert_int_equal(config->timer_slack, 0);
     assert_int_equal(config->stall_threshold, RT_MILLISECONDS(10));
@@ -122,12 +123,28 @@ static void what_is_set_is_kept(void **state)
     config.blocking_threads = 9;
     config.blocking_queue = 10;
     config.io_worker_place = RT_IO_WORKER_OTHERS;
+    config.spin_policy = RT_SPIN_ADAPTIVE;
     assert_int_equal(rti_config_read(&read, &log, &config), 0);
     assert_memory_equal(&read, &config, sizeof(config));
     assert_true(log.write == hear);
     assert_ptr_equal(log.arg, &heard);
     assert_int_equal(log.level, RT_LOG_INFO);
     assert_int_equal(heard.lines, 0);
+}
+
+static void an_adaptive_spin_has_a_length_of_its_own(void **state)
+{
+    struct rt_config config = heard_config();
+    struct rt_config read;
+    struct rti_log log;
+
+    (void)state;
+    config.spin_policy = RT_SPIN_ADAPTIVE;
+    assert_int_equal(rti_config_read(&read, &log, &config), 0);
+    assert_int_equal(read.spin, RT_MICROSECONDS(50));
+    config.spin = 7;
+    assert_int_equal(rti_config_read(&read, &log, &config), 0);
+    assert_int_equal(read.spin, 7);
 }
 
 static void the_completion_queue_is_never_smaller_than_the_submission_queue(void **state)
@@ -270,6 +287,7 @@ static void a_number_above_its_bound_is_refused_by_name_and_value(void **state)
         { "config.blocking_queue", offsetof(struct rt_config, blocking_queue), 16777216 },
         { "config.io_worker_place", offsetof(struct rt_config, io_worker_place),
           RT_IO_WORKER_OTHERS },
+        { "config.spin_policy", offsetof(struct rt_config, spin_policy), RT_SPIN_ADAPTIVE },
     };
 
     (void)state;
@@ -337,6 +355,7 @@ int main(void)
         cmocka_unit_test(no_configuration_means_every_default),
         cmocka_unit_test(a_zeroed_struct_and_the_initializer_mean_every_default),
         cmocka_unit_test(what_is_set_is_kept),
+        cmocka_unit_test(an_adaptive_spin_has_a_length_of_its_own),
         cmocka_unit_test(the_completion_queue_is_never_smaller_than_the_submission_queue),
         cmocka_unit_test(fields_beyond_the_size_of_an_older_program_are_not_read),
         cmocka_unit_test(no_byte_beyond_the_size_is_touched),

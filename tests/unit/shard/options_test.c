@@ -18,7 +18,7 @@
 #include "support/ear.h"
 #include "support/harness.h"
 
-#define ARGUMENTS_MAX 40
+#define ARGUMENTS_MAX 64
 
 /* Of errors. */
 #define NUMBER "it must be a number, such as 1024"
@@ -33,6 +33,7 @@ static const char *const variables[] = {
     "RT_LOG_LEVEL",    "RT_DUMP_SIGNAL",  "RT_DUMP_FILE",
     "RT_DUMP_FORMAT",  "RT_DISABLE",      "RT_STALL",
     "RT_TIMER_SLACK",  "RT_NEAR",         "RT_IO_WORKER_PLACE",
+    "RT_SPIN_POLICY",
 };
 
 static int without_variables(void **state)
@@ -101,6 +102,7 @@ static void assert_all_fields(const struct rt_config *config)
     assert_int_equal(config->shards, 4);
     assert_int_equal(config->place, RT_PLACE_SPREAD);
     assert_int_equal(config->spin, RT_MICROSECONDS(50));
+    assert_int_equal(config->spin_policy, RT_SPIN_ADAPTIVE);
     assert_int_equal(config->stall_threshold, RT_MILLISECONDS(20));
     assert_int_equal(config->timer_slack, RT_MILLISECONDS(1));
     assert_int_equal(config->tasks_max, 1000);
@@ -129,7 +131,7 @@ static void every_option_sets_its_field_in_either_form(void **state)
                            "--stall 20ms --timer-slack 1ms "
                            "--tasks-max 1000 --port-entries 64 --posts-max 32 --ring-entries 512 "
                            "--stack 16k --task-quota 1ms --stop-timeout 5s --io-workers 2 "
-                           "--io-worker-place others "
+                           "--io-worker-place others --spin-policy adaptive "
                            "--log-level info --dump-signal USR1 --dump-file dumps "
                            "--dump-format json"),
                      0);
@@ -147,7 +149,7 @@ static void every_option_sets_its_field_in_either_form(void **state)
                            "--stall=20ms --timer-slack=1ms "
                            "--tasks-max=1000 --port-entries=64 --posts-max=32 --ring-entries=512 "
                            "--stack=16k --task-quota=1ms --stop-timeout=5s --io-workers=2 "
-                           "--io-worker-place=others "
+                           "--io-worker-place=others --spin-policy=adaptive "
                            "--log-level=info --dump-signal=SIGUSR1 --dump-file=dumps "
                            "--dump-format=json --disable=no_iowait,iowq"),
                      0);
@@ -178,6 +180,7 @@ static void the_environment_sets_the_same_fields(void **state)
     setenv("RT_STOP_TIMEOUT", "5s", 1);
     setenv("RT_IO_WORKERS", "2", 1);
     setenv("RT_IO_WORKER_PLACE", "others", 1);
+    setenv("RT_SPIN_POLICY", "adaptive", 1);
     setenv("RT_LOG_LEVEL", "info", 1);
     setenv("RT_DUMP_SIGNAL", "USR1", 1);
     setenv("RT_DUMP_FILE", "dumps", 1);
@@ -364,6 +367,7 @@ static void a_value_that_cannot_be_read_is_refused_in_words(void **state)
           "--stop-timeout is \"18446744073709551615s\"; it must be smaller" },
         { "p --spin on", "--spin is \"on\"; it must be off or a time with its unit (ns, us, ms or "
                          "s), such as 50us" },
+        { "p --spin-policy off", "--spin-policy is \"off\"; it must be fixed|adaptive" },
         { "p --place Core", "--place is \"Core\"; it must be core|pu|spread|pack|unbound|near" },
         { "p --place core|pu",
           "--place is \"core|pu\"; it must be core|pu|spread|pack|unbound|near" },
