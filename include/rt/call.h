@@ -20,6 +20,12 @@
  *     for (i = 0; i < 8; i++)
  *         r = rt_call_end(&calls[i], &result, RT_NEVER);
  *
+ * The same function on many shards, with one deadline, and a fold of the answers:
+ *
+ *     struct rt_call_part parts[8] = { { .shard = 3, .arg = &counts[0] }, ... };
+ *
+ *     r = rt_map_reduce(parts, 8, count, add, &sum, rt_in(RT_SECONDS(1)));
+ *
  * What is sent to one shard from one other takes config.port_entries slots; a
  * slot is held only until its function has started, so calls may call back and
  * forth to any depth. A sender that finds no slot waits for one. What bounds
@@ -92,6 +98,60 @@ int rt_call_begin(struct rt_call *call, uint32_t shard, rt_task_fn fn, void *arg
  */
 RT_API RT_MUST_CHECK RT_SUSPENDS
 int rt_call_end(struct rt_call *call, int *result, rt_time deadline);
+
+/** One call of a set: what the caller fills in, and what has become of it. */
+struct rt_call_part {
+    uint32_t shard;      /* in: where it runs */
+    int32_t error;       /* out: as rt_call() would have returned */
+    int32_t result;      /* out: what the function returned; 0 when `error` is below 0 */
+    void *arg;           /* in: lent to the function until it has returned */
+    struct rt_call call; /* private */
+};
+
+/**
+ * Run fn(parts[i].arg) on the shard of each part, all at once, and wait for all.
+ *
+ * One deadline holds for the set. When it passes, or the caller is cancelled, every
+ * function's task is cancelled at once, and what was not sent is not; the call returns when
+ * all that were sent have answered. A part that fails leaves the others alone. Parts of one
+ * shard start in order. Those of the caller's own shard run in the caller's task, after all
+ * others were sent.
+ *
+ * @param parts  `count` of them; the caller's until this returns. A shard that is not there aborts.
+ * @return 0 when every function ran to its end; else the error of the first part, in order, that
+ *         has one: the errors are those of rt_call(). A result below 0 is no error.
+ * \context{In a task. Suspends.}
+ */
+RT_API RT_MUST_CHECK RT_SUSPENDS
+int rt_call_each(struct rt_call_part *parts, uint32_t count, rt_task_fn fn, rt_time deadline);
+
+/**
+ * Run fn(arg) on every shard, the caller's too: rt_call_each() with the same argument for all.
+ *
+ * @param parts  rt_shard_count() of them; part i is filled in for shard i.
+ * @param arg    is used by all shards at the same time: they read it only, or by atomics.
+ * @return as rt_call_each().
+ * \context{In a task. Suspends.}
+ */
+RT_API RT_MUST_CHECK RT_SUSPENDS
+int rt_call_all(struct rt_call_part *parts, rt_task_fn fn, void *arg, rt_time deadline);
+
+/** Fold what has come from one part into `into`; `part->error` is 0. Runs in the caller's task. */
+typedef void (*rt_reduce_fn)(void *into, const struct rt_call_part *part);
+
+/**
+ * As rt_call_each(), and fold the parts whose functions ran, on the caller's shard.
+ *
+ * The fold goes in the order of the parts, whatever order they answer in; it begins while
+ * later parts still work. What a function has found goes by its result, or by what its `arg`
+ * points to.
+ *
+ * @return as rt_call_each(). After an error `into` holds the other parts.
+ * \context{In a task. Suspends.}
+ */
+RT_API RT_MUST_CHECK RT_SUSPENDS
+int rt_map_reduce(struct rt_call_part *parts, uint32_t count, rt_task_fn map, rt_reduce_fn reduce,
+                  void *into, rt_time deadline);
 
 /**
  * Run fn(arg) on a shard, without a reply; its result is dropped.

@@ -9,11 +9,6 @@
 #include "cross/look.h"
 #include "cross/mesh.h"
 
-enum call_state {
-    CALL_SENT, /* the callee's shard has the record, or will have it */
-    CALL_DONE, /* result and error are valid */
-};
-
 /* Sending: a task that waits for a slot or a credit lends its request. */
 
 struct send_waiter {
@@ -198,17 +193,20 @@ static struct rt_task *task_in_slot(const struct rti_mesh_shard *target, uint32_
     return &block->tasks[slot % RTI_TASKS_PER_BLOCK];
 }
 
-/* Ask the function's task to end, and stay until it has answered (K2, K3). */
-static void call_abort(struct rti_waiter *waiter, int reason)
+void rti_call_ask_to_end(struct rt_call *call)
 {
-    struct call_waiter *self = RTI_CONTAINER_OF(waiter, struct call_waiter, waiter);
-    const struct rti_mesh_shard *target = rti_mesh_here()->mesh->shards[self->call->shard];
+    const struct rti_mesh_shard *target = rti_mesh_here()->mesh->shards[call->shard];
     uint32_t slot;
 
-    (void)reason; /* stays in the waiter */
-    if (rti_call_cancel(self->call, &slot)) {
+    if (rti_call_cancel(call, &slot)) {
         rti_wake_task(task_in_slot(target, slot));
     }
+}
+
+static void call_abort(struct rti_waiter *waiter, int reason)
+{
+    (void)reason; /* stays in the waiter */
+    rti_call_ask_to_end(RTI_CONTAINER_OF(waiter, struct call_waiter, waiter)->call);
 }
 
 void rti_call_take_replies(struct rti_mesh_shard *shard, struct rti_port *port)
@@ -222,7 +220,7 @@ void rti_call_take_replies(struct rti_mesh_shard *shard, struct rti_port *port)
 
         call->result = reply->result;
         call->error = reply->error;
-        call->state = CALL_DONE;
+        call->state = RTI_CALL_DONE;
         if (call->waiter != NULL) {
             rti_waiter_finish(call->waiter, 0);
         }
@@ -241,7 +239,7 @@ static void run_here(struct rt_call *call, rt_task_fn fn, void *arg)
     if (call->result == -ECANCELED && rti_scope_ends(rti_current->running)) {
         call->error = -ECANCELED;
     }
-    call->state = CALL_DONE;
+    call->state = RTI_CALL_DONE;
 }
 
 static RTI_NOINLINE int begin_with_care(struct rti_mesh_shard *shard,
@@ -283,7 +281,7 @@ int rt_call_begin(struct rt_call *call, uint32_t to, rt_task_fn fn, void *arg, r
     call->waiter = NULL; /* the rest is written with the reply, or where it is used */
     call->word = 0;
     call->shard = to;
-    call->state = CALL_SENT;
+    call->state = RTI_CALL_SENT;
     if (RTI_UNLIKELY(port == NULL)) {
         return begin_with_care(shard, &request, to, deadline);
     }
@@ -291,14 +289,14 @@ int rt_call_begin(struct rt_call *call, uint32_t to, rt_task_fn fn, void *arg, r
     return 0;
 }
 
-/* A shard that is awake and not busy answers soon. What else has come is taken by the way. */
-static void look_for_reply(struct rti_mesh_shard *shard, const struct rt_call *call,
-                           rt_time deadline)
+/* What else has come is taken by the way. */
+void rti_call_look_for_reply(const struct rt_call *call, rt_time deadline)
 {
+    struct rti_mesh_shard *shard = rti_mesh_here();
     struct rti_look look;
 
     rti_look_begin(&look, shard, shard->mesh->shards[call->shard], deadline);
-    while (call->state != CALL_DONE && rti_look_on(&look, 1)) {
+    while (call->state != RTI_CALL_DONE && rti_look_on(&look, 1)) {
         (void)rti_mesh_look_again(shard);
     }
 }
@@ -323,10 +321,10 @@ int rt_call_end(struct rt_call *call, int *result, rt_time deadline)
     struct rti_executor *executor = rti_executor_here("rt_call_end");
     int reason = 0;
 
-    if (call->state != CALL_DONE) {
-        look_for_reply(rti_mesh_here(), call, deadline);
+    if (call->state != RTI_CALL_DONE) {
+        rti_call_look_for_reply(call, deadline);
     }
-    if (call->state != CALL_DONE) {
+    if (call->state != RTI_CALL_DONE) {
         reason = await_reply(executor, call, deadline);
     } else {
         rti_yield_if_due(); /* a fast callee would never let this task wait */
@@ -355,7 +353,7 @@ int rt_call(uint32_t to, rt_task_fn fn, void *arg, int *result, rt_time deadline
 int rti_call_taskless(uint32_t to, rt_task_fn fn, void *arg, int *result)
 {
     struct rti_mesh_shard *shard = begin("rti_call_taskless", to);
-    struct rt_call call = { .shard = to, .state = CALL_SENT };
+    struct rt_call call = { .shard = to, .state = RTI_CALL_SENT };
     const struct rti_request request = {
         .fn = fn, .arg = arg, .call = &call, .queue = RTI_QUEUE_NONE
     };

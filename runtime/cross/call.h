@@ -47,6 +47,17 @@ void rti_call_requests_came(struct rti_mesh_shard *shard, struct rti_port *port)
 /* Make the pump, or tasks, if there is work; refuse the requests if none can be had. */
 void rti_call_need_pump(struct rti_mesh_shard *shard);
 
+enum rti_call_state {
+    RTI_CALL_SENT, /* the callee's shard has the record, or will have it */
+    RTI_CALL_DONE, /* result and error are valid */
+};
+
+/* Ask the function's task to end; the call stays until it has answered (K2, K3). */
+void rti_call_ask_to_end(struct rt_call *call);
+
+/* A shard that is awake and not busy answers soon: look for its reply for a moment. */
+void rti_call_look_for_reply(const struct rt_call *call, rt_time deadline);
+
 /* As rt_call(), of a function that does not wait: it runs without a task, and is never refused. */
 int rti_call_taskless(uint32_t to, rt_task_fn fn, void *arg, int *result);
 
