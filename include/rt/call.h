@@ -46,17 +46,18 @@ extern "C" {
 /**
  * Run fn(arg) on a shard and wait for its result.
  *
- * The deadline and a cancel of the caller cancel the function's task; the call
- * returns when the function has returned, and so may outlast its deadline. A
- * call to the caller's own shard runs in the caller's task, which the deadline
- * does not reach.
+ * The deadline, or the one of a scope of the caller's if that is earlier, goes along:
+ * the function runs in a scope of it (rt/scope.h), and is not run when it has passed. At the
+ * deadline its waits end with -ETIME; then, and when the caller is cancelled, its task is
+ * cancelled. The call returns when the function has returned, and so may outlast its
+ * deadline. A call to the caller's own shard runs in the caller's task, in such a scope.
  *
  * @param shard   0..rt_shard_count() - 1; another number aborts.
  * @param result  gets what `fn` returned, on success only; may be NULL.
  * @return 0; -EAGAIN when the shard was at its limit of tasks; -ETIME or -ECANCELED when
  *         the deadline passed or the caller was cancelled, and the function gave way
- *         (returned -ECANCELED) or had not been sent; -ESHUTDOWN when the runtime drains; -ENOMEM.
- *         But for the case of giving way the function did not run.
+ *         (returned -ETIME or -ECANCELED) or had not begun; -ESHUTDOWN when the runtime drains;
+ *         -ENOMEM. But for the case of giving way the function did not run.
  * \context{In a task. Suspends.}
  */
 RT_API RT_MUST_CHECK RT_SUSPENDS
@@ -77,7 +78,8 @@ struct rt_call {
 /**
  * Send a call and go on without waiting for its result.
  *
- * Waits only while no slot is free. On success the call must be ended with
+ * Waits only while no slot is free, until `deadline`, which does not go along: what ends the
+ * function is rt_call_end(). On success the call must be ended with
  * rt_call_end(), by the same task.
  *
  * @param call  filled by this call.

@@ -21,6 +21,9 @@
  *     rt_tcp_send_all(peer, bye, sizeof(bye), NULL, RT_NEVER);
  *     rt_scope_leave(&scope);
  *
+ * A call to another shard takes the deadline along: the function there runs in a
+ * scope of it, and so do those that it calls. rt_deadline() tells the moment.
+ *
  * Scopes nest, lie in the frame of the task that enters them, and are left by
  * it in reverse order. They are a fiber's: a poll function has none. Waits that only give
  * something back (closing, leaving a group) are not touched by scopes.
@@ -85,6 +88,19 @@ void rt_scope_cancel(struct rt_scope *scope);
  */
 RT_API RT_ON_SHARD
 int rt_scope_leave(struct rt_scope *scope);
+
+/**
+ * When waits of the calling task will be ended, whatever deadline of their own they have: by the
+ * scopes around this call, by the deadline of a caller on another shard (rt/call.h), or, with a
+ * moment that has passed, by a cancel.
+ *
+ * So work that cannot be done until then need not be begun.
+ *
+ * @return a moment as of rt_now(); RT_NEVER when nothing ends them.
+ * \context{In a task. Does not suspend.}
+ */
+RT_API RT_ON_SHARD
+rt_time rt_deadline(void);
 
 #ifdef __cplusplus
 }

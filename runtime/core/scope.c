@@ -89,6 +89,19 @@ rt_time rti_scope_begin_wait(const struct rt_task *task, rt_time deadline)
     return later(earliest_end(task, deadline).at, 0);
 }
 
+rt_time rti_scope_end_at(const struct rt_task *task, rt_time deadline)
+{
+    return later(earliest_end(task, deadline).at, 0);
+}
+
+int rti_scope_ended_elsewhere(const struct rt_task *task, rt_time deadline)
+{
+    const struct end end = earliest_end(task, deadline);
+
+    note(&end);
+    return end.reason;
+}
+
 bool rti_scope_own_deadline(struct rti_waiter *waiter)
 {
     const struct end end = earliest_end(waiter->task, waiter->task->scope->wait_deadline);
@@ -165,6 +178,11 @@ void rt_scope_cancel(struct rt_scope *scope)
     rti_executor_must_own(task->executor, "rt_scope_cancel");
     scope->cancelled = 1;
     rti_scope_review(task);
+}
+
+rt_time rt_deadline(void)
+{
+    return rti_scope_end_at(rti_executor_here("rt_deadline")->running, RT_NEVER);
 }
 
 int rt_scope_leave(struct rt_scope *scope)

@@ -27,6 +27,14 @@ rt_time rti_scope_begin_wait(const struct rt_task *task, rt_time deadline);
  * have ended the wait. */
 bool rti_scope_own_deadline(struct rti_waiter *waiter);
 
+/* The moment at which a wait with `deadline` would be ended, as far as is known now; never below 0.
+ * RT_NEVER: by nothing. */
+rt_time rti_scope_end_at(const struct rt_task *task, rt_time deadline);
+
+/* A wait with `deadline` was ended at that moment, on another shard: the reason, -ETIME or
+ * -ECANCELED. Where it was a scope's, its end will say so. */
+int rti_scope_ended_elsewhere(const struct rt_task *task, rt_time deadline);
+
 /* As rti_task_must_end(), of a wait that therefore is not begun, or ended at once: where it is a
  * scope that ends it, its end will say so. */
 void rti_scope_note_end(const struct rt_task *task);

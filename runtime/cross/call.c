@@ -232,10 +232,16 @@ void rti_call_take_replies(struct rti_mesh_shard *shard, struct rti_port *port)
 }
 
 /* A call to the caller's own shard: a cancel of the caller is one of the function. */
-static void run_here(struct rt_call *call, rt_task_fn fn, void *arg)
+static void run_here(const struct rti_request *request, rt_time deadline)
 {
+    struct rt_call *call = request->call;
+
     call->error = 0;
-    call->result = fn(arg);
+    call->result = rti_terms_have_deadline(request->terms)
+                       ? rti_call_run_until(request->fn, request->arg,
+                                            rti_scope_end_at(rti_current->running, deadline),
+                                            &call->error)
+                       : request->fn(request->arg);
     if (call->result == -ECANCELED && rti_scope_ends(rti_current->running)) {
         call->error = -ECANCELED;
     }
@@ -253,7 +259,7 @@ static RTI_NOINLINE int begin_with_care(struct rti_mesh_shard *shard,
         return r;
     }
     if (to == shard->index) {
-        run_here(request->call, request->fn, request->arg);
+        run_here(request, deadline);
         return 0;
     }
     if (shard->executor->draining) {
@@ -270,23 +276,53 @@ static RTI_NOINLINE int begin_with_care(struct rti_mesh_shard *shard,
     return 0;
 }
 
-int rt_call_begin(struct rt_call *call, uint32_t to, rt_task_fn fn, void *arg, rt_time deadline)
+static inline __attribute__((always_inline)) int send_call(struct rti_mesh_shard *shard,
+                                                           const struct rti_request *request,
+                                                           uint32_t to, rt_time deadline)
 {
-    struct rti_mesh_shard *shard = begin("rt_call_begin", to);
-    const struct rti_request request = {
-        .fn = fn, .arg = arg, .call = call, .queue = shard->executor->active->id
-    };
     struct rti_port *port = open_port(shard, to);
+    struct rt_call *call = request->call;
 
     call->waiter = NULL; /* the rest is written with the reply, or where it is used */
     call->word = 0;
     call->shard = to;
     call->state = RTI_CALL_SENT;
     if (RTI_UNLIKELY(port == NULL)) {
-        return begin_with_care(shard, &request, to, deadline);
+        return begin_with_care(shard, request, to, deadline);
     }
-    push(shard, port, &request);
+    push(shard, port, request);
     return 0;
+}
+
+int rt_call_begin(struct rt_call *call, uint32_t to, rt_task_fn fn, void *arg, rt_time deadline)
+{
+    struct rti_mesh_shard *shard = begin("rt_call_begin", to);
+    const struct rti_request request = {
+        .fn = fn, .arg = arg, .call = call, .terms = shard->executor->active->id
+    };
+
+    return send_call(shard, &request, to, deadline);
+}
+
+static inline rt_time end_at(const struct rt_task *task, rt_time deadline)
+{
+    return RTI_UNLIKELY((task->state & RTI_TASK_SCOPED) != 0) ? rti_scope_end_at(task, deadline)
+                                                              : deadline;
+}
+
+int rti_call_begin_within(struct rt_call *call, uint32_t to, rt_task_fn fn, void *arg,
+                          rt_time deadline)
+{
+    struct rti_mesh_shard *shard = begin("rt_call", to);
+    struct rti_executor *executor = shard->executor;
+    const struct rti_request request = {
+        .fn = fn,
+        .arg = arg,
+        .call = call,
+        .terms = rti_terms(executor->active->id, end_at(executor->running, deadline)),
+    };
+
+    return send_call(shard, &request, to, deadline);
 }
 
 /* What else has come is taken by the way. */
@@ -315,6 +351,14 @@ static int await_reply(struct rti_executor *executor, struct rt_call *call, rt_t
     return self.waiter.reason;
 }
 
+int rti_call_error(const struct rt_call *call, int reason, rt_time deadline)
+{
+    if (call->error != -ETIME) {
+        return call->error;
+    }
+    return reason != 0 ? reason : rti_scope_ended_elsewhere(rti_current->running, deadline);
+}
+
 RTI_RETURNS_AFTER_SWITCH
 int rt_call_end(struct rt_call *call, int *result, rt_time deadline)
 {
@@ -329,8 +373,8 @@ int rt_call_end(struct rt_call *call, int *result, rt_time deadline)
     } else {
         rti_yield_if_due(); /* a fast callee would never let this task wait */
     }
-    if (call->error < 0) {
-        return call->error;
+    if (RTI_UNLIKELY(call->error < 0)) {
+        return rti_call_error(call, reason, deadline);
     }
     if (reason != 0 && call->result == -ECANCELED) {
         return reason;
@@ -345,7 +389,7 @@ RTI_RETURNS_AFTER_SWITCH
 int rt_call(uint32_t to, rt_task_fn fn, void *arg, int *result, rt_time deadline)
 {
     struct rt_call call;
-    int r = rt_call_begin(&call, to, fn, arg, deadline);
+    int r = rti_call_begin_within(&call, to, fn, arg, deadline);
 
     return r < 0 ? r : rt_call_end(&call, result, deadline);
 }
@@ -355,7 +399,7 @@ int rti_call_taskless(uint32_t to, rt_task_fn fn, void *arg, int *result)
     struct rti_mesh_shard *shard = begin("rti_call_taskless", to);
     struct rt_call call = { .shard = to, .state = RTI_CALL_SENT };
     const struct rti_request request = {
-        .fn = fn, .arg = arg, .call = &call, .queue = RTI_QUEUE_NONE
+        .fn = fn, .arg = arg, .call = &call, .terms = RTI_TERMS_TASKLESS
     };
     struct rti_port *port = open_port(shard, to);
 
@@ -383,7 +427,7 @@ int rt_try_post(uint32_t to, rt_task_fn fn, void *arg)
     struct rti_mesh_shard *shard = begin("rt_try_post", to);
     const struct rti_request request = { .fn = fn,
                                          .arg = arg,
-                                         .queue = shard->executor->active->id };
+                                         .terms = shard->executor->active->id };
     struct rti_port *port;
 
     if (RTI_UNLIKELY(shard->executor->draining)) {
@@ -429,7 +473,7 @@ int rt_post(uint32_t to, rt_task_fn fn, void *arg, rt_time deadline)
     struct rti_mesh_shard *shard = begin("rt_post", to);
     const struct rti_request request = { .fn = fn,
                                          .arg = arg,
-                                         .queue = shard->executor->active->id };
+                                         .terms = shard->executor->active->id };
     struct rti_port *port = open_port(shard, to);
 
     if (RTI_UNLIKELY(port == NULL || !has_credit(port))) {

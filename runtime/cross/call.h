@@ -25,6 +25,14 @@
  * K3 The record is touched by the callee only until it answers, so while the
  *    caller's frame lives: the caller waits for the answer in any case.
  * K4 A task that is woken through the map reads the word of the call it runs.
+ *
+ * Nor does a deadline need one. It goes along in the request, and the function runs in a scope of
+ * it, so its waits end by its own shard's clock, and a function whose time is over before it has
+ * begun is not run. The caller's own timer cancels the call all the same: the scope ends waits, the
+ * cancel also a function that only computes.
+ *
+ * K5 An answer -ETIME says that the deadline which went along has passed, on the callee's clock
+ *    and so on the caller's, and that the function gave way or has not run.
  */
 #ifndef RTI_CROSS_CALL_H
 #define RTI_CROSS_CALL_H
@@ -57,6 +65,19 @@ void rti_call_ask_to_end(struct rt_call *call);
 
 /* A shard that is awake and not busy answers soon: look for its reply for a moment. */
 void rti_call_look_for_reply(const struct rt_call *call, rt_time deadline);
+
+/* As rt_call_begin(), of a call that is ended before the current scopes are left, and with the same
+ * deadline: that goes along, and is the function's (K5). */
+int rti_call_begin_within(struct rt_call *call, uint32_t to, rt_task_fn fn, void *arg,
+                          rt_time deadline);
+
+/* Run a function that has a deadline. `error` gets -ETIME when that has passed and the function has
+ * not run, or gave way; else it stays. */
+int rti_call_run_until(rt_task_fn fn, void *arg, rt_time deadline, int *error);
+
+/* The error of a call that has ended so. -ETIME is that of `deadline` or of a scope of the
+ * caller's, unless the caller had a reason of its own before, which is not 0 then. */
+int rti_call_error(const struct rt_call *call, int reason, rt_time deadline);
 
 /* As rt_call(), of a function that does not wait: it runs without a task, and is never refused. */
 int rti_call_taskless(uint32_t to, rt_task_fn fn, void *arg, int *result);

@@ -52,9 +52,9 @@ static int send_parts(const struct set *set, rt_task_fn fn, bool here, int error
             continue;
         }
         part->result = 0;
-        part->error = sends_no_more(error)
-                          ? error
-                          : rt_call_begin(&part->call, part->shard, fn, part->arg, set->deadline);
+        part->error = sends_no_more(error) ? error
+                                           : rti_call_begin_within(&part->call, part->shard, fn,
+                                                                   part->arg, set->deadline);
         if (part->error < 0) {
             error = part->error;
         }
@@ -101,7 +101,7 @@ static void end_part(struct set *set, struct rt_call_part *part)
     if (call->state != RTI_CALL_DONE) {
         await_reply(set, call);
     }
-    part->error = call->error;
+    part->error = rti_call_error(call, set->reason, set->deadline);
     if (part->error == 0 && call->result == -ECANCELED && rti_call_is_cancelled(call)) {
         part->error = set->reason; /* it gave way */
     }

@@ -41,7 +41,7 @@
 #define RTI_MESSAGES_PER_FLUSH 16
 
 /* Task queues that every shard has: numbers 1 to this - 1. */
-#define RTI_SHARED_TASKQS 4096
+#define RTI_SHARED_TASKQS (1u << RTI_TERMS_QUEUE_BITS)
 
 struct rti_mesh;
 

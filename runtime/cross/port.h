@@ -3,7 +3,7 @@
  * Port: what goes from one shard, the sender, to another, the receiver: requests
  * one way, and their replies the other.
  *
- *              requests: function, argument, record of the call, task queue
+ *              requests: function, argument, record of the call, terms
  *     sender  ------------------------------------------------->  receiver
  *             <-------------------------------------------------
  *              replies: record of the call, result
@@ -28,15 +28,58 @@
 #include "cross/ring.h"
 #include "rt/call.h"
 
-/* In place of a queue's number: the function does not wait and needs no task. It runs where
- * requests are taken out of the ring. */
-#define RTI_QUEUE_NONE UINT64_MAX
+/*
+ * Terms: under which a request is run, in one word, so that two slots fill a line.
+ *
+ *     bit 63 ... 12                          11 ... 0
+ *     deadline of the caller, or 0: none     number of the caller's task queue
+ *
+ * The deadline is in steps of 1024 ns, rounded up: the function has no less time than its caller.
+ */
+#define RTI_TERMS_QUEUE_BITS    12
+#define RTI_TERMS_STEP_BITS     10
+#define RTI_TERMS_QUEUE_MASK    ((1ull << RTI_TERMS_QUEUE_BITS) - 1)
+#define RTI_TERMS_DEADLINE_MASK (UINT64_MAX >> RTI_TERMS_QUEUE_BITS)
+
+/* In place of terms: the function does not wait and needs no task. It runs where requests are taken
+ * out of the ring. */
+#define RTI_TERMS_TASKLESS UINT64_MAX
+
+static inline uint64_t rti_terms(uint32_t queue, rt_time deadline)
+{
+    uint64_t steps;
+
+    if (deadline == RT_NEVER) {
+        return queue;
+    }
+    steps = deadline <= 0 ? 1 : (((uint64_t)deadline - 1) >> RTI_TERMS_STEP_BITS) + 1;
+    if (RTI_UNLIKELY(steps >= RTI_TERMS_DEADLINE_MASK)) { /* in more than 100 years */
+        return queue;
+    }
+    return steps << RTI_TERMS_QUEUE_BITS | queue;
+}
+
+static inline uint32_t rti_terms_queue(uint64_t terms)
+{
+    return (uint32_t)(terms & RTI_TERMS_QUEUE_MASK);
+}
+
+static inline bool rti_terms_have_deadline(uint64_t terms)
+{
+    return terms > RTI_TERMS_QUEUE_MASK;
+}
+
+/* Of terms that have one. */
+static inline rt_time rti_terms_deadline(uint64_t terms)
+{
+    return (rt_time)(terms >> RTI_TERMS_QUEUE_BITS << RTI_TERMS_STEP_BITS);
+}
 
 struct rti_request {
     rt_task_fn fn;
     void *arg;
     struct rt_call *call; /* NULL: a post */
-    uint64_t queue;       /* number of the caller's task queue; so two slots fill a line */
+    uint64_t terms;
 };
 
 struct rti_reply {

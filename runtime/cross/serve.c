@@ -2,6 +2,7 @@
 /* Serve: the callee's half of calls and posts; call.c is the caller's. See call.h. */
 #include <errno.h>
 
+#include "core/scope.h"
 #include "cross/call.h"
 #include "cross/call_word.h"
 #include "cross/mesh.h"
@@ -158,7 +159,7 @@ static struct rti_port *next_in_rings(struct rti_mesh_shard *shard, struct rti_r
             rti_list_remove(node);
             rti_list_push_back(&shard->work, node);
         }
-        if (RTI_UNLIKELY(out->queue == RTI_QUEUE_NONE)) {
+        if (RTI_UNLIKELY(out->terms == RTI_TERMS_TASKLESS)) {
             answer(shard, port, out->call, out->fn(out->arg), 0);
             continue;
         }
@@ -218,6 +219,34 @@ static void refuse(struct rti_mesh_shard *shard)
 
 /* Running a function */
 
+/* Whether a function that was asked to end has done so. */
+static bool gave_way(int result)
+{
+    return result == -ETIME || result == -ECANCELED;
+}
+
+RTI_NOINLINE int rti_call_run_until(rt_task_fn fn, void *arg, rt_time deadline, int *error)
+{
+    const struct rti_executor *executor = rti_current;
+    struct rt_task *self = executor->running;
+    struct rt_scope scope;
+    int result;
+
+    if (deadline <= executor->turn_time) { /* nobody waits for it any more */
+        *error = -ETIME;
+        return 0;
+    }
+    rt_scope_enter(&scope, deadline);
+    result = fn(arg);
+    if (RTI_UNLIKELY((self->state & RTI_TASK_SCOPED) == 0 || self->scope != &scope)) {
+        rti_task_has_open_scope(self);
+    }
+    if (rt_scope_leave(&scope) == -ETIME && gave_way(result)) {
+        *error = -ETIME;
+    }
+    return result;
+}
+
 /* One request in the pump's flow. True when its function has suspended: then this fiber is the
  * function's own task, and ends with it. */
 static inline __attribute__((always_inline)) bool run_inline(struct rti_mesh_shard *shard,
@@ -227,10 +256,16 @@ static inline __attribute__((always_inline)) bool run_inline(struct rti_mesh_sha
 {
     bool suspended;
     int result;
+    int error = 0;
 
     self->call = request->call;
     self->state |= RTI_TASK_INLINE | (shard->executor->draining ? RTI_TASK_CANCEL : 0);
-    result = request->fn(request->arg);
+    if (RTI_LIKELY(!rti_terms_have_deadline(request->terms))) {
+        result = request->fn(request->arg);
+    } else {
+        result = rti_call_run_until(request->fn, request->arg, rti_terms_deadline(request->terms),
+                                    &error);
+    }
     suspended = (self->state & RTI_TASK_INLINE) == 0;
     self->call = NULL;
     if (!suspended) { /* the next one gets a clean identity */
@@ -244,7 +279,7 @@ static inline __attribute__((always_inline)) bool run_inline(struct rti_mesh_sha
         self->generation++;
         self->name = "calls";
     }
-    answer(shard, port, request->call, result, 0);
+    answer(shard, port, request->call, result, error);
     return suspended;
 }
 
@@ -300,7 +335,7 @@ static int serve(void *arg)
 /* The caller's, if this shard has it and it is no parent here: those have no tasks. */
 static struct rt_taskq *queue_of(struct rti_executor *executor, const struct rti_request *request)
 {
-    struct rt_taskq *queue = rti_taskq_of_id(executor, (uint32_t)request->queue);
+    struct rt_taskq *queue = rti_taskq_of_id(executor, rti_terms_queue(request->terms));
 
     return queue != NULL && queue->entity.children.members == 0 ? queue : &executor->queue;
 }

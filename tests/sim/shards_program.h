@@ -28,6 +28,7 @@
 #define BURST 40 /* posts in a row: more than are published, or taken, at a time */
 #define DEPTH_MAX  4
 #define CALLS_MAX  3 /* under way in one task */
+#define PARTS_MAX  6 /* of a set of calls */
 #define STEPS_MAX  120 /* of all tasks of a program together */
 #define QUEUES_MAX (1 + STEPS_MAX) /* numbers of task queues that all shards share */
 
@@ -37,6 +38,8 @@ enum step {
     STEP_BURST,
     STEP_CALL,
     STEP_CALLS,
+    STEP_EACH,
+    STEP_ALL,
     STEP_MEET,
     STEP_YIELD,
     STEP_SPAWN,
@@ -93,6 +96,7 @@ struct program {
     uint64_t posts_sent;
     uint64_t posts_run;
     uint64_t calls_run;
+    uint64_t folded; /* parts of sets of calls */
     uint64_t meetings;
     struct rt_stats stats[WIDE]; /* when the first tasks ended */
     uint64_t hash;               /* of the run */
@@ -348,8 +352,8 @@ static int behave(const struct message *message)
         if ((program.kinds & (1U << STEP_SLEEP)) != 0) {
             r = rt_sleep_until(rt_in(draw(30000)));
         }
-        T_CHECK(r == 0 || r == -ECANCELED);
-        return r == -ECANCELED ? r : -(int)draw(100) - 1000;
+        T_CHECK(r == 0 || r == -ECANCELED || r == -ETIME);
+        return r < 0 ? r : -(int)draw(100) - 1000;
     }
 }
 
@@ -422,7 +426,8 @@ static void check_answer(struct message *message, int r, int result)
     case -ETIME:
     case -ECANCELED:
         T_CHECK(message->starts == message->ends);
-        T_CHECK(message->starts == 0 || message->returned == -ECANCELED);
+        T_CHECK(message->starts == 0 || message->returned == -ECANCELED ||
+                message->returned == -ETIME);
         break;
     case -ESHUTDOWN:
         T_CHECK(message->depth > 0); /* a first task lives: nobody drains */
@@ -482,6 +487,100 @@ static int step_calls(unsigned depth)
         check_answer(messages[at], last, result);
     }
     return last;
+}
+
+/* ---- sets of calls ---- */
+
+struct fold {
+    const struct rt_call_part *parts;
+    uint32_t next; /* the first part that may still come */
+};
+
+static void fold_part(void *into, const struct rt_call_part *part)
+{
+    struct fold *fold = into;
+    const uint32_t at = (uint32_t)(part - fold->parts);
+
+    T_CHECK(at >= fold->next && part->error == 0);
+    fold->next = at + 1;
+    program.folded++;
+}
+
+static int first_error(const struct rt_call_part *parts, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (parts[i].error < 0) {
+            return parts[i].error;
+        }
+    }
+    return 0;
+}
+
+static int step_each(unsigned depth)
+{
+    const rt_time deadline = some_deadline();
+    const uint32_t count = 1 + draw(PARTS_MAX);
+    struct rt_call_part parts[PARTS_MAX];
+    struct fold fold = { .parts = parts };
+    int r;
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct message *message = message_new(depth, false);
+
+        message->will_be_cancelled = deadline != RT_NEVER && message->to != message->from;
+        parts[i] = (struct rt_call_part){ .shard = message->to, .arg = message };
+    }
+    r = rt_map_reduce(parts, count, run_message, fold_part, &fold, deadline);
+    T_CHECK(r == first_error(parts, count));
+    for (uint32_t i = 0; i < count; i++) {
+        check_answer(parts[i].arg, parts[i].error, parts[i].result);
+    }
+    return r;
+}
+
+/* What all shards do in one set: counted as it begins and as it ends. */
+struct visits {
+    unsigned begun;
+    unsigned ended;
+    unsigned gave_way;
+};
+
+static int visit(void *arg)
+{
+    struct visits *visits = arg;
+    int r = 0;
+
+    visits->begun++;
+    if (draw(2) == 0) {
+        rt_yield();
+    } else if ((program.kinds & (1U << STEP_SLEEP)) != 0) {
+        r = rt_sleep_until(rt_in(draw(30000)));
+    }
+    visits->ended++;
+    visits->gave_way += r < 0;
+    return r;
+}
+
+static int step_all(unsigned depth)
+{
+    struct rt_call_part parts[FEW_MAX];
+    struct visits visits = { 0 };
+    unsigned ran = 0;
+    int r;
+
+    if (program.shards > FEW_MAX) {
+        return 0;
+    }
+    r = rt_call_all(parts, visit, &visits, some_deadline());
+    T_CHECK(r == first_error(parts, program.shards));
+    T_CHECK(r != -ESHUTDOWN || depth > 0); /* a first task lives: nobody drains */
+    T_CHECK(visits.begun == visits.ended); /* all have answered */
+    for (uint32_t i = 0; i < program.shards; i++) {
+        T_CHECK(parts[i].shard == i);
+        ran += parts[i].error == 0;
+    }
+    T_CHECK(ran <= visits.ended && ran + visits.gave_way >= visits.ended);
+    return r;
 }
 
 /* ---- meeting: a task parks until another shard has woken it ---- */
@@ -578,6 +677,10 @@ static int take_step(enum step step, unsigned depth)
         return step_call(depth);
     case STEP_CALLS:
         return step_calls(depth);
+    case STEP_EACH:
+        return step_each(depth);
+    case STEP_ALL:
+        return step_all(depth);
     case STEP_MEET:
         return program.has_room ? step_meet() : 0;
     case STEP_SPAWN:

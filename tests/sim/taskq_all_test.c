@@ -370,11 +370,15 @@ static int send_from_queue(void *arg)
 {
     struct posted posted = { .waker = rt_waker_self() };
     const int id = (int)rt_taskq_self()->id;
+    struct rt_call_part parts[2];
     int result = -1;
 
     (void)arg;
     T_CHECK(rt_call(1, queue_here, NULL, &result, RT_NEVER) == 0 && result == id);
     T_CHECK(rt_call(1, call_on, NULL, &result, RT_NEVER) == 0 && result == id * 101);
+    T_CHECK(rt_call(1, queue_here, NULL, &result, rt_in(RT_SECONDS(1))) == 0 && result == id);
+    T_CHECK(rt_call_all(parts, queue_here, NULL, rt_in(RT_SECONDS(1))) == 0);
+    T_CHECK(parts[0].result == id && parts[1].result == id);
     T_CHECK(rt_try_post(1, note_queue, &posted) == 0);
     await_posted(&posted, 1);
     T_CHECK((int)posted.queue == id);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Port: its sizes, and the credits of posts (P2).
+ * Port: its sizes, the credits of posts (P2), and the terms of requests.
  *
  * Method: both sides' steps by hand, with counters that wrap; then every
  * allocation fails once.
@@ -109,12 +109,36 @@ static void a_port_that_lacks_memory_is_none_and_leaves_none(void **state)
     assert_int_equal(fault_live_mapped(), mapped);
 }
 
+static void terms_keep_the_queue_and_give_the_function_no_less_time(void **state)
+{
+    static const rt_time deadlines[] = { 1, 1023, 1024, 1025, 123456789, RT_SECONDS(86400) * 365 };
+    const uint32_t queue = RTI_TERMS_QUEUE_MASK;
+
+    (void)state;
+    assert_int_equal(rti_terms(queue, RT_NEVER), queue);
+    assert_false(rti_terms_have_deadline(rti_terms(queue, RT_NEVER)));
+    assert_false(
+        rti_terms_have_deadline(rti_terms(queue, RT_NEVER - 1))); /* no less than for ever */
+    for (size_t i = 0; i < sizeof(deadlines) / sizeof(deadlines[0]); i++) {
+        const uint64_t terms = rti_terms(queue, deadlines[i]);
+
+        assert_true(rti_terms_have_deadline(terms) && terms != RTI_TERMS_TASKLESS);
+        assert_int_equal(rti_terms_queue(terms), queue);
+        assert_true(rti_terms_deadline(terms) >= deadlines[i]);
+        assert_true(rti_terms_deadline(terms) < deadlines[i] + 1024);
+        assert_int_equal(rti_terms_queue(rti_terms(0, deadlines[i])), 0);
+    }
+    assert_int_equal(rti_terms_deadline(rti_terms(3, 0)), 1024); /* has passed long ago */
+    assert_int_equal(rti_terms_deadline(rti_terms(3, -5)), 1024);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_port_has_room_for_what_its_config_says),
         cmocka_unit_test(a_credit_comes_back_when_a_post_starts_also_when_counters_wrap),
         cmocka_unit_test(who_uses_a_credit_may_ask_again),
+        cmocka_unit_test(terms_keep_the_queue_and_give_the_function_no_less_time),
         cmocka_unit_test(posts_that_wait_are_counted_over_the_wrap),
         cmocka_unit_test(a_port_that_lacks_memory_is_none_and_leaves_none),
     };
