@@ -11,6 +11,9 @@
  * and who joins it, and the calls that it is in. Nothing has to be turned on
  * for it, and it works in release builds.
  *
+ * At the end it names wait cycles: tasks that wait for each other in a ring, by joins,
+ * mutexes and calls, on one shard or over several. None of them can go on.
+ *
  * Each shard looks at its own tasks, on its own thread and between two of
  * them. A shard that is busy in one task cannot; the dump then says so, and
  * what its thread does as far as the kernel tells.

@@ -387,8 +387,8 @@ static void list_tasks(struct list *list, enum state state, uint32_t count)
     }
 }
 
-void rti_dump_shard(struct rti_text *text, const struct rti_executor *executor, uint32_t shard,
-                    uint32_t flags)
+static void write_shard(struct rti_text *text, const struct rti_executor *executor, uint32_t shard,
+                        uint32_t flags)
 {
     const bool json = (flags & RT_DUMP_JSON) != 0;
     struct counts counts;
@@ -400,4 +400,17 @@ void rti_dump_shard(struct rti_text *text, const struct rti_executor *executor, 
         list_tasks(&list, (enum state)state, counts.states[state]);
     }
     (json ? json_tail : text_tail)(text, counts.total - list.tasks);
+}
+
+void rti_dump_shard(struct rti_dump *dump, const struct rti_executor *executor, uint32_t shard,
+                    const struct rti_dump_request *request)
+{
+    write_shard(&dump->text, executor, shard, request->flags);
+    rti_links_collect(&dump->links, executor, shard, request->asked);
+}
+
+void rti_dump_fini(struct rti_dump *dump)
+{
+    rti_text_fini(&dump->text);
+    rti_links_fini(&dump->links);
 }

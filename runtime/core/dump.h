@@ -11,6 +11,7 @@
 #ifndef RTI_CORE_DUMP_H
 #define RTI_CORE_DUMP_H
 
+#include "core/cycle.h"
 #include "core/text.h"
 #include "rt/dump.h"
 
@@ -20,8 +21,23 @@ struct rti_executor;
 #define RTI_DUMP_FRAMES_MAX 32   /* of a backtrace */
 #define RTI_DUMP_KINDS_MAX  64   /* of waits that are told apart in the counts */
 
-/* The part of a dump that is about one shard. `flags`: enum rt_dump_flag. */
-void rti_dump_shard(struct rti_text *text, const struct rti_executor *executor, uint32_t shard,
-                    uint32_t flags);
+/* The part of a dump that is about one shard, and what the search for rings over all of them
+ * needs. */
+struct rti_dump {
+    struct rti_text text;
+    struct rti_links links;
+};
+
+/* What is asked of each shard. */
+struct rti_dump_request {
+    rt_time asked;  /* before any shard was looked at */
+    uint32_t flags; /* enum rt_dump_flag */
+};
+
+/* Zeroes become the dump of a shard. */
+void rti_dump_shard(struct rti_dump *dump, const struct rti_executor *executor, uint32_t shard,
+                    const struct rti_dump_request *request);
+
+void rti_dump_fini(struct rti_dump *dump);
 
 #endif /* RTI_CORE_DUMP_H */

@@ -709,9 +709,15 @@ static void join_leave(struct rti_waiter *waiter)
     ((struct rt_task *)waiter->object)->awaiter = NULL;
 }
 
-const struct rti_wait_kind rti_join_kind = { .name = "join",
-                                             .leave = join_leave,
-                                             .ended = join_leave };
+static bool join_whom(const struct rti_waiter *waiter, struct rti_whom *out)
+{
+    out->task = ((const struct rt_task *)waiter->object)->index;
+    return true;
+}
+
+const struct rti_wait_kind rti_join_kind = {
+    .name = "join", .leave = join_leave, .ended = join_leave, .whom = join_whom
+};
 
 static inline __attribute__((always_inline)) int await_end(struct rti_executor *executor,
                                                            struct rt_task *task, rt_time deadline)

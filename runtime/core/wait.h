@@ -35,9 +35,17 @@
 #include "base/compiler.h"
 #include "core/timer.h"
 
+struct rt_call;
 struct rt_task;
 struct rti_executor;
 struct rti_waiter;
+
+/* The one task that a wait is for. */
+struct rti_whom {
+    const struct rt_call *call; /* that the task runs; NULL: it is a task of the shard that waits */
+    uint32_t shard;
+    uint32_t task; /* index */
+};
 
 struct rti_wait_kind {
     const char *name; /* what is waited for, as traces and dumps show it: "read", "join" */
@@ -61,6 +69,10 @@ struct rti_wait_kind {
     /* The kernel is done with the operation; called before the waiter is finished. NULL: nothing to
      * do there. */
     void (*completed)(struct rti_waiter *waiter, int32_t result);
+
+    /* Whom the wait is for, for dumps: false when that is no single task, or none yet. `shard` is
+     * that of who waits, unless it is set. NULL: never one. */
+    bool (*whom)(const struct rti_waiter *waiter, struct rti_whom *out);
 
     bool deadline_is_event; /* a sleep: its deadline is no failure */
     bool any_wake_is_event; /* a park: a bare wake ends it */

@@ -176,13 +176,19 @@ static struct rti_mesh_shard *begin(const char *call, uint32_t to)
 
 /* Calls */
 
-static void call_abort(struct rti_waiter *waiter, int reason);
-static const struct rti_wait_kind call_kind = { .name = "call", .abort = call_abort };
+bool rti_call_whom(const struct rti_waiter *waiter, struct rti_whom *out)
+{
+    const struct rt_call *call = waiter->object;
 
-struct call_waiter {
-    struct rti_waiter waiter;
-    struct rt_call *call;
-};
+    out->call = call;
+    out->shard = call->shard;
+    return rti_call_has_started(call, &out->task);
+}
+
+static void call_abort(struct rti_waiter *waiter, int reason);
+static const struct rti_wait_kind call_kind = { .name = "call",
+                                                .abort = call_abort,
+                                                .whom = rti_call_whom };
 
 /* A task that has started a call. Not by rti_task_at(): the table may grow meanwhile, but the block
  * of this one was there before it said so. */
@@ -206,7 +212,7 @@ void rti_call_ask_to_end(struct rt_call *call)
 static void call_abort(struct rti_waiter *waiter, int reason)
 {
     (void)reason; /* stays in the waiter */
-    rti_call_ask_to_end(RTI_CONTAINER_OF(waiter, struct call_waiter, waiter)->call);
+    rti_call_ask_to_end((struct rt_call *)waiter->object);
 }
 
 void rti_call_take_replies(struct rti_mesh_shard *shard, struct rti_port *port)
@@ -339,16 +345,17 @@ void rti_call_look_for_reply(const struct rt_call *call, rt_time deadline)
 
 static int await_reply(struct rti_executor *executor, struct rt_call *call, rt_time deadline)
 {
-    struct call_waiter self = { .call = call };
+    struct rti_waiter waiter;
 
-    rti_waiter_init(&self.waiter, &call_kind);
-    call->waiter = &self.waiter;
+    rti_waiter_init(&waiter, &call_kind);
+    waiter.object = call;
+    call->waiter = &waiter;
     if (rti_scope_ends(executor->running)) {
-        rti_waiter_abort(&self.waiter, -ECANCELED);
+        rti_waiter_abort(&waiter, -ECANCELED);
     }
-    (void)rti_wait(&self.waiter, deadline);
+    (void)rti_wait(&waiter, deadline);
     call->waiter = NULL;
-    return self.waiter.reason;
+    return waiter.reason;
 }
 
 int rti_call_error(const struct rt_call *call, int reason, rt_time deadline)

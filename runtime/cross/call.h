@@ -37,6 +37,7 @@
 #ifndef RTI_CROSS_CALL_H
 #define RTI_CROSS_CALL_H
 
+#include "core/wait.h"
 #include "cross/port.h"
 
 struct rti_inbox;
@@ -62,6 +63,9 @@ enum rti_call_state {
 
 /* Ask the function's task to end; the call stays until it has answered (K2, K3). */
 void rti_call_ask_to_end(struct rt_call *call);
+
+/* rti_wait_kind.whom of a wait whose object is the call. */
+bool rti_call_whom(const struct rti_waiter *waiter, struct rti_whom *out);
 
 /* A shard that is awake and not busy answers soon: look for its reply for a moment. */
 void rti_call_look_for_reply(const struct rt_call *call, rt_time deadline);

@@ -33,7 +33,9 @@ static void set_abort(struct rti_waiter *waiter, int reason)
     }
 }
 
-static const struct rti_wait_kind set_kind = { .name = "calls", .abort = set_abort };
+static const struct rti_wait_kind set_kind = { .name = "calls",
+                                               .abort = set_abort,
+                                               .whom = rti_call_whom };
 
 /* Once a part could not wait for a slot, none can. */
 static bool sends_no_more(int error)
@@ -77,6 +79,7 @@ static void send_all(const struct set *set, rt_task_fn fn)
 static void await_reply(struct set *set, struct rt_call *call)
 {
     rti_waiter_init(&set->waiter, &set_kind);
+    set->waiter.object = call;
     call->waiter = &set->waiter;
     if (set->reason != 0) { /* all were asked: nothing can hurry them */
         set->waiter.mode = RTI_WAIT_EXEMPT;

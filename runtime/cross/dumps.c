@@ -34,14 +34,14 @@ void rti_dumps_end(struct rti_mesh *mesh)
 }
 
 void rti_dumps_ask(struct rti_mesh_shard *here, struct rti_mesh_shard *target,
-                   struct rt_waker asker, uint32_t flags)
+                   struct rt_waker asker, const struct rti_dump_request *request)
 {
     struct rti_dump_slot *slot = &target->dump;
 
     if (state_of(slot) != RTI_DUMP_IDLE) {
         return;
     }
-    slot->flags = flags;
+    slot->request = *request;
     slot->asker = asker;
     if (step(slot, RTI_DUMP_IDLE, RTI_DUMP_ASKED)) { /* else it has just left */
         rti_mesh_ring_control(here, target);
@@ -76,15 +76,15 @@ void rti_dumps_await(struct rti_mesh *mesh, rt_time deadline)
     }
 }
 
-enum rti_dump_state rti_dumps_take(struct rti_mesh_shard *target, struct rti_text *out)
+enum rti_dump_state rti_dumps_take(struct rti_mesh_shard *target, struct rti_dump *out)
 {
     struct rti_dump_slot *slot = &target->dump;
 
     for (;;) {
         switch (state_of(slot)) {
         case RTI_DUMP_DONE:
-            *out = slot->text;
-            slot->text = (struct rti_text){ .data = NULL };
+            *out = slot->dump;
+            slot->dump = (struct rti_dump){ .text.data = NULL };
             (void)step(slot, RTI_DUMP_DONE, RTI_DUMP_IDLE); /* fails when it has just left */
             return RTI_DUMP_DONE;
         case RTI_DUMP_ASKED:
@@ -98,9 +98,9 @@ enum rti_dump_state rti_dumps_take(struct rti_mesh_shard *target, struct rti_tex
             }
             break;
         case RTI_DUMP_GONE: /* it may have answered before it left */
-            *out = slot->text;
-            slot->text = (struct rti_text){ .data = NULL };
-            return out->data != NULL ? RTI_DUMP_DONE : RTI_DUMP_GONE;
+            *out = slot->dump;
+            slot->dump = (struct rti_dump){ .text.data = NULL };
+            return out->text.data != NULL ? RTI_DUMP_DONE : RTI_DUMP_GONE;
         default: /* not asked: it still writes for an earlier asker, or did until now */
             return RTI_DUMP_ASKED;
         }
@@ -137,11 +137,11 @@ void rti_dumps_look(struct rti_mesh_shard *shard)
         return; /* given up */
     }
     asker = slot->asker;
-    rti_dump_shard(&slot->text, shard->executor, shard->index, slot->flags);
+    rti_dump_shard(&slot->dump, shard->executor, shard->index, &slot->request);
     if (step(slot, RTI_DUMP_WRITING, RTI_DUMP_DONE)) {
         tell(shard->mesh, asker);
     } else {
-        rti_text_fini(&slot->text);
+        rti_dump_fini(&slot->dump);
         (void)step(slot, RTI_DUMP_ABANDONED, RTI_DUMP_IDLE);
     }
 }

@@ -42,10 +42,10 @@ enum rti_dump_state {
 };
 
 struct rti_dump_slot {
-    uint32_t state;        /* enum rti_dump_state; atomic */
-    uint32_t flags;        /* of the dump that is asked for */
+    uint32_t state; /* enum rti_dump_state; atomic */
+    struct rti_dump_request request;
     struct rt_waker asker; /* to be woken; of no task: a thread waits for `answers` */
-    struct rti_text text;  /* valid when DONE */
+    struct rti_dump dump;  /* valid when DONE */
 };
 
 struct rti_dumps {
@@ -57,7 +57,7 @@ struct rti_dumps {
  * for a thread that is no shard. A shard that still writes for an earlier asker is not asked. */
 int rti_dumps_begin(struct rti_mesh *mesh);
 void rti_dumps_ask(struct rti_mesh_shard *here, struct rti_mesh_shard *target,
-                   struct rt_waker asker, uint32_t flags);
+                   struct rt_waker asker, const struct rti_dump_request *request);
 
 /* Whether nobody who was asked still has to answer. */
 bool rti_dumps_answered(const struct rti_mesh *mesh);
@@ -67,7 +67,7 @@ void rti_dumps_await(struct rti_mesh *mesh, rt_time deadline);
 
 /* Take a shard's answer, which the caller frees, or give it up: RTI_DUMP_DONE, RTI_DUMP_GONE, or
  * RTI_DUMP_ASKED when it has not answered. Once for each shard, before the end. */
-enum rti_dump_state rti_dumps_take(struct rti_mesh_shard *target, struct rti_text *out);
+enum rti_dump_state rti_dumps_take(struct rti_mesh_shard *target, struct rti_dump *out);
 void rti_dumps_end(struct rti_mesh *mesh);
 
 /* The shard's part: the control bit was taken; a turn has begun and it is owed; the thread

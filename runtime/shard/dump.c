@@ -16,9 +16,10 @@
 struct writing {
     const struct rt_runtime *runtime;
     int fd;
-    uint32_t flags;
-    uint32_t parts; /* of shards, written so far */
-    int result;     /* 0, or the first error; after one nothing is written */
+    struct rti_dump_request request;
+    uint32_t parts;         /* of shards, written so far */
+    int result;             /* 0, or the first error; after one nothing is written */
+    struct rti_links links; /* of all parts */
 };
 
 int rti_dump_check_flags(uint32_t flags, const char *what, const struct rti_log *log)
@@ -33,7 +34,7 @@ int rti_dump_check_flags(uint32_t flags, const char *what, const struct rti_log 
 
 static bool is_json(const struct writing *writing)
 {
-    return (writing->flags & RT_DUMP_JSON) != 0;
+    return (writing->request.flags & RT_DUMP_JSON) != 0;
 }
 
 static int write_all(int fd, const char *data, size_t bytes)
@@ -84,7 +85,10 @@ static void end(struct writing *writing)
 {
     struct rti_text text = { .data = NULL };
 
-    rti_text_add(&text, is_json(writing) ? "]}\n" : "\n");
+    rti_text_add(&text, is_json(writing) ? "]," : "");
+    rti_cycles_find(&text, &writing->links, is_json(writing));
+    rti_text_add(&text, is_json(writing) ? "}\n" : "\n");
+    rti_links_fini(&writing->links);
     put(writing, &text);
 }
 
@@ -123,10 +127,11 @@ static void say_why_not(const struct writing *writing, struct rti_text *text, ui
     }
 }
 
-/* The part of a shard: `text` if it has answered. */
-static void put_part(struct writing *writing, struct rti_text *text, uint32_t index,
+/* The part of a shard: `dump` if it has answered. */
+static void put_part(struct writing *writing, struct rti_dump *dump, uint32_t index,
                      enum rti_dump_state state)
 {
+    struct rti_text *text = &dump->text;
     struct rti_text out = { .data = NULL };
 
     if (is_json(writing) && writing->parts > 0) {
@@ -146,8 +151,9 @@ static void put_part(struct writing *writing, struct rti_text *text, uint32_t in
     }
     if (state == RTI_DUMP_DONE && !text->failed) {
         put(writing, text);
+        rti_links_append(&writing->links, &dump->links);
     }
-    rti_text_fini(text);
+    rti_dump_fini(dump);
 }
 
 static void put_all(struct writing *writing, const struct rti_mesh_shard *here)
@@ -156,27 +162,32 @@ static void put_all(struct writing *writing, const struct rti_mesh_shard *here)
 
     begin(writing, mesh->shard_count);
     for (uint32_t i = 0; i < mesh->shard_count; i++) {
-        struct rti_text text = { .data = NULL };
+        struct rti_dump dump = { .text.data = NULL };
         enum rti_dump_state state = RTI_DUMP_DONE;
 
         if (here != NULL && mesh->shards[i] == here) {
-            rti_dump_shard(&text, here->executor, i, writing->flags);
+            rti_dump_shard(&dump, here->executor, i, &writing->request);
         } else {
-            state = rti_dumps_take(mesh->shards[i], &text);
+            state = rti_dumps_take(mesh->shards[i], &dump);
         }
-        put_part(writing, &text, i, state);
+        put_part(writing, &dump, i, state);
     }
     end(writing);
 }
 
 static void ask_all(struct rti_mesh *mesh, struct rti_mesh_shard *here, struct rt_waker asker,
-                    uint32_t flags)
+                    const struct rti_dump_request *request)
 {
     for (uint32_t i = 0; i < mesh->shard_count; i++) {
         if (mesh->shards[i] != here) {
-            rti_dumps_ask(here, mesh->shards[i], asker, flags);
+            rti_dumps_ask(here, mesh->shards[i], asker, request);
         }
     }
+}
+
+static struct rti_dump_request request_of(uint32_t flags)
+{
+    return (struct rti_dump_request){ .asked = rti_sys_now(), .flags = flags };
 }
 
 static struct rt_runtime *runtime_of(struct rti_mesh *mesh)
@@ -189,17 +200,20 @@ static struct rt_runtime *runtime_of(struct rti_mesh *mesh)
 int rt_dump(int fd, uint32_t flags)
 {
     const struct rti_mesh_shard *here = rti_mesh_of_task("rt_dump");
-    struct writing writing = { .runtime = runtime_of(here->mesh), .fd = fd, .flags = flags };
-    struct rti_text text = { .data = NULL };
+    struct writing writing = { .runtime = runtime_of(here->mesh),
+                               .fd = fd,
+                               .request = request_of(flags) };
+    struct rti_dump dump = { .text.data = NULL };
     const int r = rti_dump_check_flags(flags, "rt_dump(): flags", &here->executor->log);
 
     if (r < 0) {
         return r;
     }
-    rti_dump_shard(&text, here->executor, here->index, flags);
-    writing.result = text.failed ? -ENOMEM : 0;
+    rti_dump_shard(&dump, here->executor, here->index, &writing.request);
+    writing.result = dump.text.failed ? -ENOMEM : 0;
     begin(&writing, 1);
-    put(&writing, &text);
+    put(&writing, &dump.text);
+    rti_links_append(&writing.links, &dump.links);
     end(&writing);
     return writing.result;
 }
@@ -208,7 +222,9 @@ int rt_dump_all(int fd, uint32_t flags, rt_time deadline)
 {
     struct rti_mesh_shard *here = rti_mesh_of_task("rt_dump_all");
     struct rti_mesh *mesh = here->mesh;
-    struct writing writing = { .runtime = runtime_of(mesh), .fd = fd, .flags = flags };
+    struct writing writing = { .runtime = runtime_of(mesh),
+                               .fd = fd,
+                               .request = request_of(flags) };
     int r = rti_dump_check_flags(flags, "rt_dump_all(): flags", &here->executor->log);
 
     if (r == 0) {
@@ -217,7 +233,7 @@ int rt_dump_all(int fd, uint32_t flags, rt_time deadline)
     if (r < 0) {
         return r;
     }
-    ask_all(mesh, here, rt_waker_self(), flags);
+    ask_all(mesh, here, rt_waker_self(), &writing.request);
     while (r == 0 && !rti_dumps_answered(mesh)) {
         r = rt_park(deadline);
     }
@@ -231,7 +247,7 @@ int rt_dump_all(int fd, uint32_t flags, rt_time deadline)
 
 int rt_runtime_dump(struct rt_runtime *runtime, int fd, uint32_t flags, rt_time deadline)
 {
-    struct writing writing = { .runtime = runtime, .fd = fd, .flags = flags };
+    struct writing writing = { .runtime = runtime, .fd = fd, .request = request_of(flags) };
     int r;
 
     if (RTI_UNLIKELY(rti_current != NULL)) {
@@ -245,7 +261,7 @@ int rt_runtime_dump(struct rt_runtime *runtime, int fd, uint32_t flags, rt_time 
     if (r < 0) {
         return r;
     }
-    ask_all(&runtime->mesh, NULL, (struct rt_waker){ .task = NULL }, flags);
+    ask_all(&runtime->mesh, NULL, (struct rt_waker){ .task = NULL }, &writing.request);
     rti_dumps_await(&runtime->mesh, deadline);
     put_all(&writing, NULL);
     rti_dumps_end(&runtime->mesh);

@@ -11,7 +11,15 @@ static void lock_leave(struct rti_waiter *waiter)
     rti_waiters_remove(&((struct rt_mutex *)waiter->object)->waiters, rti_queued_of(waiter));
 }
 
-static const struct rti_wait_kind mutex_kind = { .name = "mutex", .leave = lock_leave };
+static bool lock_whom(const struct rti_waiter *waiter, struct rti_whom *out)
+{
+    out->task = ((const struct rt_task *)((const struct rt_mutex *)waiter->object)->owner)->index;
+    return true;
+}
+
+static const struct rti_wait_kind mutex_kind = { .name = "mutex",
+                                                 .leave = lock_leave,
+                                                 .whom = lock_whom };
 
 /* That somebody holds it is no mistake of the program. */
 static void check_owner(const struct rt_task *owner)

@@ -68,6 +68,7 @@ static void look_at(int file)
         snprintf(head, sizeof(head), "\nshard %u '", i);
         T_CHECK(count(head) == 1);
     }
+    T_CHECK(count("wait cycle") == 0); /* nobody waits for ever */
     program.silent += count("did not answer");
     program.gone += count("it has ended");
     program.answers += program.shards - count("did not answer");
