@@ -36,6 +36,7 @@
 #include "rt/scope.h"
 #include "rt/select.h"
 #include "rt/semaphore.h"
+#include "rt/service.h"
 #include "rt/shares.h"
 #include "rt/spsc.h"
 #include "rt/stall.h"

@@ -61,7 +61,7 @@ static int begin(struct rti_shard *shard)
     if (r < 0) {
         goto fail_executor;
     }
-    r = rti_executor_start(executor, runtime->first, runtime->arg);
+    r = rti_executor_start(executor, rti_services_first, runtime);
     if (r < 0) {
         goto fail_executor;
     }
@@ -168,6 +168,7 @@ static void free_runtime(struct rt_runtime *runtime)
         }
     }
     rti_mesh_fini(&runtime->mesh);
+    rti_services_fini(&runtime->services);
     for (uint32_t i = 0; i < runtime->mesh.shard_count; i++) {
         rti_sys_free(runtime->shards[i].executor);
     }
@@ -190,6 +191,7 @@ static int init_shards(struct rt_runtime *runtime, uint32_t count)
         rti_sys_free(runtime->shards);
         return r;
     }
+    rti_services_init(&runtime->services, count);
     for (uint32_t i = 0; i < count; i++) {
         struct rti_shard *shard = &runtime->shards[i];
 

@@ -22,6 +22,7 @@
 #include "cross/mesh.h"
 #include "rt/placement.h"
 #include "rt/start.h"
+#include "shard/service.h"
 #include "shard/watch.h"
 
 struct rti_shard {
@@ -43,6 +44,7 @@ struct rt_runtime {
     struct rt_plan *plan; /* NULL under rt_run() */
     struct rti_shard *shards;
     struct rti_mesh mesh;
+    struct rti_services services;
     rt_task_fn first;
     void *arg;
     uint32_t ready; /* threads that are ready or have failed; atomic */
