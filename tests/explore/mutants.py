@@ -41,6 +41,7 @@ SCHED = "unit/core/sched_property_test"
 DISK = "unit/io/disk_property_test"
 DISK_SHARE = "unit/io/disk_share_test"
 DISK_DEPTH = "unit/io/disk_depth_test"
+RACE = "sim/service_race_test"
 
 MUTANTS: Tuple[Mutant, ...] = (
     # The state word and generations
@@ -611,6 +612,41 @@ MUTANTS: Tuple[Mutant, ...] = (
            "at - executor->turn_begin >= executor->quota_ticks ||",
            "at - executor->turn_begin >= 2 * executor->quota_ticks ||",
            "sim/preempt_test", "check failed: quick.late_max"),
+    # Services, by seeds
+    Mutant("a stop does not wait for the calls inside", "shard/service.c",
+           "    if (rt_gate_close(&part->gate, part->service->deadline) < 0) {\n",
+           "    part->gate.closed = 1;\n    if (part == NULL) {\n",
+           RACE, "assertion failed: part->gate.closed"),
+    Mutant("an instance goes before the other parts have closed", "shard/service.c",
+           "            await_done(&service->parts[i], RTI_SERVICE_CLOSE);\n",
+           "            (void)i;\n",
+           RACE, "assertion failed: part->gate.closed"),
+    Mutant("a stop does not cancel at its deadline", "shard/service.c",
+           "        rti_service_cancel_calls(part);\n", "",
+           "sim/service_test", "it goes on and on"),
+    Mutant("a keeper takes any wake for an order", "shard/service.c",
+           "    while ((order = __atomic_load_n(&part->order, __ATOMIC_ACQUIRE)) == done) {\n",
+           "    if ((order = __atomic_load_n(&part->order, __ATOMIC_ACQUIRE)) == done) {\n",
+           RACE, "assertion failed: part->gate.closed"),
+    Mutant("the last first task is not told that a start is over", "shard/service.c",
+           "    if (is_awaited) {\n", "    if (is_awaited && service == NULL) {\n",
+           RACE, "misuse: 'shard-0' has 1 tasks that live on"),
+    Mutant("a service starts behind the last first task", "shard/service.c",
+           "    if (services->is_closed) {\n", "    if (services == NULL) {\n",
+           "sim/service_test", "check failed: rt_service_start(&service"),
+    Mutant("a stop does not ask who depends on it", "shard/service.c",
+           "    } else if (service->dependents > 0) {\n", "    } else if (service == NULL) {\n",
+           RACE, "check failed: object->name != BASE"),
+    Mutant("the lowest shard is destroyed first", "shard/service.c",
+           "    for (uint32_t i = service->shard_count; i-- > 0;) {\n",
+           "    for (uint32_t i = 0; i < service->shard_count; i++) {\n",
+           RACE, "check failed: shard == book->destroyed - 1"),
+    Mutant("who was refused is told that it ran", "shard/service_call.c",
+           "        call->is_refused = 1;\n", "        call->is_refused = 0;\n",
+           RACE, "check failed: r != 0 || (message.starts == 1"),
+    Mutant("a gate opens when all instances are made only", "shard/service.c",
+           "    part->gate = (struct rt_gate)RT_GATE_INIT;\n", "",
+           RACE, "check failed"),
 )
 
 

@@ -8,6 +8,7 @@
  * start and an orderly stop. Instances lie on the heap, so a use after a destroy is found by
  * AddressSanitizer too. After each run as many were destroyed as were made.
  */
+#include "support/death.h"
 #include "support/harness.h"
 
 #include <errno.h>
@@ -447,21 +448,164 @@ static int leave_two(void *arg)
     return 0;
 }
 
-static void the_end_of_the_first_tasks_stops_all_in_reverse_order_of_start(void **state)
+static void run_that_leaves(rt_task_fn fn, const char *letters)
 {
-    struct shards shards;
-
-    (void)state;
-    what = leave_two;
+    what = fn;
     for (unsigned seed = 1; seed <= SEEDS; seed++) {
+        struct shards shards;
+
         memset(&seen, 0, sizeof(seen));
         shards_init(&shards, seed, SHARDS);
         shards.runtime.tasks_max = SHARDS_TASKS_MANY;
         shards_run(&shards, first, NULL);
         assert_int_equal(shards.result, 0);
         assert_int_equal(shards.faults + t_failures(), 0);
-        assert_true(wrote("xxxCBA"));
+        assert_int_equal(seen.live, 0);
+        assert_true(wrote(letters));
     }
+}
+
+static void the_end_of_the_first_tasks_stops_all_in_reverse_order_of_start(void **state)
+{
+    (void)state;
+    run_that_leaves(leave_two, "xxxCBA");
+}
+
+/* A call that is inside when the last first task returns, of a task that is no first one. */
+static int call_for_ever(void *service)
+{
+    int result = 0;
+    int value = 1;
+
+    T_CHECK(rt_service_call(service, 1, stay_inside, &value, &result, RT_NEVER) == 0);
+    T_CHECK(result == -ECANCELED);
+    return 0;
+}
+
+static int leave_a_call(void *arg)
+{
+    struct rt_task *task;
+
+    (void)arg;
+    T_CHECK(rt_spawn(&task, call_for_ever, start("base")) == 0);
+    rt_detach(task);
+    await_inside(1);
+    return 0;
+}
+
+static void the_end_of_the_first_tasks_cancels_the_calls_that_are_inside(void **state)
+{
+    (void)state;
+    run_that_leaves(leave_a_call, ".CBA");
+}
+
+static void destroy_and_start(void *instance)
+{
+    const struct rt_service_options options = options_of("too late");
+    struct rt_service *service = NULL;
+
+    T_CHECK(rt_service_start(&service, &options, NULL, 0, RT_NEVER) == -ESHUTDOWN);
+    destroy(instance);
+}
+
+static int leave_one_that_starts(void *arg)
+{
+    struct rt_service_options options = options_of("last");
+    struct rt_service *service = NULL;
+
+    (void)arg;
+    options.destroy = destroy_and_start;
+    T_CHECK(rt_service_start(&service, &options, NULL, 0, RT_NEVER) == 0);
+    return 0;
+}
+
+static void no_service_starts_when_all_first_tasks_have_returned(void **state)
+{
+    (void)state;
+    run_that_leaves(leave_one_that_starts, "CBA");
+}
+
+/* ---- what is refused ---- */
+
+static unsigned errors;
+
+static void count_errors(void *arg, enum rt_log_level level, const char *text)
+{
+    (void)arg;
+    (void)text;
+    errors += level == RT_LOG_ERROR;
+}
+
+static int start_wrongly(void *arg)
+{
+    struct rt_service *many[RT_SERVICE_DEPENDS_MAX + 1] = { NULL };
+    struct rt_service_options options = options_of(NULL);
+    struct rt_service *service = NULL;
+
+    (void)arg;
+    T_CHECK(rt_service_start(&service, &options, NULL, 0, RT_NEVER) == -EINVAL && errors == 1);
+    options.name = "";
+    T_CHECK(rt_service_start(&service, &options, NULL, 0, RT_NEVER) == -EINVAL && errors == 2);
+    options.name = "a name that has got 32 bytes ...";
+    T_CHECK(rt_service_start(&service, &options, NULL, 0, RT_NEVER) == -EINVAL && errors == 3);
+    options.name = "one byte less than the last one";
+    options.depends_on = many;
+    options.depends_count = RT_SERVICE_DEPENDS_MAX + 1;
+    T_CHECK(rt_service_start(&service, &options, NULL, 0, RT_NEVER) == -EINVAL && errors == 4);
+    options.depends_count = 0;
+    options.grace = -1;
+    T_CHECK(rt_service_start(&service, &options, NULL, 0, RT_NEVER) == -EINVAL && errors == 5);
+    options.grace = 0;
+    T_CHECK(rt_service_start(&service, &options, NULL, 0, RT_NEVER) == 0);
+    T_CHECK(rt_service_stop(service, 0) == 0);
+    options.name = "upper";
+    options.depends_on = &service;
+    options.depends_count = 1;
+    T_CHECK(rt_service_start(&service, &options, NULL, 0, RT_NEVER) == -EINVAL && errors == 6);
+    return 0;
+}
+
+static void options_that_make_no_sense_are_refused_with_a_text(void **state)
+{
+    struct shards shards;
+
+    (void)state;
+    memset(&seen, 0, sizeof(seen));
+    what = start_wrongly;
+    shards_init(&shards, 1, SHARDS);
+    shards.runtime.tasks_max = SHARDS_TASKS_MANY;
+    shards.runtime.log = count_errors;
+    shards_run(&shards, first, NULL);
+    assert_int_equal(shards.result, 0);
+    assert_int_equal(shards.faults + t_failures(), 0);
+}
+
+static int stop_inside(void *instance, void *arg)
+{
+    (void)instance;
+    return rt_service_stop(arg, 0);
+}
+
+static int stop_from_a_call(void *arg)
+{
+    struct rt_service *service = start("self");
+
+    (void)arg;
+    return rt_service_call(service, 0, stop_inside, service, NULL, RT_NEVER);
+}
+
+static int call_no_shard(void *arg)
+{
+    (void)arg;
+    return rt_service_call(start("few"), 1, read_value, NULL, NULL, RT_NEVER);
+}
+
+static void a_stop_in_a_call_of_its_own_and_a_wrong_shard_abort(void **state)
+{
+    (void)state;
+    assert_misuse_in_task(stop_from_a_call, "rt_service_stop() was called in a call of the service "
+                                            "'self'");
+    assert_misuse_in_task(call_no_shard, "there is no shard 1, there are 1");
 }
 
 /* ---- all shards at once ---- */
@@ -582,6 +726,10 @@ int main(void)
         cmocka_unit_test(a_stop_works_in_a_cancelled_task),
         cmocka_unit_test(what_others_depend_on_is_busy),
         cmocka_unit_test(the_end_of_the_first_tasks_stops_all_in_reverse_order_of_start),
+        cmocka_unit_test(the_end_of_the_first_tasks_cancels_the_calls_that_are_inside),
+        cmocka_unit_test(no_service_starts_when_all_first_tasks_have_returned),
+        cmocka_unit_test(options_that_make_no_sense_are_refused_with_a_text),
+        cmocka_unit_test(a_stop_in_a_call_of_its_own_and_a_wrong_shard_abort),
         cmocka_unit_test(all_are_asked_at_once_and_folded_in_order),
         cmocka_unit_test(a_key_is_asked_for_at_its_owner),
         cmocka_unit_test(counts_of_each_shard_are_visible),
