@@ -24,9 +24,9 @@ struct counter {
     uint64_t calls;
 };
 
-static uint64_t added;  /* by calls that say so; atomic */
-static uint64_t kept;   /* what instances held when they went; atomic */
-static unsigned live;   /* instances; atomic */
+static uint64_t added;   /* by calls that say so; atomic */
+static uint64_t kept;    /* what instances held when they went; atomic */
+static unsigned live;    /* instances; atomic */
 static unsigned callers; /* that have ended; atomic */
 
 static int create(void **instance, void *arg)
