@@ -50,7 +50,7 @@ static struct round *round_make(struct shard *shard)
     }
     round->shard = shard;
     for (uint32_t i = 0; i < shard_count; i++) {
-        round->batches[i].shard = &shard->server->shards[i];
+        round->batches[i].index = i;
     }
     return round;
 }
@@ -173,7 +173,7 @@ void round_add_key(struct round *round, part_fn run, struct slice key, struct sl
 {
     const struct server *server = round->shard->server;
     const uint64_t hash = siphash(&server->key, key);
-    const uint32_t shard = server_shard_of(server, hash);
+    const uint32_t shard = rt_service_owner_of(server->service, hash);
 
     if (shard == round->shard->index) {
         store_prefetch_list(&round->shard->store, hash);
@@ -209,57 +209,62 @@ void round_add_request(struct round *round, enum join join, uint32_t parts, uint
  * A part waits for memory longer than it computes: for the begin of its key's list, then for the
  * entry. So both are loaded ahead, while parts before it run.
  */
-static void prefetch_lists(const struct batch *batch, uint32_t from, uint32_t to)
+static void prefetch_lists(const struct shard *shard, const struct batch *batch, uint32_t from,
+                           uint32_t to)
 {
     for (; from < to && from < batch->count; from++) {
-        store_prefetch_list(&batch->shard->store, batch->parts[from].hash);
+        store_prefetch_list(&shard->store, batch->parts[from].hash);
         __builtin_prefetch(batch->parts[from].key); /* the kernel wrote it, on another CPU */
         __builtin_prefetch(batch->parts[from].value);
     }
 }
 
-static void prefetch_entries(const struct batch *batch, uint32_t from, uint32_t to)
+static void prefetch_entries(const struct shard *shard, const struct batch *batch, uint32_t from,
+                             uint32_t to)
 {
     for (; from < to && from < batch->count; from++) {
-        store_prefetch_entry(&batch->shard->store, batch->parts[from].hash);
+        store_prefetch_entry(&shard->store, batch->parts[from].hash);
     }
 }
 
 /* The function that is called on another shard: runs the batch there, or as much as N3 allows. */
-static int batch_run(void *arg)
+static int batch_run(void *instance, void *arg)
 {
+    struct shard *shard = instance;
     struct batch *batch = arg;
-    struct shard *shard = batch->shard;
 
     shard->counters.batches_run++;
-    prefetch_lists(batch, batch->done, batch->done + 2 * PREFETCH_AHEAD);
-    prefetch_entries(batch, batch->done, batch->done + PREFETCH_AHEAD);
+    prefetch_lists(shard, batch, batch->done, batch->done + 2 * PREFETCH_AHEAD);
+    prefetch_entries(shard, batch, batch->done, batch->done + PREFETCH_AHEAD);
     while (batch->done < batch->count && batch->reply.len < REPLY_BYTES_ENOUGH) {
         const uint32_t i = batch->done++;
         const size_t before = batch->reply.len;
 
-        prefetch_lists(batch, batch->done + 2 * PREFETCH_AHEAD - 1,
+        prefetch_lists(shard, batch, batch->done + 2 * PREFETCH_AHEAD - 1,
                        batch->done + 2 * PREFETCH_AHEAD);
-        prefetch_entries(batch, batch->done + PREFETCH_AHEAD - 1, batch->done + PREFETCH_AHEAD);
+        prefetch_entries(shard, batch, batch->done + PREFETCH_AHEAD - 1,
+                         batch->done + PREFETCH_AHEAD);
         batch->parts[i].run(shard, &batch->parts[i], &batch->reply);
         batch->answer_lens[i] = (uint32_t)(batch->reply.len - before);
     }
     return batch->reply.failed ? -ENOMEM : 0;
 }
 
+static void begin_call(struct round *round, struct batch *batch)
+{
+    batch->error = rt_service_call_begin(&batch->call, round->shard->server->service, batch->index,
+                                         batch_run, batch, RT_NEVER);
+    batch->under_way = batch->error == 0;
+    round->shard->counters.batches_sent += batch->under_way;
+}
+
 /* Send the batches of other shards, all before one is waited for. */
 static void begin_calls(struct round *round)
 {
     for (uint32_t i = 0; i < round->used_count; i++) {
-        const uint32_t shard = round->used[i];
-        struct batch *batch = &round->batches[shard];
-
-        if (shard == round->shard->index) {
-            continue;
+        if (round->used[i] != round->shard->index) {
+            begin_call(round, &round->batches[round->used[i]]);
         }
-        batch->error = rt_call_begin(&batch->call, shard, batch_run, batch, RT_NEVER);
-        batch->under_way = batch->error == 0;
-        round->shard->counters.batches_sent += batch->under_way;
     }
 }
 
@@ -269,7 +274,7 @@ static void end_call(struct batch *batch)
     int r;
 
     batch->under_way = false;
-    r = rt_call_end(&batch->call, &result, RT_NEVER);
+    r = rt_service_call_end(&batch->call, &result, RT_NEVER);
     batch->error = r < 0 ? r : result;
 }
 
@@ -284,9 +289,7 @@ static int await_part(struct round *round, struct batch *batch)
         /* It stopped for the length of its replies (N3). These were taken: call again. */
         buffer_clear(&batch->reply, BUFFER_BYTES_KEPT);
         batch->reply_at = 0;
-        batch->error = rt_call_begin(&batch->call, batch->shard->index, batch_run, batch, RT_NEVER);
-        batch->under_way = batch->error == 0;
-        round->shard->counters.batches_sent += batch->under_way;
+        begin_call(round, batch);
     }
     return batch->error;
 }
@@ -302,7 +305,7 @@ static int take_answer(struct round *round, struct buffer *answer)
 
     if (shard == round->shard->index) {
         i = batch->walked++;
-        prefetch_entries(batch, i + PREFETCH_AHEAD, i + PREFETCH_AHEAD + 1);
+        prefetch_entries(round->shard, batch, i + PREFETCH_AHEAD, i + PREFETCH_AHEAD + 1);
         batch->parts[i].run(round->shard, &batch->parts[i], answer);
         return 0;
     }
@@ -443,7 +446,7 @@ static void await_memory(struct round *round)
 
     if (own->count > 0) {
         rt_yield();
-        prefetch_entries(own, 0, PREFETCH_AHEAD);
+        prefetch_entries(round->shard, own, 0, PREFETCH_AHEAD);
         rt_yield();
     }
 }

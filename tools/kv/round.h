@@ -28,7 +28,6 @@
 #ifndef KV_ROUND_H
 #define KV_ROUND_H
 
-#include <rt/call.h>
 #include <rt/rt.h>
 #include <stdint.h>
 
@@ -54,17 +53,17 @@ struct request {
 
 /* The parts of one shard. Lent to that shard while it is called, so it shares no cache line. */
 struct batch {
-    _Alignas(64) struct shard *shard; /* who runs it */
-    struct part *parts;
+    _Alignas(64) struct part *parts;
     uint32_t *answer_lens; /* of each part that was run: bytes of its answer in `reply` */
+    uint32_t index;        /* of the shard that runs it */
     uint32_t count;
     uint32_t capacity;
     uint32_t done;   /* parts that were run */
     uint32_t walked; /* parts whose answers were taken */
     struct buffer reply;
     size_t reply_at; /* first byte that was not taken */
-    struct rt_call call;
-    bool under_way; /* rt_call_end() is due */
+    struct rt_service_call call;
+    bool under_way; /* rt_service_call_end() is due */
     int error;      /* the parts that were not done cannot be, for this reason */
 };
 

@@ -16,7 +16,8 @@ struct server {
     rt_time started;
     char address[RT_TCP_ADDRESS_BYTES]; /* to listen on */
     uint32_t shard_count;
-    struct shard *shards;
+    struct rt_service *service; /* each instance is a struct shard */
+    struct rt_call_part *parts; /* for calls to all, of the first task */
     /* Live connections of all shards, for --connections-max; touched when one begins and when it
      * ends. It orders nothing, so relaxed access will do. */
     atomic_uint connections;
@@ -26,7 +27,7 @@ struct server {
 int server_init(struct server *server, const struct options *options, uint32_t shard_count);
 void server_fini(struct server *server);
 
-/* The first task of every shard; arg is the server. */
+/* The first task of every shard; arg is the server. That of shard 0 has the service. */
 int server_run(void *arg);
 
 /* A connection begins, unless there are too many; or ends. */
@@ -43,12 +44,6 @@ static inline bool server_enter(struct server *server)
 static inline void server_leave(struct server *server)
 {
     atomic_fetch_sub_explicit(&server->connections, 1, memory_order_relaxed);
-}
-
-/* Which shard owns the keys of a hash: its high half, for the low half chooses the list there. */
-static inline uint32_t server_shard_of(const struct server *server, uint64_t hash)
-{
-    return (uint32_t)((hash >> 32) * server->shard_count >> 32);
 }
 
 #endif /* KV_SERVER_H */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Shard: what one shard of the server owns. Only its own tasks touch it. */
+/* Shard: what one shard of the server owns: an instance of its service. Only its own tasks touch
+ * it. */
 #ifndef KV_SHARD_H
 #define KV_SHARD_H
 
-#include <rt/task.h>
+#include <rt/rt.h>
 #include <stdint.h>
 
 #include "store.h"
@@ -35,11 +36,14 @@ struct shard {
     uint32_t index;
     uint32_t port; /* that it listens on */
     enum shard_stage stage;
+    int accept_error; /* why it accepts no more, when nobody has asked it to end */
     struct store store;
     struct shard_counters counters;
     struct round *rounds;     /* free ones, the warmest first */
     struct session *sessions; /* live ones */
-    struct rt_waker drainer;  /* waits for the end of serving, then for that of the sessions */
+    struct rt_tcp_listener *listener;
+    struct rt_group acceptors; /* the task that accepts */
+    struct rt_waker drainer;   /* waits for the end of the sessions; not while SERVING */
 };
 
 #endif /* KV_SHARD_H */
