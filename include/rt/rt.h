@@ -24,6 +24,7 @@
 #include "rt/interval.h"
 #include "rt/local.h"
 #include "rt/memory.h"
+#include "rt/mesh.h"
 #include "rt/mutex.h"
 #include "rt/once.h"
 #include "rt/oneshot.h"

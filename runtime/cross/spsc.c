@@ -5,8 +5,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cross/channel_mesh.h"
 #include "cross/look.h"
 #include "cross/mesh.h"
+#include "os/mem.h"
 #include "os/sys.h"
 #include "rt/spsc.h"
 
@@ -17,6 +19,7 @@ enum {
     RECEIVER_CLOSED = 1u << 3,
     SENDER_GONE = 1u << 4, /* touches the channel no more (C3) */
     RECEIVER_GONE = 1u << 5,
+    ANY_WAITS = 1u << 6, /* who receives from any source rests this one (cross/channel_mesh.h) */
 };
 
 #define ITEM_BYTES_MAX 65536u
@@ -55,13 +58,16 @@ struct rt_spsc {
 
     /* read-only */
     size_t item_bytes;
-    uint32_t capacity;
     char *items;
+    struct rti_inlet *inlet; /* of a mesh, to which this is the source so numbered; or NULL */
+    uint32_t source;
+    uint32_t capacity;
+    int node; /* that the items were asked from */
 };
 
 /* Making */
 
-static int check_sizes(size_t item_bytes, size_t capacity)
+int rti_spsc_check_sizes(size_t item_bytes, size_t capacity)
 {
     if (item_bytes >= 1 && item_bytes <= ITEM_BYTES_MAX && capacity >= 1 &&
         capacity <= BYTES_MAX / item_bytes) {
@@ -74,34 +80,56 @@ static int check_sizes(size_t item_bytes, size_t capacity)
     return -EINVAL;
 }
 
-int rt_spsc_create(struct rt_spsc **out, size_t item_bytes, size_t capacity)
+struct rt_spsc *rti_spsc_make(const struct rti_spsc_plan *plan)
 {
-    struct rt_spsc *channel;
+    struct rt_spsc *channel = rti_sys_alloc(sizeof(*channel));
     uint32_t entries = 1;
-    int r;
 
-    (void)rti_executor_here("rt_spsc_create");
-    r = check_sizes(item_bytes, capacity);
-    if (r < 0) {
-        return r;
+    if (channel == NULL) {
+        return NULL;
     }
-    while (entries < capacity) {
+    while (entries < plan->capacity) {
         entries *= 2;
     }
-    channel = rti_sys_alloc(sizeof(*channel));
-    if (channel == NULL) {
-        return -ENOMEM;
-    }
-    channel->items = rti_sys_alloc(entries * item_bytes);
+    channel->items = rti_mem_alloc_near(entries * plan->item_bytes, plan->node);
     if (channel->items == NULL) {
         rti_sys_free(channel);
-        return -ENOMEM;
+        return NULL;
     }
-    channel->item_bytes = item_bytes;
+    channel->word = plan->inlet != NULL ? ANY_WAITS : 0;
+    channel->item_bytes = plan->item_bytes;
+    channel->inlet = plan->inlet;
+    channel->source = plan->source;
     channel->capacity = entries;
+    channel->node = plan->node;
     rti_ring_init(&channel->ring, entries);
     rti_list_init(&channel->producer.unsent);
     channel->consumer.pauses = PAUSES_FIRST;
+    return channel;
+}
+
+void rti_spsc_destroy(struct rt_spsc *channel)
+{
+    rti_mem_free_near(channel->items, channel->capacity * channel->item_bytes, channel->node);
+    rti_sys_free(channel);
+}
+
+int rt_spsc_create(struct rt_spsc **out, size_t item_bytes, size_t capacity)
+{
+    struct rti_spsc_plan plan = { .item_bytes = item_bytes, .node = -1 };
+    struct rt_spsc *channel;
+    int r;
+
+    (void)rti_executor_here("rt_spsc_create");
+    r = rti_spsc_check_sizes(item_bytes, capacity);
+    if (r < 0) {
+        return r;
+    }
+    plan.capacity = (uint32_t)capacity;
+    channel = rti_spsc_make(&plan);
+    if (channel == NULL) {
+        return -ENOMEM;
+    }
     *out = channel;
     return 0;
 }
@@ -124,15 +152,20 @@ static struct rti_executor *use(struct end *end, const char *call)
     return executor;
 }
 
-/* Take `bit` out of the word; wake the end whose bit it is if it was set. What came before in this
- * thread is seen by who sets the bit later (C1). Returns what was in the word. */
-static uint32_t clear_and_wake(struct rt_spsc *channel, uint32_t bit, struct end *end)
+/* Take `bits` out of the word; wake the end that waits if they say so. What came before in this
+ * thread is seen by who sets a bit later (C1, H1). Returns what was in the word. */
+static uint32_t clear_and_wake(struct rt_spsc *channel, uint32_t bits, struct end *end)
 {
-    /* pairs with the fetch_or in say_waits() */
-    const uint32_t old = __atomic_fetch_and(&channel->word, ~bit, __ATOMIC_ACQ_REL);
+    /* pairs with the fetch_or in say_waits() and in rti_spsc_rest() */
+    const uint32_t old = __atomic_fetch_and(&channel->word, ~bits, __ATOMIC_ACQ_REL);
+    const uint32_t set = old & bits;
 
-    if ((old & bit) != 0) { /* a task that waits anew since then has looked after our fetch_and */
+    if ((set & (CONSUMER_WAITS | PRODUCER_WAITS)) != 0) {
+        /* a task that waits anew since then has looked after our fetch_and */
         rti_wake_task(__atomic_load_n(&end->waiting, __ATOMIC_RELAXED));
+    }
+    if ((set & ANY_WAITS) != 0) {
+        rti_inlet_ring(channel->inlet, channel->source);
     }
     return old;
 }
@@ -141,7 +174,8 @@ static void publish(struct rt_spsc *channel)
 {
     rti_list_remove(&channel->producer.unsent);
     if (rti_ring_publish(&channel->ring)) {
-        const uint32_t old = clear_and_wake(channel, CONSUMER_WAITS, &channel->consumer.end);
+        const uint32_t old = clear_and_wake(channel, CONSUMER_WAITS | ANY_WAITS,
+                                            &channel->consumer.end);
 
         channel->producer.others_closed = (old & RECEIVER_CLOSED) != 0;
     }
@@ -275,6 +309,9 @@ static RTI_NOINLINE int send_all(struct rti_executor *executor, struct rt_spsc *
     size_t total = 0;
     int r = channel->producer.others_closed ? -EPIPE : 0;
 
+    if ((__atomic_load_n(&channel->word, __ATOMIC_RELAXED) & SENDER_CLOSED) != 0) {
+        rti_misuse("rt_spsc_send(): this end was closed");
+    }
     while (r == 0 && total < count) {
         const size_t n = put(channel, items + total * channel->item_bytes, count - total);
 
@@ -385,33 +422,93 @@ ssize_t rt_spsc_recv(struct rt_spsc *channel, void *items, size_t count, rt_time
     return r;
 }
 
+/* What rti_inlet has of a channel */
+
+size_t rti_spsc_take(struct rt_spsc *channel, void *items, size_t count)
+{
+    size_t n;
+
+    (void)use(&channel->consumer.end, "rt_mesh_recv_any");
+    n = get(channel, items, count);
+    if (n > 0) {
+        received(channel, n);
+    }
+    return n;
+}
+
+enum rti_source rti_spsc_rest(struct rt_spsc *channel)
+{
+    uint32_t word;
+
+    release(channel); /* the producer may wait for that much */
+    /* pairs with the fetch_and in clear_and_wake() */
+    word = __atomic_fetch_or(&channel->word, ANY_WAITS, __ATOMIC_ACQ_REL);
+    if (rti_ring_readable(&channel->ring, 1) > 0) {
+        return RTI_SOURCE_HAS_ITEMS;
+    }
+    return (word & SENDER_CLOSED) != 0 ? RTI_SOURCE_ENDED : RTI_SOURCE_RESTS;
+}
+
+void rti_spsc_close_before_use(struct rt_spsc *channel, bool sender, bool receiver)
+{
+    channel->word |= (sender ? SENDER_CLOSED | SENDER_GONE : 0) |
+                     (receiver ? RECEIVER_CLOSED | RECEIVER_GONE : 0);
+    channel->producer.others_closed = sender || receiver;
+}
+
+bool rti_spsc_is_in_use(const struct rt_spsc *channel)
+{
+    /* pairs with the fetch_or in close_end() */
+    const uint32_t word = __atomic_load_n(&channel->word, __ATOMIC_ACQUIRE);
+
+    return ((word & SENDER_GONE) == 0 && channel->producer.end.executor != NULL) ||
+           ((word & RECEIVER_GONE) == 0 && channel->consumer.end.executor != NULL);
+}
+
 /* Closing */
 
-/* First closed, then woken, then gone: the other side may free the channel only after the last. */
+static bool is_closed(const struct rt_spsc *channel, uint32_t closed)
+{
+    return (__atomic_load_n(&channel->word, __ATOMIC_RELAXED) & closed) != 0;
+}
+
+/* First closed, then woken, then gone: the other side may free the channel only after the last.
+ * One of a mesh stays until that is destroyed. */
 static void close_end(struct rt_spsc *channel, uint32_t closed, uint32_t gone, uint32_t others_gone,
                       uint32_t waits, struct end *other)
 {
+    const bool stays = channel->inlet != NULL;
+
     /* pairs with the fetch_or in say_waits(), and with each other (C3) */
     (void)__atomic_fetch_or(&channel->word, closed, __ATOMIC_ACQ_REL);
     (void)clear_and_wake(channel, waits, other);
-    /* pairs with the same of the other side */
-    if ((__atomic_fetch_or(&channel->word, gone, __ATOMIC_ACQ_REL) & others_gone) != 0) {
-        rti_sys_free(channel->items);
-        rti_sys_free(channel);
+    /* pairs with the same of the other side, and with rti_spsc_is_in_use() */
+    if ((__atomic_fetch_or(&channel->word, gone, __ATOMIC_ACQ_REL) & others_gone) != 0 && !stays) {
+        rti_spsc_destroy(channel);
     }
 }
 
 void rt_spsc_close_sender(struct rt_spsc *channel)
 {
+    if (is_closed(channel, SENDER_CLOSED)) {
+        return; /* one of a mesh, by itself and then with all */
+    }
     (void)use(&channel->producer.end, "rt_spsc_close_sender");
     publish(channel);
-    close_end(channel, SENDER_CLOSED, SENDER_GONE, RECEIVER_GONE, CONSUMER_WAITS,
+    channel->producer.others_closed = true; /* what is sent now aborts */
+    close_end(channel, SENDER_CLOSED, SENDER_GONE, RECEIVER_GONE, CONSUMER_WAITS | ANY_WAITS,
               &channel->consumer.end);
 }
 
 void rt_spsc_close_receiver(struct rt_spsc *channel)
 {
+    if (is_closed(channel, RECEIVER_CLOSED)) {
+        return;
+    }
     (void)use(&channel->consumer.end, "rt_spsc_close_receiver");
+    if (channel->inlet != NULL) {
+        rti_inlet_end(channel->inlet, channel->source);
+    }
     close_end(channel, RECEIVER_CLOSED, RECEIVER_GONE, SENDER_GONE, PRODUCER_WAITS,
               &channel->producer.end);
 }

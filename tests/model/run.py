@@ -95,6 +95,10 @@ JOBS: Tuple[Job, ...] = (
     *mutants("channel", "PLAIN_LOAD_CONSUMER PLAIN_LOAD_PRODUCER", STRANDED),
     *proofs("channel", "WEAK MESSAGES=7 CAPACITY=3", thorough=True),
 
+    *proofs("mesh_channel", "", "SENDERS=3 MESSAGES=1", "MESSAGES=3", "WEAK"),
+    *mutants("mesh_channel", "LATE_BIT NO_BIT RING_FIRST PLAIN_LOAD SLEEP_STORE FORGET", STRANDED),
+    *proofs("mesh_channel", "SENDERS=3", "WEAK MESSAGES=3", thorough=True),
+
     *proofs("wake_map", "", "WEAK WAKES1=1"),
     *mutants("wake_map", "TOP_FIRST LEVEL_LAST RING_FIRST LEAF_FIRST", STRANDED),
     *harmless("wake_map", "STOP_AT_SET", "", "WEAK WAKES1=1"),
