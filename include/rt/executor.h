@@ -202,6 +202,8 @@ struct rt_stats {
     uint64_t buffer_bytes_unregistered; /* of that, what the ring does not know */
     uint64_t looks;       /* times it looked for work before it would sleep (config.spin) */
     uint64_t looks_found; /* of these, those that found some */
+    uint64_t objects_sent_home;         /* given back to other shards (rt/home.h) */
+    uint64_t objects_came_home;         /* given back by others and freed here */
 };
 
 /**

@@ -21,6 +21,7 @@
 #include "rt/future.h"
 #include "rt/gate.h"
 #include "rt/group.h"
+#include "rt/home.h"
 #include "rt/interval.h"
 #include "rt/local.h"
 #include "rt/memory.h"

@@ -703,6 +703,8 @@ void rt_stats_get(struct rt_stats *out, size_t bytes)
         stats.wakes_sent = inbox->wakes_sent;
         stats.wakes_resent = inbox->wakes_resent;
         stats.wakes_received = inbox->wakes_received;
+        stats.objects_sent_home = inbox->objects_sent_home;
+        stats.objects_came_home = inbox->objects_came_home;
     }
     memset(out, 0, bytes);
     memcpy(out, &stats, bytes < sizeof(stats) ? bytes : sizeof(stats));

@@ -63,6 +63,8 @@ struct rti_inbox {
     uint64_t wakes_sent;
     uint64_t wakes_resent;
     uint64_t wakes_received;
+    uint64_t objects_sent_home;
+    uint64_t objects_came_home;
 };
 
 #endif /* RTI_CORE_INBOX_H */

@@ -18,7 +18,8 @@
  * E2 After that nobody sends to it; rings of its doorbell are harmless, for the
  *    doorbell, the ports and the event counters outlive all threads.
  * E3 All leave: who makes a count full rings everybody.
- * E4 A shard that has arrived rings nobody but for E3: no wake of its is under way.
+ * E4 A shard that has arrived rings nobody but for E3, and for what goes home (O3), which takes the
+ *    event counter: no wake of its is under way.
  *
  * Everybody is rung by event counters: a ring's descriptor may be gone already.
  */

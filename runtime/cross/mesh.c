@@ -97,6 +97,7 @@ void rti_mesh_flush(struct rti_mesh_shard *shard)
     while ((node = rti_list_first(&shard->unsent_channels)) != NULL) {
         rti_spsc_publish_node(node);
     }
+    rti_home_flush(shard);
     shard->unsent_since = 0;
     shard->inbox.unsent = false;
 }
@@ -153,6 +154,7 @@ static void look_at_word(struct rti_mesh_shard *shard, uint32_t word)
         bits &= ~RTI_DOORBELL_CONTROL;
         rti_wake_map_take(&shard->wake_map, shard->executor);
         rti_submissions_take(&shard->submissions, shard->executor);
+        rti_home_gather(&shard->home);
         rti_closing_look(shard);
         rti_dumps_look(shard);
     }
@@ -198,6 +200,7 @@ static void mesh_take(struct rti_inbox *inbox)
     struct rti_mesh_shard *shard = shard_of(inbox);
 
     look_at_words(shard);
+    rti_home_run(shard);
     rti_call_need_pump(shard);
     if (RTI_UNLIKELY(!shard->armed)) {
         arm_counter(shard);
@@ -209,7 +212,9 @@ static void mesh_take(struct rti_inbox *inbox)
 
 static bool mesh_is_rung(const struct rti_inbox *inbox)
 {
-    return rti_doorbell_is_rung(&((const struct rti_mesh_shard *)(const void *)inbox)->doorbell);
+    const struct rti_mesh_shard *shard = (const struct rti_mesh_shard *)(const void *)inbox;
+
+    return rti_doorbell_is_rung(&shard->doorbell) || shard->home.to_free != NULL;
 }
 
 static bool mesh_try_sleep(struct rti_inbox *inbox)
@@ -218,7 +223,7 @@ static bool mesh_try_sleep(struct rti_inbox *inbox)
 
     rti_call_need_pump(shard); /* a task has ended: posts may start */
     if (rti_executor_has_runnable(shard->executor) || shard->inbox.unsent || !shard->armed ||
-        shard->closing.again || shard->dump_owed) {
+        shard->closing.again || shard->dump_owed || shard->home.to_free != NULL /* O2 */) {
         return false;
     }
     return rti_doorbell_try_sleep(&shard->doorbell);
@@ -305,8 +310,24 @@ int rti_mesh_init(struct rti_mesh *mesh, uint32_t shard_count, const struct rt_c
     return 0;
 }
 
+/* Objects whose home had detached when they were given back (O3). */
+static void free_the_last(const struct rti_mesh *mesh)
+{
+    for (uint32_t i = 0; i < mesh->shard_count; i++) {
+        if (mesh->shards[i] != NULL) {
+            mesh->shards[i]->home.ends = true;
+        }
+    }
+    for (uint32_t i = 0; i < mesh->shard_count; i++) {
+        if (mesh->shards[i] != NULL) {
+            rti_home_run_all(mesh->shards[i]);
+        }
+    }
+}
+
 void rti_mesh_fini(struct rti_mesh *mesh)
 {
+    free_the_last(mesh);
     for (uint32_t i = 0; i < mesh->shard_count; i++) {
         rti_mesh_destroy_shard(mesh->shards[i]);
     }
@@ -332,6 +353,9 @@ static int alloc_shard(struct rti_mesh_shard **out, uint32_t shard_count, uint32
     }
     if (r == 0) {
         r = rti_wake_map_init(&shard->wake_map, tasks_max + RTI_TASKS_EXTRA);
+    }
+    if (r == 0) {
+        r = rti_home_init(&shard->home, shard_count);
     }
     if (r == 0) {
         r = rti_sys_eventfd();
@@ -379,6 +403,8 @@ void rti_mesh_detach(struct rti_mesh_shard *shard)
     struct rti_reactor *reactor = &shard->executor->reactor;
 
     rti_dumps_leave(shard);
+    rti_home_run_all(shard);
+    rti_home_flush(shard);
     while (shard->armed) {
         struct io_uring_sqe *sqe = rti_reactor_sqe(reactor);
 
@@ -404,6 +430,7 @@ void rti_mesh_destroy_shard(struct rti_mesh_shard *shard)
         (void)rti_sys_close(shard->event_fd);
     }
     rti_pool_fini(&shard->served);
+    rti_home_fini(&shard->home);
     rti_wake_map_fini(&shard->wake_map);
     rti_doorbell_fini(&shard->doorbell);
     rti_sys_free(shard->out);

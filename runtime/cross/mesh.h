@@ -28,6 +28,7 @@
 #include "cross/closing.h"
 #include "cross/doorbell.h"
 #include "cross/dumps.h"
+#include "cross/home.h"
 #include "cross/port.h"
 #include "cross/submit.h"
 #include "cross/wake_map.h"
@@ -75,6 +76,7 @@ struct rti_mesh_shard {
     struct rti_doorbell doorbell;
     struct rti_wake_map wake_map;
     struct rti_submissions submissions;
+    struct rti_home home;
     struct rti_dump_slot dump;
 };
 
