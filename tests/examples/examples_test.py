@@ -5,7 +5,7 @@
     examples_test.py --bin DIR [unittest options]
 
 DIR holds hello, life_of_a_task, echo, copy, pipeline, session_future, cache, latency_queue,
-append_log and count_names.
+append_log, count_names and word_count.
 Nothing is waited for by sleeping: a server is ready when it has said where it listens. Exit status
 77 when the kernel has no io_uring.
 """
@@ -74,7 +74,8 @@ class Usage(ExampleTest):
                         ["latency_queue", "1x"], ["latency_queue", "1", "2"],
                         ["append_log"], ["append_log", "--tasks", "0", "a"],
                         ["append_log", "--records", "1x", "a"], ["append_log", "a", "b"],
-                        ["count_names"], ["count_names", "a", "b"]):
+                        ["count_names"], ["count_names", "a", "b"],
+                        ["word_count"], ["word_count", "a", "b"]):
             with self.subTest(command=command):
                 result = run(*command)
                 self.assert_ends(result, 2)
@@ -83,7 +84,7 @@ class Usage(ExampleTest):
 
     def test_help_is_printed_to_standard_output(self) -> None:
         for name in ("life_of_a_task", "echo", "copy", "pipeline", "session_future",
-                     "latency_queue", "append_log", "count_names"):
+                     "latency_queue", "append_log", "count_names", "word_count"):
             with self.subTest(name=name):
                 result = run(name, "--help")
                 self.assert_ends(result, 0)
@@ -476,6 +477,31 @@ class CountNames(ExampleTest):
         self.assert_ends(result, 1)
         self.assertEqual(result.stderr,
                          f"count_names: cannot read {path}: No such file or directory\n")
+
+
+class WordCount(ExampleTest):
+    def test_words_are_counted_the_same_on_any_number_of_shards(self) -> None:
+        draw = random.Random(7)
+        words = [f"word{int(draw.paretovariate(1)) % 500}" for _ in range(40000)] + ["x" * 100]
+        text = "".join(word + draw.choice([" ", "\n", ", ", "-"]) for word in words)
+        path = self.write("text", text.encode())
+        counts: Dict[str, int] = {}
+        for word in words:
+            counts[word[:63]] = counts.get(word[:63], 0) + 1
+        top = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:10]
+        expected = (f"{len(words)} words, {len(counts)} different\n"
+                    + "".join(f"{times:8} {word}\n" for word, times in top))
+        for shards in (1, 2, 5):
+            with self.subTest(shards=shards):
+                result = run("word_count", "--shards", str(shards), path)
+                self.assert_ends(result, 0)
+                self.assertEqual(result.stdout, expected)
+
+    def test_a_missing_file_is_named(self) -> None:
+        path = self.path("missing")
+        result = run("word_count", path)
+        self.assert_ends(result, 1)
+        self.assertIn(f"word_count: {path}: No such file or directory\n", result.stderr)
 
 
 class Copy(ExampleTest):
