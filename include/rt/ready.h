@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Readiness: cases of a select that wait for a stream, a listener or any other
+ * Readiness: waits, and cases of a select, for a stream, a listener or any other
  * descriptor to become ready, without moving a byte.
  *
  *     struct rt_case cases[] = { rt_case_readable(peer), rt_case_event(&stop) };
@@ -62,6 +62,20 @@ struct rt_case rt_case_acceptable(struct rt_tcp_listener *listener);
  */
 RT_API RT_ON_SHARD
 struct rt_case rt_case_fd(int fd, unsigned events);
+
+/**
+ * Wait until a descriptor is ready: a socket of a client library, an eventfd, a pipe, the
+ * descriptor of another event loop. Moves no byte.
+ *
+ * @param fd      anything that poll(2) takes, non-blocking or not. Stays the caller's, and must
+ *                stay open until the call returns. Several tasks may wait for the same one.
+ * @param events  of poll(2): POLLIN, POLLOUT, or'ed.
+ * @return what has happened, a set of events above 0, which may have POLLERR and POLLHUP in it
+ *         unasked; -ETIME; -ECANCELED; -EBADF.
+ * \context{In a task. Suspends.}
+ */
+RT_API RT_SUSPENDS
+int rt_fd_wait(int fd, unsigned events, rt_time deadline);
 
 #ifdef __cplusplus
 }

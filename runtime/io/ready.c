@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Readiness as cases of a select. See rt/ready.h.
+ * Readiness, as a wait and as cases of a select. See rt/ready.h.
  *
- * Whether it is so now, poll(2) says: else a case that can always happen at once
- * would keep these from being heard. A wait for it is a poll request each. The
- * file that the request names is counted as in use until its leg is done.
+ * A wait is a poll request. Of a case poll(2) says first whether it is so now: else one that can
+ * always happen at once would keep these from being heard. The file that the request of a case
+ * names is counted as in use until its leg is done.
  */
 #include "rt/ready.h"
 
@@ -116,4 +116,21 @@ struct rt_case rt_case_fd(int fd, unsigned events)
 {
     (void)rti_executor_here("rt_case_fd");
     return make(NULL, fd, events);
+}
+
+static const struct rti_wait_kind fd_kind = RTI_OP_KIND("descriptor");
+
+int rt_fd_wait(int fd, unsigned events, rt_time deadline)
+{
+    struct io_uring_sqe *sqe;
+    struct rti_op op;
+    int r;
+
+    (void)rti_executor_here("rt_fd_wait");
+    r = rti_op_begin(&op, &fd_kind, deadline, &sqe);
+    if (r < 0) {
+        return r;
+    }
+    io_uring_prep_poll_add(sqe, fd, events);
+    return rti_op_await(&op, sqe, deadline);
 }

@@ -226,6 +226,63 @@ static void what_is_no_descriptor_is_an_error_of_its_case(void **state)
     run_streams(NULL, no_fd_first);
 }
 
+/* The same by a call */
+
+static int wait_first(void *arg)
+{
+    struct rt_task *task;
+
+    (void)arg;
+    counter = rti_sys_eventfd();
+    T_CHECK(counter >= 0);
+    T_CHECK(rt_fd_wait(counter, POLLIN, 0) == -ETIME);
+    T_CHECK(rt_fd_wait(counter, POLLIN, rt_in(MS(1))) == -ETIME);
+    T_CHECK(rt_fd_wait(counter, POLLIN | POLLOUT, RT_NEVER) == POLLOUT);
+    task = later(&counting);
+    T_CHECK(rt_fd_wait(counter, POLLIN, RT_NEVER) == POLLIN);
+    T_CHECK(rt_fd_wait(counter, POLLIN | POLLOUT, 0) == (POLLIN | POLLOUT)); /* to try */
+    T_CHECK(join(task) == 0 && in_flight() == 0);
+    T_CHECK(rti_sys_close(counter) == 0);
+    T_CHECK(rt_fd_wait(counter, POLLIN, RT_NEVER) == -EBADF);
+    return 0;
+}
+
+static void a_task_waits_for_any_descriptor(void **state)
+{
+    (void)state;
+    run_streams(NULL, wait_first);
+}
+
+static int wait_for_counter(void *arg)
+{
+    (void)arg;
+    return rt_fd_wait(counter, POLLIN, RT_NEVER);
+}
+
+/* The task may return only when the kernel has let go of the request. */
+static int cancelled_first(void *arg)
+{
+    struct rt_task *task;
+
+    (void)arg;
+    counter = rti_sys_eventfd();
+    T_CHECK(rt_spawn(&task, wait_for_counter, NULL) == 0);
+    pause_for(MS(1));
+    T_CHECK(in_flight() == 1);
+    rt_cancel(task);
+    T_CHECK(join(task) == -ECANCELED && in_flight() == 0);
+    count_up();
+    T_CHECK(rt_fd_wait(counter, POLLIN, 0) == POLLIN);
+    T_CHECK(rti_sys_close(counter) == 0);
+    return 0;
+}
+
+static void a_cancelled_wait_for_a_descriptor_ends_with_its_request(void **state)
+{
+    (void)state;
+    run_streams(NULL, cancelled_first);
+}
+
 /* A stream that is being closed */
 
 static int close_stream(void *arg)
@@ -338,6 +395,8 @@ int main(void)
         cmocka_unit_test(a_listener_is_acceptable_when_a_connection_waits),
         cmocka_unit_test(any_descriptor_is_a_case),
         cmocka_unit_test(what_is_no_descriptor_is_an_error_of_its_case),
+        cmocka_unit_test(a_task_waits_for_any_descriptor),
+        cmocka_unit_test(a_cancelled_wait_for_a_descriptor_ends_with_its_request),
         cmocka_unit_test(a_stream_that_is_being_closed_is_no_more_ready),
         cmocka_unit_test(a_close_under_a_select_aborts),
     };

@@ -449,6 +449,12 @@ static struct rt_case counter_case(struct waiter *waiter, unsigned index)
     return rt_case_fd(counter, POLLIN);
 }
 
+static int counter_call(struct waiter *waiter, rt_time deadline)
+{
+    (void)waiter;
+    return rt_fd_wait(counter, POLLIN, deadline);
+}
+
 static void counter_happen(struct run *run)
 {
     (void)run;
@@ -472,6 +478,7 @@ static const struct kind counter_kind = {
     .name = "descriptor",
     .selected_twice = true,
     .make = counter_make,
+    .call = counter_call,
     .make_case = counter_case,
     .got = acceptable_got,
     .happen = counter_happen,
