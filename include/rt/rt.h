@@ -24,6 +24,7 @@
 #include "rt/home.h"
 #include "rt/interval.h"
 #include "rt/local.h"
+#include "rt/loop.h"
 #include "rt/memory.h"
 #include "rt/mesh.h"
 #include "rt/mutex.h"

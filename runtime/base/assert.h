@@ -17,6 +17,9 @@ RTI_NORETURN RTI_COLD void rti_assert_failed(const char *condition, const char *
 RTI_NORETURN RTI_COLD __attribute__((format(printf, 1, 2))) void rti_misuse(const char *format,
                                                                             ...);
 
+/* Added to what both say; NULL: nothing. For what is wrong with the process as a whole. */
+extern const char *rti_misuse_note;
+
 #define RTI_ASSERT(condition) \
     (RTI_LIKELY(condition) ? (void)0 : rti_assert_failed(#condition, __FILE__, __LINE__))
 

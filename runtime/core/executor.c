@@ -219,6 +219,17 @@ static bool others_let_sleep(struct rti_executor *executor)
     return executor->inbox == NULL || executor->inbox->ops->try_sleep(executor->inbox);
 }
 
+/* The host sleeps in its own way: what is pending must be with the kernel before that. */
+static void leave_to_host(struct rti_executor *executor, rt_time limit)
+{
+    struct rti_reactor *reactor = &executor->reactor;
+
+    rti_reactor_poll(reactor);
+    if (rti_uring_ready(&reactor->ring) == 0 && !rti_reactor_has_work(reactor)) {
+        executor->turn_due = limit < 0 ? RT_NEVER : rti_time_add(rti_sys_now(), limit);
+    }
+}
+
 static void flush(struct rti_executor *executor)
 {
     rt_time limit = 0;
@@ -231,7 +242,7 @@ static void flush(struct rti_executor *executor)
         executor->inbox->ops->flush(executor->inbox);
     }
     if (may_sleep(executor)) {
-        if (spin_finds_work(executor)) {
+        if (!executor->hosted && spin_finds_work(executor)) {
             executor->idled = true;
             return;
         }
@@ -239,6 +250,10 @@ static void flush(struct rti_executor *executor)
     }
     if (limit == 0 || !others_let_sleep(executor)) {
         rti_reactor_poll(&executor->reactor);
+        return;
+    }
+    if (RTI_UNLIKELY(executor->hosted)) {
+        leave_to_host(executor, limit);
         return;
     }
     rti_trace(executor, RT_TRACE_SLEEP, NULL, NULL, NULL, limit);
@@ -361,7 +376,7 @@ static int read_disabled(const struct rti_executor *executor, uint32_t *disabled
     char known[RTI_FEATURES_BYTES];
     const char *wrong;
 
-    *disabled = 0;
+    *disabled = executor->hosted ? (uint32_t)RTI_FEATURE_DEFER_TASKRUN : 0u;
     for (int i = 0; i < 2; i++) {
         if (rti_features_parse(lists[i], disabled, &wrong) < 0) {
             rti_features_format(RTI_FEATURES_ALL, known, sizeof(known));
@@ -544,12 +559,11 @@ static void end_queues(struct rti_executor *executor)
     executor->shared = NULL;
 }
 
-int rti_executor_init(struct rti_executor *executor, const struct rt_config *config, int cpu)
+static int init(struct rti_executor *executor, const struct rt_config *config, int cpu)
 {
     uint32_t disabled;
     int r;
 
-    memset(executor, 0, sizeof(*executor));
     r = rti_config_read(&executor->config, &executor->log, config);
     if (r < 0) {
         return r;
@@ -614,6 +628,19 @@ fail_thread:
         rti_explain_memory(&executor->log, "the executor", r);
     }
     return r;
+}
+
+int rti_executor_init(struct rti_executor *executor, const struct rt_config *config, int cpu)
+{
+    memset(executor, 0, sizeof(*executor));
+    return init(executor, config, cpu);
+}
+
+int rti_executor_init_hosted(struct rti_executor *executor, const struct rt_config *config, int cpu)
+{
+    memset(executor, 0, sizeof(*executor));
+    executor->hosted = true;
+    return init(executor, config, cpu);
 }
 
 void rti_executor_close(struct rti_executor *executor)

@@ -53,11 +53,13 @@ struct rti_executor {
     bool draining;                   /* all tasks were cancelled, and none is spawned any more */
     bool closed;                     /* no task lives, and no other shard needs this one */
     bool idled;   /* before this turn it waited for completions, and so saw them at once */
+    bool hosted;  /* somebody else's loop makes the turns, which never sleep (shard/loop.c) */
     bool careful; /* fibers are made on the long way: there is a trace, or stack marks */
     struct rt_future **polling; /* a poll function runs: the list of waits that it begins */
     rt_time turn_time;          /* the clock at the start of this turn */
     rt_time looked_at;          /* for completions, before this turn */
     rt_time stacks_due;         /* when to look at free stacks again */
+    rt_time turn_due;           /* hosted: set by a turn that would sleep, until then */
     rt_trace_fn trace;
     struct rti_fiber loop; /* the flow of rt_run() itself */
 
@@ -126,6 +128,15 @@ struct rti_executor {
  * nobody can hold a waker of its tasks any more. fini is both.
  */
 int rti_executor_init(struct rti_executor *executor, const struct rt_config *config, int cpu);
+
+/*
+ * The same for one whose turns are made by the loop of somebody else. Where a turn would sleep it
+ * says until when and returns, having told the others that it sleeps. For the time between, the
+ * ring's descriptor is readable when there is something to take: that a ring with deferred task
+ * work does not do (epoll is not woken by it on Linux 6.18), so it is opened without.
+ */
+int rti_executor_init_hosted(struct rti_executor *executor, const struct rt_config *config,
+                             int cpu);
 void rti_executor_close(struct rti_executor *executor);
 void rti_executor_free(struct rti_executor *executor);
 void rti_executor_fini(struct rti_executor *executor);

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "core/executor.h"
+#include "core/fork.h"
 #include "os/sys.h"
 
 void rti_submissions_push(struct rti_submissions *submissions, struct rt_submission *submission)
@@ -76,6 +77,7 @@ int rt_submission_wait(struct rt_submission *submission, int *result, rt_time de
 {
     const rt_time until = deadline < 0 ? 0 : deadline; /* the kernel refuses moments below 0 */
 
+    rti_fork_check("rt_submission_wait");
     if (RTI_UNLIKELY(rti_current != NULL)) {
         rti_misuse("rt_submission_wait() was called from a task: it would block the shard");
     }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "core/fork.h"
 #include "cross/call.h"
 #include "cross/mesh.h"
 #include "os/sys.h"
@@ -92,6 +93,7 @@ static void wake_from_elsewhere(struct rt_task *task)
     struct rti_mesh_shard *target = (struct rti_mesh_shard *)(void *)task->executor->inbox;
     struct rti_mesh_shard *here = NULL;
 
+    rti_fork_check("rt_wake");
     if (RTI_UNLIKELY(target == NULL)) {
         rti_misuse("a task was woken from another thread, and its executor has no inbox");
     }

@@ -395,6 +395,11 @@ void rti_sys_mutex_unlock(pthread_mutex_t *mutex)
     (void)pthread_mutex_unlock(mutex);
 }
 
+int rti_sys_at_fork(void (*in_child)(void))
+{
+    return -pthread_atfork(NULL, NULL, in_child);
+}
+
 int rti_sys_thread_id(void)
 {
     return (int)syscall(SYS_gettid);

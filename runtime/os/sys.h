@@ -127,6 +127,7 @@ void rti_sys_mutex_lock(pthread_mutex_t *mutex);
 void rti_sys_mutex_unlock(pthread_mutex_t *mutex);
 
 /* this thread */
+int rti_sys_at_fork(void (*in_child)(void));
 int rti_sys_thread_id(void);                   /* as in /proc/self/task */
 int rti_sys_thread_set_name(const char *name); /* cut to 15 bytes */
 int rti_sys_sigmask(int how, const sigset_t *set, sigset_t *old_set);

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "core/dump.h"
+#include "core/fork.h"
 #include "os/sys.h"
 #include "os/thread.h"
 #include "rt/version.h"
@@ -250,6 +251,7 @@ int rt_runtime_dump(struct rt_runtime *runtime, int fd, uint32_t flags, rt_time 
     struct writing writing = { .runtime = runtime, .fd = fd, .request = request_of(flags) };
     int r;
 
+    rti_fork_check("rt_runtime_dump");
     if (RTI_UNLIKELY(rti_current != NULL)) {
         rti_misuse("rt_runtime_dump() was called from a task: it would block the shard; use "
                    "rt_dump_all()");

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "core/config.h"
+#include "core/fork.h"
 #include "os/explain.h"
 #include "os/sys.h"
 #include "os/thread.h"
@@ -53,7 +54,8 @@ static int begin(struct rti_shard *shard)
         rti_explain_memory(&runtime->log, "the executor", -ENOMEM);
         return -ENOMEM;
     }
-    r = rti_executor_init(executor, &config, shard->cpu);
+    r = shard->hosted ? rti_executor_init_hosted(executor, &config, shard->cpu)
+                      : rti_executor_init(executor, &config, shard->cpu);
     if (r < 0) {
         goto fail_alloc;
     }
@@ -75,14 +77,17 @@ fail_alloc:
     return r;
 }
 
-static void run(struct rti_shard *shard)
+static void turn_until_closed(struct rti_executor *executor)
 {
-    struct rti_executor *executor = shard->executor;
-
-    rti_stall_join(shard->runtime, shard->index);
     while (!executor->closed) {
         rti_executor_turn(executor, rti_sys_now());
     }
+}
+
+static void run(struct rti_shard *shard)
+{
+    rti_stall_join(shard->runtime, shard->index);
+    turn_until_closed(shard->executor);
     rti_stall_leave(shard->runtime, shard->index);
 }
 
@@ -147,10 +152,15 @@ static void log_to(struct rti_log *log, const struct rt_config *config)
     (void)rti_config_read(&complete, log, config);
 }
 
-static int refuse_second(const struct rt_config *config, const char *call)
+/* 0, or -EBUSY in a task, having said so. */
+static int may_create(const struct rt_config *config, const char *call)
 {
     struct rti_log log;
 
+    rti_fork_check(call);
+    if (rti_current == NULL) {
+        return 0;
+    }
     log_to(&log, config);
     rti_log(&log, RT_LOG_ERROR,
             "this thread runs an executor already ('%s'): %s() was called from one of its tasks",
@@ -175,6 +185,7 @@ static void free_runtime(struct rt_runtime *runtime)
     rti_sys_free(runtime->shards);
     rt_plan_destroy(runtime->plan);
     rti_sys_free(runtime);
+    rti_fork_leave();
 }
 
 static int init_shards(struct rt_runtime *runtime, uint32_t count)
@@ -213,7 +224,8 @@ static int create(struct rt_runtime **out, const struct rt_config *config, bool 
     struct rti_log log;
     int r;
 
-    if (runtime == NULL) {
+    if (runtime == NULL || rti_fork_enter() < 0) {
+        rti_sys_free(runtime);
         log_to(&log, config);
         rti_explain_memory(&log, "the runtime", -ENOMEM);
         return -ENOMEM;
@@ -244,6 +256,7 @@ static int create(struct rt_runtime **out, const struct rt_config *config, bool 
 fail:
     rt_plan_destroy(runtime->plan);
     rti_sys_free(runtime);
+    rti_fork_leave();
     return r;
 }
 
@@ -344,10 +357,10 @@ static int result_of(const struct rt_runtime *runtime)
 int rt_launch(struct rt_runtime **out, const struct rt_config *config, rt_task_fn first, void *arg)
 {
     struct rt_runtime *runtime;
-    int r;
+    int r = may_create(config, "rt_launch");
 
-    if (rti_current != NULL) {
-        return refuse_second(config, "rt_launch");
+    if (r < 0) {
+        return r;
     }
     r = create(&runtime, config, true, first, arg);
     if (r < 0) {
@@ -366,6 +379,7 @@ int rt_wait(struct rt_runtime *runtime)
 {
     int result;
 
+    rti_fork_check("rt_wait");
     if (rti_current != NULL) {
         rti_misuse("rt_wait() was called from a task");
     }
@@ -420,10 +434,10 @@ static int own_signals(const struct rt_runtime *runtime)
 int rt_start(const struct rt_config *config, rt_task_fn first, void *arg)
 {
     struct rt_runtime *runtime;
-    int r;
+    int r = may_create(config, "rt_start");
 
-    if (rti_current != NULL) {
-        return refuse_second(config, "rt_start");
+    if (r < 0) {
+        return r;
     }
     r = create(&runtime, config, true, first, arg);
     if (r < 0) {
@@ -449,36 +463,67 @@ int rt_start(const struct rt_config *config, rt_task_fn first, void *arg)
     return r;
 }
 
-int rt_run(const struct rt_config *config, rt_task_fn first, void *arg)
+/* One shard, on the calling thread */
+
+int rti_runtime_begin_here(struct rt_runtime **out, const struct rt_config *config, bool hosted,
+                           rt_task_fn first, void *arg, const char *call)
 {
     struct rt_runtime *runtime;
     struct rti_shard *shard;
-    int r;
+    int r = may_create(config, call);
 
-    if (rti_current != NULL) {
-        return refuse_second(config, "rt_run");
+    if (r < 0) {
+        return r;
     }
     r = create(&runtime, config, false, first, arg);
     if (r < 0) {
         return r;
     }
     shard = &runtime->shards[0];
+    shard->hosted = hosted;
     r = rti_thread_parse_cpu(runtime->config.cpus, &shard->cpu, &runtime->log);
     if (r == 0) {
         r = begin(shard);
     }
-    if (r == 0) {
-        say_go(runtime, GO_RUN); /* nobody waits for it here but the watch */
-        run(shard);
-        r = shard->executor->first->result;
-        end(shard);
+    if (r < 0) {
+        free_runtime(runtime);
+        return r;
     }
+    say_go(runtime, GO_RUN); /* nobody waits for it here but the watch */
+    rti_stall_join(runtime, 0);
+    *out = runtime;
+    return 0;
+}
+
+void rti_runtime_run_here(struct rt_runtime *runtime)
+{
+    turn_until_closed(runtime->shards[0].executor);
+}
+
+void rti_runtime_end_here(struct rt_runtime *runtime)
+{
+    rti_stall_leave(runtime, 0);
+    end(&runtime->shards[0]);
     free_runtime(runtime);
+}
+
+int rt_run(const struct rt_config *config, rt_task_fn first, void *arg)
+{
+    struct rt_runtime *runtime;
+    int r = rti_runtime_begin_here(&runtime, config, false, first, arg, "rt_run");
+
+    if (r < 0) {
+        return r;
+    }
+    rti_runtime_run_here(runtime);
+    r = runtime->shards[0].executor->first->result;
+    rti_runtime_end_here(runtime);
     return r;
 }
 
 void rt_stop(struct rt_runtime *runtime)
 {
+    rti_fork_check("rt_stop");
     rti_closing_stop(runtime != NULL ? &runtime->mesh : rti_mesh_of_task("rt_stop")->mesh);
 }
 
@@ -500,6 +545,7 @@ uint32_t rt_shard_count(void)
 int rt_submit(struct rt_runtime *runtime, uint32_t shard, struct rt_submission *submission,
               rt_task_fn fn, void *arg)
 {
+    rti_fork_check("rt_submit");
     if (shard >= runtime->mesh.shard_count) {
         rti_log(&runtime->log, RT_LOG_ERROR, "rt_submit(): there is no shard %u, there are %u",
                 shard, runtime->mesh.shard_count);

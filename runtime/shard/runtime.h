@@ -29,6 +29,7 @@ struct rti_shard {
     struct rt_runtime *runtime;
     struct rti_executor *executor; /* made by the shard's thread, freed with the runtime */
     uint32_t index;
+    bool hosted;      /* another loop turns it (rt/loop.h) */
     int cpu;          /* to run on; below 0: any */
     int node;         /* to take memory from; below 0: there is one only */
     int start_result; /* 0: ready; valid once counted in `ready` */
@@ -55,5 +56,15 @@ struct rt_runtime {
 
 /* Whether all shards were ready and have been let go. Any thread. */
 bool rti_runtime_runs(const struct rt_runtime *runtime);
+
+/*
+ * A runtime of one shard on the calling thread, not yet run; `hosted`: by turns that somebody else
+ * makes. As rt_run(), for which `call` is the name: 0, or -errno, having said why. Then it is run
+ * until it is closed, or turned, and ended.
+ */
+int rti_runtime_begin_here(struct rt_runtime **out, const struct rt_config *config, bool hosted,
+                           rt_task_fn first, void *arg, const char *call);
+void rti_runtime_run_here(struct rt_runtime *runtime);
+void rti_runtime_end_here(struct rt_runtime *runtime);
 
 #endif /* RTI_SHARD_RUNTIME_H */

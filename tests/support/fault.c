@@ -134,6 +134,7 @@ WRAP(int, rti_sys_futex_wait, (uint32_t * word, uint32_t expected, rt_time deadl
      (word, expected, deadline), -EINTR)
 WRAP(int, rti_sys_thread_create, (pthread_t * out, void *(*entry)(void *), void *arg),
      (out, entry, arg), -EAGAIN)
+WRAP(int, rti_sys_at_fork, (void (*in_child)(void)), (in_child), -ENOMEM)
 WRAP(int, rti_sys_thread_set_name, (const char *name), (name), -ENOENT)
 WRAP(int, rti_sys_mempolicy_near, (int node), (node), -ENOSYS)
 WRAP(int, rti_sys_mbind_near, (void *address, size_t bytes, int node), (address, bytes, node),
