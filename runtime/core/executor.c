@@ -254,6 +254,7 @@ static void flush(struct rti_executor *executor)
     }
     if (RTI_UNLIKELY(executor->hosted)) {
         leave_to_host(executor, limit);
+        executor->idled = true;
         return;
     }
     rti_trace(executor, RT_TRACE_SLEEP, NULL, NULL, NULL, limit);

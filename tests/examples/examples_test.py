@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: MIT
 """The examples, run as their readers run them.
 
-    examples_test.py --bin DIR [unittest options]
+    examples_test.py --bin DIR [--kv RT_KV] [unittest options]
 
 DIR holds hello, life_of_a_task, echo, copy, pipeline, session_future, cache, latency_queue,
-append_log, count_names and word_count.
+append_log, count_names, word_count and in_epoll; and, where their libraries are there, in_libuv and
+client_library, which talks to the server RT_KV.
 Nothing is waited for by sleeping: a server is ready when it has said where it listens. Exit status
 77 when the kernel has no io_uring.
 """
@@ -27,6 +28,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 SECONDS_MAX = 60  # a program that takes longer has failed, on a slow machine with sanitizers too
 BIN = "."
+KV = ""
 
 
 def run(name: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -75,7 +77,8 @@ class Usage(ExampleTest):
                         ["append_log"], ["append_log", "--tasks", "0", "a"],
                         ["append_log", "--records", "1x", "a"], ["append_log", "a", "b"],
                         ["count_names"], ["count_names", "a", "b"],
-                        ["word_count"], ["word_count", "a", "b"]):
+                        ["word_count"], ["word_count", "a", "b"],
+                        ["in_epoll"], ["in_epoll", "a", "b"], ["in_epoll", "--help"]):
             with self.subTest(command=command):
                 result = run(*command)
                 self.assert_ends(result, 2)
@@ -245,10 +248,11 @@ class LifeOfATask(ExampleTest):
 
 class Server:
     """The echo server, from its first line of output to the end of the with block."""
+    PROGRAM = "echo"
 
     def __init__(self, *arguments: str) -> None:
         self.process = subprocess.Popen(
-            [os.path.join(BIN, "echo"), *arguments], stdin=subprocess.DEVNULL,
+            [os.path.join(BIN, self.PROGRAM), *arguments], stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.watchdog = threading.Timer(SECONDS_MAX, self.process.kill)
         self.address = ""
@@ -663,6 +667,86 @@ class AppendLog(ExampleTest):
         self.assertEqual([record for record in printed if record not in found], [])
 
 
+class InEpoll(ExampleTest):
+    class Server(Server):
+        PROGRAM = "in_epoll"
+
+        def say(self, letters: str) -> None:
+            assert self.process.stdin is not None
+            self.process.stdin.write(letters)
+            self.process.stdin.flush()
+
+        def hear(self) -> str:
+            assert self.process.stdout is not None
+            return self.process.stdout.readline()
+
+    def test_tasks_and_the_host_take_turns_in_one_thread(self) -> None:
+        with self.Server("127.0.0.1:0") as server:
+            peers = [server.connect() for _ in range(3)]
+            for peer in peers:
+                peer.sendall(b"text")
+                self.assertEqual(peer.recv(4), b"text")
+            server.say("c")
+            self.assertEqual(server.hear(), "3 connections\n")
+            peers[0].shutdown(socket.SHUT_WR)
+            self.assertEqual(peers[0].recv(1), b"")  # closed: after it was counted
+            server.say("c")
+            self.assertEqual(server.hear(), "2 connections\n")
+            server.say("s")  # with two connections open
+            self.assertEqual(server.await_end(), (0, ""))
+            for peer in peers:
+                peer.close()
+
+    def test_the_end_of_the_input_stops_it(self) -> None:
+        with self.Server("127.0.0.1:0") as server:
+            self.assertEqual(server.await_end(), (0, ""))
+
+    def test_an_address_that_cannot_be_had_is_an_error(self) -> None:
+        result = run("in_epoll", "192.0.2.1:1")
+        self.assert_ends(result, 1)
+        self.assertIn("in_epoll: 192.0.2.1:1: ", result.stderr)
+
+
+class InLibuv(ExampleTest):
+    def test_a_client_of_libuv_talks_to_a_task_in_its_thread(self) -> None:
+        if not os.path.exists(os.path.join(BIN, "in_libuv")):
+            self.skipTest("there is no libuv")
+        result = run("in_libuv")
+        self.assert_ends(result, 0)
+        self.assertEqual((result.stdout, result.stderr), ("100 of 100 messages came back\n", ""))
+
+
+class ClientLibrary(ExampleTest):
+    def setUp(self) -> None:
+        super().setUp()
+        if not os.path.exists(os.path.join(BIN, "client_library")) or not KV:
+            self.skipTest("there is no hiredis, or no rt-kv")
+
+    def test_tasks_use_it_side_by_side(self) -> None:
+        with subprocess.Popen([KV, "--port", "0"], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, text=True) as server:
+            try:
+                assert server.stdout is not None
+                port = ""
+                while not port:
+                    line = server.stdout.readline()
+                    self.assertNotEqual(line, "")
+                    found = re.match(r"listening on .*:(\d+)$", line)
+                    port = found.group(1) if found else ""
+                result = run("client_library", "127.0.0.1", port)
+            finally:
+                server.terminate()
+        self.assert_ends(result, 0)
+        self.assertEqual(result.stdout, "20 tasks had 50 commands each answered\n")
+
+    def test_a_server_that_is_not_there_is_an_error(self) -> None:
+        with socket.socket() as taken:  # bound, and nobody listens
+            taken.bind(("127.0.0.1", 0))
+            result = run("client_library", "127.0.0.1", str(taken.getsockname()[1]))
+        self.assert_ends(result, 1)
+        self.assertIn("Connection refused", result.stderr)
+
+
 class MillionTasks(ExampleTest):
     def test_bytes_of_a_waiting_task_are_printed_for_each_kind(self) -> None:
         result = run("million_tasks", "2000")
@@ -693,10 +777,12 @@ def have_io_uring() -> bool:
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
-    global BIN
+    global BIN, KV
     parser = argparse.ArgumentParser(description="Run the examples and check what they do.")
     parser.add_argument("--bin", required=True, help="folder of the built examples")
+    parser.add_argument("--kv", default="", help="the server rt-kv")
     options, rest = parser.parse_known_args(arguments)
+    KV = options.kv
     BIN = os.path.abspath(options.bin)
     os.umask(0o022)  # permissions of copies are compared
     if not have_io_uring():
