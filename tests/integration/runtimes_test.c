@@ -8,9 +8,12 @@
 #include "support/harness.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "rt/rt.h"
@@ -251,6 +254,65 @@ static void a_task_of_one_runtime_submits_to_another(void **state)
     assert_int_equal(result, -ECANCELED);
 }
 
+/* An object of one, used on a shard of the other: dies, in a process of its own */
+
+static struct rt_buffer *buffer;
+
+static int get_buffer(void *arg)
+{
+    (void)arg;
+    return rt_buffer_get(&buffer, 4096);
+}
+
+static int put_buffer(void *arg)
+{
+    (void)arg;
+    rt_buffer_put(buffer);
+    return 0;
+}
+
+static void confuse(void)
+{
+    struct rt_runtime *left = launch("left", 2, 16);
+    struct rt_runtime *right = launch("right", 2, 16);
+
+    (void)ask(left, 0, get_buffer, NULL);
+    (void)ask(right, 1, put_buffer, NULL);
+}
+
+static void an_object_of_another_runtime_aborts_and_names_both_shards(void **state)
+{
+    const struct rlimit no_core = { 0, 0 };
+    char said[4096] = "";
+    size_t used = 0;
+    int pipe_fds[2];
+    int status = 0;
+    ssize_t n;
+    pid_t child;
+
+    (void)state;
+    assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        (void)setrlimit(RLIMIT_CORE, &no_core);
+        (void)dup2(pipe_fds[1], STDERR_FILENO);
+        (void)alarm(30);
+        confuse();
+        _exit(0);
+    }
+    close(pipe_fds[1]);
+    while ((n = read(pipe_fds[0], said + used, sizeof(said) - 1 - used)) > 0) {
+        used += (size_t)n;
+    }
+    close(pipe_fds[0]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT || strstr(said, "'left-0'") == NULL ||
+        strstr(said, "'right-1'") == NULL || strstr(said, "rt_buffer_put()") == NULL) {
+        fail_msg("status %#x; it said: \"%s\"", (unsigned)status, said);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +320,7 @@ int main(void)
         cmocka_unit_test(signals_of_the_process_come_to_threads_of_the_host),
         cmocka_unit_test(two_runtimes_live_beside_each_other),
         cmocka_unit_test(a_task_of_one_runtime_submits_to_another),
+        cmocka_unit_test(an_object_of_another_runtime_aborts_and_names_both_shards),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

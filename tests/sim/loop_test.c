@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 
 #include "rt/rt.h"
 
@@ -280,6 +281,31 @@ static int close_from_task(void *arg)
     return rt_loop_close(rt_runtime_self());
 }
 
+static void *turn_it(void *arg)
+{
+    rt_time next;
+
+    (void)!rt_loop_turn(arg, &next);
+    return NULL;
+}
+
+/* The runtime is no loop, and the thread has none: either is enough. */
+static int turn_on_another_thread(void *arg)
+{
+    pthread_t thread;
+
+    (void)arg;
+    return -pthread_create(&thread, NULL, turn_it, rt_runtime_self()) ||
+           -pthread_join(thread, NULL);
+}
+
+static void a_turn_on_another_thread_aborts(void **state)
+{
+    (void)state;
+    assert_misuse_in_task(turn_on_another_thread,
+                          "rt_loop_turn() was called on a thread that has not opened this loop");
+}
+
 static void a_turn_within_a_turn_aborts(void **state)
 {
     (void)state;
@@ -300,6 +326,7 @@ int main(void)
         cmocka_unit_test(between_turns_the_host_may_run_an_executor_to_its_end),
         cmocka_unit_test(a_task_cannot_open_a_loop),
         cmocka_unit_test(a_turn_within_a_turn_aborts),
+        cmocka_unit_test(a_turn_on_another_thread_aborts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
