@@ -8,6 +8,13 @@
 #include "core/fork.h"
 #include "os/sys.h"
 
+/* Of a submission's word `done`. */
+enum rti_submission_state {
+    UNDER_WAY, /* nobody sleeps for it: its end costs no system call */
+    AWAITED,   /* its submitter sleeps, or has: to be woken */
+    DONE,
+};
+
 void rti_submissions_push(struct rti_submissions *submissions, struct rt_submission *submission)
 {
     struct rt_submission *newest = __atomic_load_n(&submissions->newest, __ATOMIC_RELAXED);
@@ -19,15 +26,17 @@ void rti_submissions_push(struct rti_submissions *submissions, struct rt_submiss
                                           __ATOMIC_RELEASE, __ATOMIC_RELAXED));
 }
 
-/* The submitter may free the node as soon as it sees `done`. */
+/* The submitter may free the node as soon as it sees that it is done. */
 static void finish(struct rt_submission *submission, int result, int error)
 {
     uint32_t *done = &submission->done;
 
     submission->result = result;
     submission->error = error;
-    __atomic_store_n(done, 1, __ATOMIC_RELEASE); /* pairs with rt_submission_wait() */
-    (void)rti_sys_futex_wake(done);
+    /* pairs with is_done(); and with the CAS there: who sleeps has said so before */
+    if (__atomic_exchange_n(done, DONE, __ATOMIC_ACQ_REL) == AWAITED) {
+        (void)rti_sys_futex_wake(done);
+    }
 }
 
 static int run(void *arg)
@@ -73,6 +82,17 @@ void rti_submissions_take(struct rti_submissions *submissions, struct rti_execut
     }
 }
 
+/* Whether it is; else it is AWAITED from now on. */
+static bool is_done(struct rt_submission *submission)
+{
+    uint32_t state = UNDER_WAY;
+
+    /* pairs with the exchange in finish(), which comes before this or finds AWAITED */
+    return !__atomic_compare_exchange_n(&submission->done, &state, AWAITED, false, __ATOMIC_ACQUIRE,
+                                        __ATOMIC_ACQUIRE) &&
+           state == DONE;
+}
+
 int rt_submission_wait(struct rt_submission *submission, int *result, rt_time deadline)
 {
     const rt_time until = deadline < 0 ? 0 : deadline; /* the kernel refuses moments below 0 */
@@ -81,9 +101,8 @@ int rt_submission_wait(struct rt_submission *submission, int *result, rt_time de
     if (RTI_UNLIKELY(rti_current != NULL)) {
         rti_misuse("rt_submission_wait() was called from a task: it would block the shard");
     }
-    /* pairs with the release in finish() */
-    while (__atomic_load_n(&submission->done, __ATOMIC_ACQUIRE) == 0) {
-        const int r = rti_sys_futex_wait(&submission->done, 0, until);
+    while (!is_done(submission)) {
+        const int r = rti_sys_futex_wait(&submission->done, AWAITED, until);
 
         if (r == -ETIMEDOUT) {
             return -ETIME;

@@ -4,6 +4,10 @@
  *
  * A list through nodes in the submitters' memory: they push with a CAS, the
  * owner takes all at once. The gate that keeps late ones out is in closing.h.
+ *
+ * Who waits for one sleeps on its word `done`, after having said so there by a CAS; whose
+ * end finds that, by an exchange of the same word, wakes. One word, and each side one RMW:
+ * its order decides.
  */
 #ifndef RTI_CROSS_SUBMIT_H
 #define RTI_CROSS_SUBMIT_H

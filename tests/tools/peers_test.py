@@ -28,7 +28,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 TABLE = os.path.join(ROOT, "tools", "bench", "readme_table")
 README = os.path.join(ROOT, "tools", "bench", "peers", "README.md")
 FOLDER = ""
-UNITS = {"tcp_echo": 2000, "xcore_wake": 11}
+UNITS = {"tcp_echo": 2000, "xcore_wake": 11, "foreign_submit": 100}
 
 Done = "subprocess.CompletedProcess[str]"
 
@@ -61,7 +61,7 @@ class PeersTest(unittest.TestCase):
         found = []
         for program in self.programs:
             for row in run(program, "--list").stdout.split():
-                count = 2 if row.startswith("xcore_") or row == "tcp_echo" else 1
+                count = 2 if row.startswith(("xcore_", "foreign_")) or row == "tcp_echo" else 1
                 if len(self.cpus) >= count:
                     found.append((program, row, self.cpus[:count]))
         return found

@@ -235,6 +235,12 @@ static void messages_between_two_cores_are_rows(void **state)
     check_rows(bench_rows_xcore, bench_rows_xcore_count);
 }
 
+static void what_foreign_threads_submit_are_rows(void **state)
+{
+    (void)state;
+    check_rows(bench_rows_foreign, bench_rows_foreign_count);
+}
+
 static void an_echo_server_is_a_row(void **state)
 {
     (void)state;
@@ -274,6 +280,7 @@ int main(void)
         cmocka_unit_test(channels_of_one_core_are_rows),
         cmocka_unit_test(messages_between_two_cores_are_rows),
         cmocka_unit_test(a_batch_of_tasks_is_a_row),
+        cmocka_unit_test(what_foreign_threads_submit_are_rows),
         cmocka_unit_test(an_echo_server_is_a_row),
         cmocka_unit_test(random_reads_are_rows),
         cmocka_unit_test(operations_that_do_nothing_are_rows),

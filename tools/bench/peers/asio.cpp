@@ -2,6 +2,7 @@
 /* Peer: Boost.Asio. Work reaches another thread's io_context by post(). */
 #include <boost/asio.hpp>
 #include <chrono>
+#include <future>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -231,6 +232,41 @@ void wake(peer_run *run)
     peer_wakes(run, &receiver.arrived, sleeper::wake, &receiver);
 }
 
+/* The unit: a function posted, and its future waited for; so many are posted, then all waited for. */
+void submit(peer_run &run, unsigned batch)
+{
+    const std::uint64_t batches = (run.units + batch - 1) / batch;
+    const std::uint64_t untimed = batches / 10 + 1;
+    server other(run.cpus[1], false);
+    std::vector<std::future<int>> results(batch);
+
+    for (std::uint64_t i = 0; i < untimed + batches; i++) {
+        if (i == untimed) {
+            peer_begin(&run);
+        }
+        for (unsigned k = 0; k < batch; k++) {
+            results[k] = asio::post(other.context,
+                                    asio::use_future([k] { return add_one(static_cast<int>(k)); }));
+        }
+        for (unsigned k = 0; k < batch; k++) {
+            if (results[k].get() != static_cast<int>(k) + 1) {
+                peer_fail("a function has a wrong result");
+            }
+        }
+    }
+    peer_end(&run, batches * batch);
+}
+
+void submit1(peer_run *run)
+{
+    submit(*run, 1);
+}
+
+void submit64(peer_run *run)
+{
+    submit(*run, PEER_IN_FLIGHT);
+}
+
 /* A connection of the echo server: read, write, read again. */
 class session : public std::enable_shared_from_this<session>
 {
@@ -286,9 +322,10 @@ void serve(int listener)
 }
 
 const peer_row rows[] = {
-    { "timer_arm", timer_arm, nullptr, false }, { "sleep_many", sleep_many, nullptr, false },
-    { "xcore_call1", call1, nullptr, true },    { "xcore_call64", call64, nullptr, true },
-    { "xcore_wake", wake, nullptr, true },      { "tcp_echo", nullptr, serve, true },
+    { "timer_arm", timer_arm, nullptr, false },      { "sleep_many", sleep_many, nullptr, false },
+    { "xcore_call1", call1, nullptr, true },         { "xcore_call64", call64, nullptr, true },
+    { "xcore_wake", wake, nullptr, true },           { "foreign_submit", submit1, nullptr, true },
+    { "foreign_submit64", submit64, nullptr, true }, { "tcp_echo", nullptr, serve, true },
 };
 
 } // namespace

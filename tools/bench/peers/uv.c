@@ -329,6 +329,78 @@ static void wake(struct peer_run *run)
     side_close(&sides[1]);
 }
 
+/* A function that the loop runs for a thread that has none, which waits by a semaphore. */
+struct submission {
+    struct call call; /* first, so that one is the other */
+    uv_sem_t done;
+};
+
+static void serve_submissions(uv_async_t *async)
+{
+    struct call *next;
+
+    for (struct call *call = side_take(async->data); call != NULL; call = next) {
+        next = call->next; /* before it goes back */
+        call->result = call->fn(call->arg);
+        if (!sides[1].stop) {
+            uv_sem_post(&((struct submission *)call)->done);
+        }
+    }
+}
+
+static void submit_all(struct submission *submissions, uint64_t batch)
+{
+    for (uint64_t k = 0; k < batch; k++) {
+        submissions[k].call = (struct call){ .fn = add_one, .arg = (void *)(intptr_t)k };
+        side_send(&sides[1], &submissions[k].call);
+    }
+    for (uint64_t k = 0; k < batch; k++) {
+        uv_sem_wait(&submissions[k].done);
+        if (submissions[k].call.result != (int)k + 1) {
+            peer_fail("a function has a wrong result");
+        }
+    }
+}
+
+/* The unit: a function that was run, so many sent, then all waited for. */
+static void run_submissions(struct peer_run *run, uint64_t batch)
+{
+    struct submission submissions[PEER_IN_FLIGHT];
+    struct call stop = { .fn = stop_serving };
+    const uint64_t batches = (run->units + batch - 1) / batch;
+    const uint64_t untimed = batches / 10 + 1;
+    pthread_t other;
+
+    side_open(&sides[1], serve_submissions);
+    for (uint64_t k = 0; k < batch; k++) {
+        must("uv_sem_init", uv_sem_init(&submissions[k].done, 0));
+    }
+    other = peer_thread(run->cpus[1], sleep_until_stopped, NULL);
+    for (uint64_t i = 0; i < untimed + batches; i++) {
+        if (i == untimed) {
+            peer_begin(run);
+        }
+        submit_all(submissions, batch);
+    }
+    peer_end(run, batches * batch);
+    side_send(&sides[1], &stop);
+    peer_join(other);
+    for (uint64_t k = 0; k < batch; k++) {
+        uv_sem_destroy(&submissions[k].done);
+    }
+    side_close(&sides[1]);
+}
+
+static void submit1(struct peer_run *run)
+{
+    run_submissions(run, 1);
+}
+
+static void submit64(struct peer_run *run)
+{
+    run_submissions(run, PEER_IN_FLIGHT);
+}
+
 /* A connection of the echo server. What was read is written before more is read. */
 struct session {
     uv_tcp_t tcp;
@@ -388,6 +460,8 @@ static const struct peer_row rows[] = {
     { .name = "xcore_call1", .run = call1, .pair = true },
     { .name = "xcore_call64", .run = call64, .pair = true },
     { .name = "xcore_wake", .run = wake, .pair = true },
+    { .name = "foreign_submit", .run = submit1, .pair = true },
+    { .name = "foreign_submit64", .run = submit64, .pair = true },
     { .name = "tcp_echo", .serve = serve, .pair = true },
 };
 
