@@ -3,8 +3,9 @@
 #include "fiber/backtrace.h"
 
 #include <errno.h>
-#include <ucontext.h>
 #include <unwind.h>
+
+#include "os/interrupted.h"
 
 struct walk {
     uintptr_t *out;
@@ -36,7 +37,7 @@ int rti_fiber_backtrace(const struct rti_fiber *fiber, const struct rti_stack *s
                         uintptr_t *out, int max)
 {
     const uintptr_t *frame = fiber->stack_pointer;
-    struct walk walk = { .out = out, .max = max, .begin = frame[RTI_FRAME_RIP] };
+    struct walk walk = { .out = out, .max = max, .begin = frame[RTI_FRAME_ADDRESS] };
 
     if (walk.begin == (uintptr_t)rti_fiber_start) {
         return 0;
@@ -50,10 +51,7 @@ int rti_fiber_backtrace(const struct rti_fiber *fiber, const struct rti_stack *s
 
 int rti_signal_backtrace(const void *context, uintptr_t *out, int max)
 {
-    const ucontext_t *interrupted = context;
-    struct walk walk = { .out = out,
-                         .max = max,
-                         .begin = (uintptr_t)interrupted->uc_mcontext.gregs[REG_RIP] };
+    struct walk walk = { .out = out, .max = max, .begin = rti_interrupted_address(context) };
 
     if (RTI_UNWINDER_TAKES_NO_LOCK) {
         (void)_Unwind_Backtrace(visit, &walk);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Fiber: how one begins; see fiber.h, and switch_x86_64.S for the frame written here. */
+/* Fiber: how one begins; see fiber.h, and switch_*.S for the frame written here. */
 #include "fiber/fiber.h"
 
 #include <stdint.h>
@@ -10,10 +10,10 @@ void rti_fiber_init(struct rti_fiber *fiber, struct rti_stack *stack, rti_fiber_
     uintptr_t *frame = (uintptr_t *)rti_stack_top(stack) - RTI_FRAME_WORDS;
 
     rti_sanitize_init(&fiber->sanitizer, stack, &entry, &arg);
-    frame[RTI_FRAME_RBX] = (uintptr_t)entry;
-    frame[RTI_FRAME_R12] = (uintptr_t)arg;
-    frame[RTI_FRAME_RBP] = 0; /* the end of the chain of frame pointers */
-    frame[RTI_FRAME_RIP] = (uintptr_t)rti_fiber_start;
+    frame[RTI_FRAME_ENTRY] = (uintptr_t)entry;
+    frame[RTI_FRAME_ARGUMENT] = (uintptr_t)arg;
+    frame[RTI_FRAME_FRAME_POINTER] = 0; /* the end of the chain of frame pointers */
+    frame[RTI_FRAME_ADDRESS] = (uintptr_t)rti_fiber_start;
     fiber->stack_pointer = frame;
 }
 

@@ -5,9 +5,9 @@
  * A switch saves the callee-saved registers on the stack it leaves, stores the
  * stack pointer in the fiber it leaves, takes the one of the fiber it enters
  * and jumps to where that fiber left off. It saves no floating point control
- * words (they are per executor) and no signal mask. It leaves by `jmp`: a
- * `ret` would be mispredicted each time, since the return predictor belongs
- * to the other stack (3 against 10 ns).
+ * words (they are per executor) and no signal mask. On x86-64 it leaves by
+ * `jmp`: a `ret` would be mispredicted each time, since the return predictor
+ * belongs to the other stack (3 against 10 ns).
  *
  * A fiber knows nothing of tasks or queues. Its entry function never returns;
  * it ends by switching away for the last time with rti_fiber_exit_to().

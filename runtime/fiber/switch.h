@@ -3,7 +3,7 @@
  * Switch: the inline half, included by fiber.h only.
  *
  * Both functions are inlined into the one that suspends. That saves a `ret`
- * on the new stack, which is always mispredicted, and TSan needs it: its hook
+ * on the new stack, which x86-64 always mispredicts, and TSan needs it: its hook
  * changes the stack of calls that it keeps, so no instrumented function may
  * be entered before the hook and left after the switch.
  */
@@ -14,21 +14,27 @@
 #error "include fiber/fiber.h"
 #endif
 
-#if !defined(__x86_64__)
+/* Where what C code writes and reads lies above the stack pointer of a suspended fiber, in words.
+ * All that is there: switch_*.S. */
+#if defined(__x86_64__)
+enum rti_frame {
+    RTI_FRAME_ARGUMENT = 3,      /* r12 */
+    RTI_FRAME_ENTRY = 4,         /* rbx */
+    RTI_FRAME_FRAME_POINTER = 5, /* rbp */
+    RTI_FRAME_ADDRESS = 6,       /* rip: where it goes on */
+    RTI_FRAME_WORDS = 7,
+};
+#elif defined(__aarch64__)
+enum rti_frame {
+    RTI_FRAME_ENTRY = 0,          /* x19 */
+    RTI_FRAME_ARGUMENT = 1,       /* x20 */
+    RTI_FRAME_FRAME_POINTER = 10, /* x29 */
+    RTI_FRAME_ADDRESS = 11,       /* x30 */
+    RTI_FRAME_WORDS = 20,
+};
+#else
 #error "there is no context switch for this processor yet"
 #endif
-
-/* What lies at the stack pointer of a suspended fiber, in words (switch_x86_64.S). */
-enum rti_frame {
-    RTI_FRAME_R15,
-    RTI_FRAME_R14,
-    RTI_FRAME_R13,
-    RTI_FRAME_R12,
-    RTI_FRAME_RBX,
-    RTI_FRAME_RBP,
-    RTI_FRAME_RIP,
-    RTI_FRAME_WORDS,
-};
 
 /* Save the registers on this stack and its pointer in *save, then continue what `load` is the
  * saved pointer of. */

@@ -55,6 +55,11 @@ uint64_t rti_sys_ticks(void)
     return invariant > 0 ? rti_cycles() : (uint64_t)rti_sys_now();
 }
 
+double rti_sys_ticks_per_ns(void)
+{
+    return rti_cycles_are_invariant() ? rti_cycles_per_ns() : 1.0;
+}
+
 void rti_sys_pause(rt_time duration)
 {
     const struct timespec time = { .tv_sec = duration / RT_SECONDS(1),

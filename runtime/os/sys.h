@@ -34,6 +34,9 @@ rt_time rti_sys_thread_cpu(void);
 /* The processor's cycle counter if it runs at one rate always, else the clock in ns. */
 uint64_t rti_sys_ticks(void);
 
+/* Ticks in a ns as far as is known without measuring; rather too few than too many. */
+double rti_sys_ticks_per_ns(void);
+
 /* `time` + `duration`, RT_NEVER when that would overflow. */
 static inline rt_time rti_time_add(rt_time time, rt_time duration)
 {

@@ -5,8 +5,8 @@
  * The processor's cycle counter costs 7 ns to read, the monotonic clock 16 or
  * more. How many ticks a ns has is measured against the monotonic clock 1 ms after
  * the start, and again each time that twice as long has passed, until 100 ms have.
- * Before the first ms a tick counts as one ns, so that spans come out too short,
- * never too long.
+ * Before the first ms it is what the processor says, and where it says nothing a tick
+ * counts as one ns, so that spans come out too short, never too long.
  */
 #ifndef RTI_OS_TICKS_H
 #define RTI_OS_TICKS_H

@@ -252,6 +252,13 @@ rt_time __wrap_rti_sys_thread_cpu(void)
     return __real_rti_sys_thread_cpu();
 }
 
+double __real_rti_sys_ticks_per_ns(void);
+double __wrap_rti_sys_ticks_per_ns(void);
+double __wrap_rti_sys_ticks_per_ns(void)
+{
+    return __real_rti_sys_ticks_per_ns();
+}
+
 uint64_t __real_rti_sys_ticks(void);
 uint64_t __wrap_rti_sys_ticks(void);
 uint64_t __wrap_rti_sys_ticks(void)

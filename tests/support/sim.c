@@ -30,6 +30,8 @@ rt_time __real_rti_sys_thread_cpu_of(int thread_id);
 rt_time __wrap_rti_sys_thread_cpu_of(int thread_id);
 uint64_t __real_rti_sys_ticks(void);
 uint64_t __wrap_rti_sys_ticks(void);
+double __real_rti_sys_ticks_per_ns(void);
+double __wrap_rti_sys_ticks_per_ns(void);
 
 void *sim_alloc(size_t bytes)
 {
@@ -267,6 +269,11 @@ rt_time __wrap_rti_sys_thread_cpu_of(int thread_id)
 }
 
 /* Ticks are virtual ns. */
+double __wrap_rti_sys_ticks_per_ns(void)
+{
+    return sim.is_active ? 1.0 : __real_rti_sys_ticks_per_ns();
+}
+
 uint64_t __wrap_rti_sys_ticks(void)
 {
     return sim.is_active ? (uint64_t)__wrap_rti_sys_now() : __real_rti_sys_ticks();

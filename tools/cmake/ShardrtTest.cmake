@@ -21,6 +21,7 @@ set(RT_SIM_WRAPS
     rti_sys_uring_register
     rti_sys_now
     rti_sys_ticks
+    rti_sys_ticks_per_ns
     rti_sys_thread_cpu
     rti_sys_thread_cpu_of
     rti_sys_mmap

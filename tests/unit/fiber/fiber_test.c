@@ -7,50 +7,11 @@
 #include <string.h>
 
 #include "support/harness.h"
+#include "switch_with_registers.h"
 
-#define FIBERS    64
-#define REGISTERS 6
+#define FIBERS 64
 
 extern __attribute__((visibility("hidden"))) const char rti_fiber_trampoline[];
-
-/*
- * Fills the callee-saved registers rbx rbp r12..r15 from `in`, calls rti_switch(save, load), and
- * stores what they hold when that returns in `out`.
- */
-void switch_with_registers(void **save, void *load, const uint64_t *in, uint64_t *out);
-
-__asm__(".text\n"
-        ".type switch_with_registers, @function\n"
-        "switch_with_registers:\n"
-        "    pushq %rbp\n"
-        "    pushq %rbx\n"
-        "    pushq %r12\n"
-        "    pushq %r13\n"
-        "    pushq %r14\n"
-        "    pushq %r15\n"
-        "    pushq %rcx\n"
-        "    movq 0(%rdx), %rbx\n"
-        "    movq 8(%rdx), %rbp\n"
-        "    movq 16(%rdx), %r12\n"
-        "    movq 24(%rdx), %r13\n"
-        "    movq 32(%rdx), %r14\n"
-        "    movq 40(%rdx), %r15\n"
-        "    call rti_switch\n"
-        "    popq %rcx\n"
-        "    movq %rbx, 0(%rcx)\n"
-        "    movq %rbp, 8(%rcx)\n"
-        "    movq %r12, 16(%rcx)\n"
-        "    movq %r13, 24(%rcx)\n"
-        "    movq %r14, 32(%rcx)\n"
-        "    movq %r15, 40(%rcx)\n"
-        "    popq %r15\n"
-        "    popq %r14\n"
-        "    popq %r13\n"
-        "    popq %r12\n"
-        "    popq %rbx\n"
-        "    popq %rbp\n"
-        "    ret\n"
-        ".size switch_with_registers, . - switch_with_registers\n");
 
 /* What the fibers of one test share; `flow` is the test function itself. */
 struct world {
