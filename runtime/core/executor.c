@@ -445,7 +445,11 @@ static int make_stacks(struct rti_executor *executor, uint32_t disabled)
         .stacks_max = executor->config.tasks_max + RTI_TASKS_EXTRA,
         .guard_by_mprotect = (disabled & RTI_FEATURE_GUARD_INSTALL) != 0,
     };
+    const int r = rti_explain_pages(&executor->log, rti_sys_page_bytes());
 
+    if (r < 0) {
+        return r;
+    }
     for (int c = RTI_STACK_CLASSES - 1; c >= 0; c--) {
         if (executor->config.stack_bytes <= rti_stack_class_bytes((enum rti_stack_class)c)) {
             executor->stack_class = (enum rti_stack_class)c;

@@ -68,8 +68,8 @@ static inline uint64_t rti_cycles(void)
     return count;
 }
 
-/* `yield` does nothing on most cores; this takes about as long as x86-64's `pause`. Rust's spin loops
- * do it, by figures from a Graviton 2 (pull request 84725 of rust-lang/rust). */
+/* `yield` does nothing on most cores; this takes about as long as x86-64's `pause`. Rust's spin
+ * loops do it, by figures from a Graviton 2 (rust-lang/rust, pull request 84725). */
 static inline void rti_cpu_relax(void)
 {
     __asm__ volatile("isb" ::: "memory");

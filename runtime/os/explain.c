@@ -9,6 +9,8 @@
 #include <sys/resource.h>
 #include <sys/utsname.h>
 
+#define PAGE_BYTES 4096u
+
 /* The first number in a file, or `otherwise` when it cannot be read. */
 static long read_number(const char *path, long otherwise)
 {
@@ -134,6 +136,18 @@ void rti_explain_memory(const struct rti_log *log, const char *what, int error)
             "no memory for %s (%s): raise the memory limit of the cgroup or the limit of the "
             "address space (ulimit -v), or lower config.tasks_max",
             what, name != NULL ? name : "unknown error");
+}
+
+int rti_explain_pages(const struct rti_log *log, size_t page_bytes)
+{
+    if (page_bytes == PAGE_BYTES) {
+        return 0;
+    }
+    rti_log(log, RT_LOG_ERROR,
+            "the pages of this kernel have %zu bytes: stacks and their guards are made for %u; "
+            "boot a kernel that is built for pages of 4 KiB",
+            page_bytes, PAGE_BYTES);
+    return -ENOTSUP;
 }
 
 void rti_explain_unregistered(const struct rti_log *log, int error)

@@ -17,6 +17,10 @@ void rti_explain_ring(const struct rti_log *log, int error);
 /* Getting a stack or other memory at start failed with `error` (-errno). */
 void rti_explain_memory(const struct rti_log *log, const char *what, int error);
 
+/* Pages of another size than stacks and their guards are made for: -ENOTSUP, said in the log; else
+ * 0. Kernels for aarch64 are built with 4, 16 or 64 KiB. */
+int rti_explain_pages(const struct rti_log *log, size_t page_bytes);
+
 /* Memory for I/O could not be registered with the ring; what works goes on: a warning. */
 void rti_explain_unregistered(const struct rti_log *log, int error);
 

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
@@ -53,6 +54,11 @@ uint64_t rti_sys_ticks(void)
         invariant = rti_cycles_are_invariant() ? 1 : -1;
     }
     return invariant > 0 ? rti_cycles() : (uint64_t)rti_sys_now();
+}
+
+size_t rti_sys_page_bytes(void)
+{
+    return (size_t)getauxval(AT_PAGESZ);
 }
 
 double rti_sys_ticks_per_ns(void)

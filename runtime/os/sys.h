@@ -26,6 +26,8 @@
 #include "rt/base.h"
 
 /* clock */
+size_t rti_sys_page_bytes(void);
+
 rt_time rti_sys_now(void); /* CLOCK_MONOTONIC, ns */
 
 /* CPU time that the calling thread has used, ns; a system call. */

@@ -252,6 +252,13 @@ rt_time __wrap_rti_sys_thread_cpu(void)
     return __real_rti_sys_thread_cpu();
 }
 
+size_t __real_rti_sys_page_bytes(void);
+size_t __wrap_rti_sys_page_bytes(void);
+size_t __wrap_rti_sys_page_bytes(void)
+{
+    return __real_rti_sys_page_bytes();
+}
+
 double __real_rti_sys_ticks_per_ns(void);
 double __wrap_rti_sys_ticks_per_ns(void);
 double __wrap_rti_sys_ticks_per_ns(void)

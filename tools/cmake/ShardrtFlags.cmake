@@ -6,6 +6,13 @@ set(SHARDRT_WARNINGS
     -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wvla
     -Wundef -Wswitch-enum)
 
+# A frame larger than a page touches each page on the way, so it meets a stack's guard. For aarch64
+# gcc takes guards to have 64 KiB; ours have 4.
+set(SHARDRT_STACK_CLASH -fstack-clash-protection)
+if(CMAKE_SYSTEM_PROCESSOR STREQUAL "aarch64" AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
+    list(APPEND SHARDRT_STACK_CLASH --param=stack-clash-protection-guard-size=12)
+endif()
+
 if(SHARDRT_CLANG_TIDY)
     find_program(SHARDRT_CLANG_TIDY_PROGRAM NAMES clang-tidy-14 clang-tidy REQUIRED)
 endif()
@@ -24,8 +31,7 @@ function(shardrt_target_flags target)
         "$<$<COMPILE_LANGUAGE:C>:${SHARDRT_WARNINGS}>"
         # perf and the stall reports walk frame pointers.
         -fno-omit-frame-pointer
-        # A frame larger than a page touches each page on the way, so it meets a stack's guard.
-        "$<$<COMPILE_LANGUAGE:C>:-fstack-clash-protection>"
+        "$<$<COMPILE_LANGUAGE:C>:${SHARDRT_STACK_CLASH}>"
         # Messages of assertions name files from the root of the project, on every machine alike.
         "$<$<COMPILE_LANGUAGE:C>:-fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=>")
     if(SHARDRT_WERROR)

@@ -31,6 +31,7 @@ install(FILES "${PROJECT_BINARY_DIR}/shardrtConfig.cmake"
 file(RELATIVE_PATH SHARDRT_PC_TO_PREFIX
     "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig" "${CMAKE_INSTALL_PREFIX}")
 string(REGEX REPLACE "/$" "" SHARDRT_PC_TO_PREFIX "${SHARDRT_PC_TO_PREFIX}")
+list(JOIN SHARDRT_STACK_CLASH " " SHARDRT_PC_STACK_CLASH)
 configure_file("${PROJECT_SOURCE_DIR}/tools/cmake/shardrt.pc.in"
     "${PROJECT_BINARY_DIR}/shardrt.pc" @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/shardrt.pc"

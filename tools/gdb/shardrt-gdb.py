@@ -30,9 +30,27 @@ from typing import Iterator, List, NamedTuple, Optional, Tuple
 import gdb
 import gdb.unwinder
 
-# What lies at a saved stack pointer, upwards: runtime/fiber/switch_x86_64.S.
-FRAME = ("r15", "r14", "r13", "r12", "rbx", "rbp", "rip")
 WORD = 8
+
+
+class Frame(NamedTuple):
+    """What lies at a saved stack pointer, upwards (runtime/fiber/switch_*.S); a word without a name
+    is of no use for a backtrace. And what gdb calls the stack pointer and the program counter."""
+    words: Tuple[str, ...]
+    sp: str
+    pc: str
+
+
+FRAMES = {
+    "i386:x86-64": Frame(("r15", "r14", "r13", "r12", "rbx", "rbp", "rip"), "rsp", "rip"),
+    "aarch64": Frame(tuple(f"x{n}" for n in range(19, 30)) + ("pc",) + 8 * ("",), "sp", "pc"),
+}
+
+
+def frame_of(architecture: gdb.Architecture) -> Frame:
+    if architecture.name() not in FRAMES:
+        raise gdb.GdbError(f"rt: shardrt has no fibers on {architecture.name()}")
+    return FRAMES[architecture.name()]
 
 
 class FrameId:
@@ -54,7 +72,9 @@ class FiberUnwinder(gdb.unwinder.Unwinder):
     def __call__(self, pending_frame: gdb.PendingFrame) -> Optional[gdb.UnwindInfo]:
         if self.registers is None:
             return None
-        here = (int(pending_frame.read_register("rsp")), int(pending_frame.read_register("rip")))
+        frame = frame_of(pending_frame.architecture())
+        here = (int(pending_frame.read_register(frame.sp)),
+                int(pending_frame.read_register(frame.pc)))
         if self.innermost is None:
             self.innermost = here  # gdb unwinds from the inside out
         if here != self.innermost:
@@ -81,11 +101,18 @@ UNWINDER = FiberUnwinder()
 
 def saved_registers(stack_pointer: int) -> dict:
     """The registers with which the fiber will go on."""
-    memory = gdb.selected_inferior().read_memory(stack_pointer, WORD * len(FRAME))
-    words = struct.unpack(f"<{len(FRAME)}Q", bytes(memory))
-    registers = dict(zip(FRAME, words))
-    registers["rsp"] = stack_pointer + WORD * len(FRAME)
+    frame = frame_of(gdb.selected_frame().architecture())
+    count = len(frame.words)
+    memory = gdb.selected_inferior().read_memory(stack_pointer, WORD * count)
+    words = struct.unpack(f"<{count}Q", bytes(memory))
+    registers = {name: word for name, word in zip(frame.words, words) if name}
+    registers[frame.sp] = stack_pointer + WORD * count
     return registers
+
+
+def resume_address(stack_pointer: int) -> int:
+    """Where the fiber will go on."""
+    return saved_registers(stack_pointer)[frame_of(gdb.selected_frame().architecture()).pc]
 
 
 def without_innermost(backtrace: str) -> str:
@@ -285,7 +312,7 @@ class Task:
             return gdb.execute("backtrace", to_string=True)
         stack_pointer = int(self.value["fiber"]["stack_pointer"])
         start = int(gdb.parse_and_eval("(unsigned long)&rti_fiber_start"))
-        if saved_registers(stack_pointer)["rip"] == start:
+        if resume_address(stack_pointer) == start:
             return "it has not run yet\n"
         return fiber_backtrace(stack_pointer)
 

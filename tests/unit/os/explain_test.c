@@ -131,6 +131,18 @@ static void buffers_that_stay_unregistered_are_a_warning_with_the_limit(void **s
     }
 }
 
+static void pages_of_another_size_are_refused_with_the_size(void **state)
+{
+    (void)state;
+    memset(&heard, 0, sizeof(heard));
+    assert_int_equal(rti_explain_pages(&ear, 4096), 0);
+    assert_int_equal(heard.lines, 0);
+    assert_int_equal(rti_explain_pages(&ear, 65536), -ENOTSUP);
+    assert_int_equal(heard.lines, 1);
+    assert_says("65536 bytes");
+    assert_says("4 KiB");
+}
+
 /* Every number, also one that is no error of any kernel, gives a line. */
 static void any_error_has_a_line(void **state)
 {
@@ -150,6 +162,7 @@ int main(void)
         cmocka_unit_test(missing_descriptors_are_named_with_the_limit_that_they_met),
         cmocka_unit_test(missing_memory_is_named_with_every_limit_that_may_be_too_low),
         cmocka_unit_test(buffers_that_stay_unregistered_are_a_warning_with_the_limit),
+        cmocka_unit_test(pages_of_another_size_are_refused_with_the_size),
         cmocka_unit_test(any_error_has_a_line),
     };
 
