@@ -71,7 +71,8 @@ struct rt_call {
     uint64_t word;
     int32_t result;
     int32_t error;
-    uint32_t shard;
+    uint16_t shard;
+    uint16_t home;
     uint32_t state;
 };
 

@@ -28,6 +28,7 @@
 #include "rt/memory.h"
 #include "rt/mesh.h"
 #include "rt/mutex.h"
+#include "rt/no_suspend.h"
 #include "rt/once.h"
 #include "rt/oneshot.h"
 #include "rt/placement.h"

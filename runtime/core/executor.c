@@ -17,6 +17,22 @@
 
 _Thread_local struct rti_executor *rti_current __attribute__((tls_model("initial-exec")));
 
+void rti_executor_not_owner(const struct rti_executor *owner, const char *call, const char *what)
+{
+    const struct rti_executor *here = rti_current;
+
+    if (owner == NULL) {
+        rti_misuse("%s(): %s was closed", call, what);
+    }
+    if (here == NULL) {
+        rti_misuse("%s(): %s belongs to shard %u '%s', and this thread is no shard", call, what,
+                   owner->index, owner->config.name);
+    }
+    rti_misuse("%s(): %s belongs to shard %u '%s', and this is shard %u '%s'%s", call, what,
+               owner->index, owner->config.name, here->index, here->config.name,
+               owner->index == here->index ? " of another runtime" : "");
+}
+
 /* After an enter the kernel may hold more completions (20 come at a time): so many times more it
  * is entered in one turn before tasks run again. */
 #define EXTRA_ENTERS 8

@@ -47,6 +47,7 @@ struct rti_executor {
     struct rt_taskq *active;         /* whose slice it is, or was last (core/taskq.h) */
     struct rti_countdown runs_left;  /* task runs until the ticks are looked at */
     struct rti_countdown calls_left; /* and calls of rt_should_yield() */
+    struct rt_no_suspend *sections;  /* innermost, of the running task; while it has the bit */
     bool cut;                        /* the slice ends for a queue with a latency goal */
     bool turn_over;                  /* the quota is used, or something has come that cannot wait */
     bool dropping;                   /* a drop function runs: nothing begins */
@@ -71,6 +72,7 @@ struct rti_executor {
     uint32_t shares_fns; /* queues whose shares are asked for */
     uint32_t shared_count;
     uint32_t shared_room;        /* of `shared` */
+    uint32_t index;              /* of the shard in its runtime */
     uint32_t spurious_per_mille; /* of turns, that wake some task for nothing; debug builds */
     struct rt_taskq **shared;    /* queues that every shard has, by number; the default one is 0 */
     struct rt_taskq *worked;     /* those that have given the kernel work */
@@ -194,11 +196,16 @@ static inline struct rti_executor *rti_executor_here(const char *call)
     return executor;
 }
 
+/* The call uses `what` of `owner` (NULL: it was closed), which is not this thread's executor:
+ * aborts, naming both shards. */
+RTI_NORETURN RTI_COLD void rti_executor_not_owner(const struct rti_executor *owner,
+                                                  const char *call, const char *what);
+
 /* `owner` owns the object that the call uses; it must be this thread's. */
 static inline void rti_executor_must_own(const struct rti_executor *owner, const char *call)
 {
     if (RTI_UNLIKELY(owner != rti_current)) {
-        rti_misuse("%s(): the object belongs to another shard, or was closed", call);
+        rti_executor_not_owner(owner, call, "the object");
     }
 }
 

@@ -73,6 +73,7 @@ bool rti_future_look(struct rt_future *future, const struct rti_wait_kind *kind,
         return false;
     }
     if (RTI_UNLIKELY(waiter->task != executor->running)) {
+        rti_executor_must_own(waiter->task->executor, call);
         rti_misuse("%s(): another task polls the future", call);
     }
     if (RTI_UNLIKELY(waiter->kind != kind)) {

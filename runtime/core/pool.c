@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Pool: see pool.h. The first word of a free object links to the next free one. */
+/*
+ * Pool: see pool.h. The last word of a free object links to the next free one: the first one of an
+ * object of io/ says whose it is, and of a closed one that it is nobody's.
+ */
 #include "core/pool.h"
 
 #include <string.h>
@@ -28,9 +31,14 @@ void rti_pool_fini(struct rti_pool *pool)
     pool->free = NULL;
 }
 
+static char *link_of(const struct rti_pool *pool, void *object)
+{
+    return (char *)object + pool->object_bytes - sizeof(void *);
+}
+
 static void push_free(struct rti_pool *pool, void *object)
 {
-    memcpy(object, &pool->free, sizeof(void *));
+    memcpy(link_of(pool, object), &pool->free, sizeof(void *));
     pool->free = object;
     rti_poison(object, pool->object_bytes);
 }
@@ -59,7 +67,7 @@ void *rti_pool_get(struct rti_pool *pool)
     }
     object = pool->free;
     rti_unpoison(object, pool->object_bytes);
-    memcpy(&pool->free, object, sizeof(void *));
+    memcpy(&pool->free, link_of(pool, object), sizeof(void *));
     memset(object, 0, pool->object_bytes);
     pool->in_use++;
     return object;

@@ -12,6 +12,7 @@
 #include "core/scope.h"
 #include "core/trace.h"
 #include "os/sys.h"
+#include "rt/no_suspend.h"
 
 _Static_assert(RTI_ASAN || RTI_TSAN || sizeof(struct rt_task) == 128, "two cache lines a task");
 
@@ -125,8 +126,12 @@ static void first_returned(struct rti_executor *executor, int result)
     }
 }
 
-RTI_COLD void rti_task_has_open_scope(const struct rt_task *task)
+RTI_COLD void rti_task_has_not_left(const struct rt_task *task)
 {
+    if ((task->state & RTI_TASK_STAYS) != 0) {
+        rti_misuse("task %u '%s' returns from within a no-suspend section: %s", task->index,
+                   task->name != NULL ? task->name : "", task->executor->sections->where);
+    }
     rti_misuse("task %u '%s' returns from within a scope that it has not left", task->index,
                task->name != NULL ? task->name : "");
 }
@@ -140,8 +145,8 @@ RTI_COLD void rti_task_put_locals(struct rt_task *task)
 /* What few tasks have at their end: a scope that was not left, a trace, locals. */
 static RTI_NOINLINE void complete_with_care(struct rt_task *task)
 {
-    if ((task->state & RTI_TASK_SCOPED) != 0) {
-        rti_task_has_open_scope(task);
+    if ((task->state & RTI_TASK_MUST_LEAVE) != 0) {
+        rti_task_has_not_left(task);
     }
     rti_trace(task->executor, RT_TRACE_RETURN, task, NULL, NULL, task->result);
     if (task->locals != NULL) {
@@ -154,7 +159,7 @@ static inline __attribute__((always_inline)) void complete(struct rt_task *task,
                                                            int result)
 {
     task->result = result;
-    if (RTI_UNLIKELY((task->state & RTI_TASK_SCOPED) != 0 || task->executor->trace != NULL ||
+    if (RTI_UNLIKELY((task->state & RTI_TASK_MUST_LEAVE) != 0 || task->executor->trace != NULL ||
                      task->locals != NULL)) {
         complete_with_care(task);
     }

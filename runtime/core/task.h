@@ -27,6 +27,7 @@
  * T9 POLLING: a fiber runs the poll function of a future that it awaits: nothing may
  *    suspend, as in a future's own run. Only together with RUNNING.
  * T10 SCOPED: it is in a cancel scope or a shield (core/scope.h). Of fibers.
+ * T12 STAYS: it is in a no-suspend section (core/no_suspend.h). Only together with RUNNING.
  * T6 CLOSED: the slot is free; set in the same step that frees it, so that a
  *    stale pointer is recognised as long as the slot is not used again.
  * T11 A free slot has no waiter, awaiter, group, call and locals: whoever sets one takes it back.
@@ -58,10 +59,12 @@ enum rti_task_state {
     RTI_TASK_POLLING = 1u << 8,
     RTI_TASK_SCOPED = 1u << 9,
     RTI_TASK_ENDING = 1u << 10,
+    RTI_TASK_STAYS = 1u << 11,
 };
 
-/* Of a task that runs: nothing may suspend (T8, T9). */
-#define RTI_TASK_POLLS (RTI_TASK_FUTURE | RTI_TASK_POLLING)
+/* Of a task that runs: nothing may suspend (T8, T9, T12). */
+#define RTI_TASK_POLLS  (RTI_TASK_FUTURE | RTI_TASK_POLLING)
+#define RTI_TASK_PINNED (RTI_TASK_POLLS | RTI_TASK_STAYS)
 
 struct rti_executor;
 struct rti_locals; /* core/locals.h */
@@ -142,8 +145,9 @@ int rti_task_spawn_future(struct rti_executor *executor, struct rt_task **out,
                           struct rt_future *future, const struct rt_spawn_options *options,
                           struct rt_group *group);
 
-/* A task that returns stands in a scope: aborts. */
-RTI_NORETURN void rti_task_has_open_scope(const struct rt_task *task);
+/* A task that returns stands in a scope, or in a no-suspend section: aborts. */
+#define RTI_TASK_MUST_LEAVE (RTI_TASK_SCOPED | RTI_TASK_STAYS)
+RTI_NORETURN void rti_task_has_not_left(const struct rt_task *task);
 
 /* A task has locals, and is to have none any more. */
 void rti_task_put_locals(struct rt_task *task);

@@ -2,6 +2,7 @@
 /* Trace: fills an event and calls the hook. */
 #include "core/trace.h"
 
+#include "core/no_suspend.h"
 #include "os/sys.h"
 
 void rti_trace_emit(struct rti_executor *executor, enum rt_trace_kind kind,
@@ -18,8 +19,15 @@ void rti_trace_emit(struct rti_executor *executor, enum rt_trace_kind kind,
         .what = what,
         .value = value,
     };
+    struct rt_no_suspend section;
 
+    if (executor->running == NULL) { /* where every call that suspends aborts anyway */
+        executor->trace(executor->config.trace_arg, &event);
+        return;
+    }
+    rti_no_suspend_begin(executor, &section, "the trace function");
     executor->trace(executor->config.trace_arg, &event);
+    rti_no_suspend_end(executor, &section);
 }
 
 const char *rt_trace_kind_name(uint32_t kind)

@@ -14,6 +14,7 @@
 #include "core/select.h"
 #include "core/trace.h"
 #include "core/waiters.h"
+#include "rt/no_suspend.h"
 #include "rt/timer.h"
 
 /* Whether the quota has room for one more run. */
@@ -84,12 +85,25 @@ static RTI_NOINLINE bool detach(struct rti_executor *executor, struct rt_task *t
     return task->waiter != NULL && task->waiter->done;
 }
 
+static RTI_COLD RTI_NORETURN void must_not_suspend(const struct rti_executor *executor,
+                                                   const struct rt_task *task)
+{
+    const char *name = task->name != NULL ? task->name : "";
+    const char *what = task->waiter != NULL ? task->waiter->kind->name : "yield";
+
+    if ((task->state & RTI_TASK_STAYS) != 0) {
+        rti_misuse("task %u '%s' suspends (%s) in a no-suspend section: %s", task->index, name,
+                   what, executor->sections->where);
+    }
+    rti_misuse("task %u '%s' suspends (%s) in the %s function of a future", task->index, name, what,
+               executor->dropping ? "drop" : "poll");
+}
+
 /* The first suspension of a call that runs inline, or one where none may be. */
 static RTI_NOINLINE bool before_suspending(struct rti_executor *executor, struct rt_task *task)
 {
-    if ((task->state & RTI_TASK_POLLS) != 0) {
-        rti_misuse("task %u '%s' suspends in the poll function of a future", task->index,
-                   task->name != NULL ? task->name : "");
+    if ((task->state & RTI_TASK_PINNED) != 0) {
+        must_not_suspend(executor, task);
     }
     return detach(executor, task);
 }
@@ -142,7 +156,7 @@ next_quickly(struct rti_executor *executor)
 
 static inline void suspend(struct rti_executor *executor, struct rt_task *task)
 {
-    if (RTI_UNLIKELY((task->state & (RTI_TASK_INLINE | RTI_TASK_POLLS)) != 0) &&
+    if (RTI_UNLIKELY((task->state & (RTI_TASK_INLINE | RTI_TASK_PINNED)) != 0) &&
         before_suspending(executor, task)) {
         return;
     }
@@ -199,7 +213,7 @@ void rti_future_run_ended(struct rt_task *task)
 /* Nobody else can run: so the loop would run this task again, while the quota lasts. */
 static RTI_NOINLINE bool runs_on_alone(struct rti_executor *executor, const struct rt_task *task)
 {
-    if (executor->trace != NULL || (task->state & (RTI_TASK_INLINE | RTI_TASK_POLLS)) != 0 ||
+    if (executor->trace != NULL || (task->state & (RTI_TASK_INLINE | RTI_TASK_PINNED)) != 0 ||
         !may_run(executor)) {
         return false;
     }
@@ -243,7 +257,7 @@ void rt_yield(void)
     struct rt_task *task = executor->running;
     struct rt_task *next;
 
-    if (!can_go_quickly(executor, task, RTI_TASK_INLINE | RTI_TASK_POLLS)) {
+    if (!can_go_quickly(executor, task, RTI_TASK_INLINE | RTI_TASK_PINNED)) {
         yield_with_care(executor, task);
         return;
     }
@@ -271,7 +285,7 @@ void rti_yield_if_due(void)
 {
     struct rti_executor *executor = rti_current;
 
-    if (is_due(executor) && (executor->running->state & RTI_TASK_POLLS) == 0) {
+    if (is_due(executor) && (executor->running->state & RTI_TASK_PINNED) == 0) {
         rt_yield();
     }
 }
@@ -409,7 +423,7 @@ static inline __attribute__((always_inline)) int wait_quickly(struct rti_executo
     struct rt_task *task = executor->running;
 
     if (!can_go_quickly(executor, task,
-                        RTI_TASK_SCOPED | RTI_TASK_SCHEDULED | RTI_TASK_INLINE | RTI_TASK_POLLS)) {
+                        RTI_TASK_SCOPED | RTI_TASK_SCHEDULED | RTI_TASK_INLINE | RTI_TASK_PINNED)) {
         return wait_with_care(waiter, RT_NEVER);
     }
     task->waiter = waiter;

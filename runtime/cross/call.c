@@ -291,7 +291,8 @@ static inline __attribute__((always_inline)) int send_call(struct rti_mesh_shard
 
     call->waiter = NULL; /* the rest is written with the reply, or where it is used */
     call->word = 0;
-    call->shard = to;
+    call->shard = (uint16_t)to;
+    call->home = (uint16_t)shard->index;
     call->state = RTI_CALL_SENT;
     if (RTI_UNLIKELY(port == NULL)) {
         return begin_with_care(shard, request, to, deadline);
@@ -366,6 +367,16 @@ int rti_call_error(const struct rt_call *call, int reason, rt_time deadline)
     return reason != 0 ? reason : rti_scope_ended_elsewhere(rti_current->running, deadline);
 }
 
+/* The reply comes to the shard that has begun the call. */
+static void must_be_home(const struct rt_call *call)
+{
+    const struct rti_mesh_shard *here = rti_mesh_here();
+
+    if (RTI_UNLIKELY(call->home != here->index)) {
+        rti_executor_not_owner(here->mesh->shards[call->home]->executor, "rt_call_end", "the call");
+    }
+}
+
 RTI_RETURNS_AFTER_SWITCH
 int rt_call_end(struct rt_call *call, int *result, rt_time deadline)
 {
@@ -373,6 +384,7 @@ int rt_call_end(struct rt_call *call, int *result, rt_time deadline)
     int reason = 0;
 
     if (call->state != RTI_CALL_DONE) {
+        must_be_home(call);
         rti_call_look_for_reply(call, deadline);
     }
     if (call->state != RTI_CALL_DONE) {
@@ -404,7 +416,7 @@ int rt_call(uint32_t to, rt_task_fn fn, void *arg, int *result, rt_time deadline
 int rti_call_taskless(uint32_t to, rt_task_fn fn, void *arg, int *result)
 {
     struct rti_mesh_shard *shard = begin("rti_call_taskless", to);
-    struct rt_call call = { .shard = to, .state = RTI_CALL_SENT };
+    struct rt_call call = { .shard = (uint16_t)to, .state = RTI_CALL_SENT };
     const struct rti_request request = {
         .fn = fn, .arg = arg, .call = &call, .terms = RTI_TERMS_TASKLESS
     };

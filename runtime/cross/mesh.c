@@ -392,6 +392,7 @@ int rti_mesh_attach(struct rti_mesh *mesh, uint32_t index, struct rti_executor *
     rti_list_init(&shard->starved);
     rti_pool_init(&shard->served, sizeof(struct rti_served));
     executor->inbox = &shard->inbox;
+    executor->index = index;
     executor->claims = mesh->shard_count > 1 ? mesh->claims : NULL; /* alone: binds exclusively */
     mesh->shards[index] = shard;
     return 0;

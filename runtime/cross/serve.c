@@ -269,8 +269,8 @@ static inline __attribute__((always_inline)) bool run_inline(struct rti_mesh_sha
     suspended = (self->state & RTI_TASK_INLINE) == 0;
     self->call = NULL;
     if (!suspended) { /* the next one gets a clean identity */
-        if (RTI_UNLIKELY((self->state & RTI_TASK_SCOPED) != 0)) {
-            rti_task_has_open_scope(self);
+        if (RTI_UNLIKELY((self->state & RTI_TASK_MUST_LEAVE) != 0)) {
+            rti_task_has_not_left(self);
         }
         if (RTI_UNLIKELY(self->locals != NULL)) {
             rti_task_put_locals(self);

@@ -142,7 +142,7 @@ static struct rti_executor *use(struct end *end, const char *call)
 
     if (RTI_UNLIKELY(end->executor != executor)) {
         if (end->executor != NULL) {
-            rti_misuse("%s(): this end of the channel belongs to another shard", call);
+            rti_executor_not_owner(end->executor, call, "this end of the channel");
         }
         end->executor = executor;
     }

@@ -11,10 +11,7 @@ void rti_buffer_must_own(const struct rt_buffer *buffer, const char *call)
     RTI_ASSERT(buffer != NULL);
     owner = RTI_CONTAINER_OF(buffer->arena->pool, const struct rti_executor, buffers);
     if (RTI_UNLIKELY(owner != rti_current)) {
-        rti_misuse("%s(): the buffer belongs to shard '%s', and this is %s%s%s", call,
-                   owner->config.name, rti_current != NULL ? "shard '" : "no shard",
-                   rti_current != NULL ? rti_current->config.name : "",
-                   rti_current != NULL ? "'" : "");
+        rti_executor_not_owner(owner, call, "the buffer");
     }
     if (RTI_UNLIKELY(buffer->refs == 0)) {
         rti_misuse("%s(): the buffer was put back before", call);

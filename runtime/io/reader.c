@@ -17,6 +17,7 @@
 #include "base/assert.h"
 #include "base/sized.h"
 #include "io/chunk.h"
+#include "io/handle.h"
 #include "os/sys.h"
 #include "rt/task.h"
 
@@ -26,7 +27,8 @@
 #define AHEAD_MAX      64u
 
 struct rt_reader {
-    struct rti_chunk *chunks; /* ahead_max + 1 */
+    struct rti_executor *executor; /* whose it is */
+    struct rti_chunk *chunks;      /* ahead_max + 1 */
     uint32_t count;
     uint32_t head;
     uint32_t begun;
@@ -57,10 +59,12 @@ int rt_reader_open(struct rt_reader **out, struct rt_file *file,
                    const struct rt_reader_options *options)
 {
     struct rt_reader_options read;
+    struct rti_executor *executor;
     struct rt_reader *reader;
     int r;
 
     RTI_ASSERT(out != NULL && file != NULL);
+    executor = rti_handle_must_own(file, "rt_reader_open");
     r = read_options(&read, options, file);
     if (r < 0) {
         return r;
@@ -69,7 +73,8 @@ int rt_reader_open(struct rt_reader **out, struct rt_file *file,
     if (reader == NULL) {
         return -ENOMEM;
     }
-    *reader = (struct rt_reader){ .count = read.ahead + 1,
+    *reader = (struct rt_reader){ .executor = executor,
+                                  .count = read.ahead + 1,
                                   .buffer_bytes = read.buffer_bytes,
                                   .position = read.offset,
                                   .group = RT_GROUP_INIT };
@@ -190,6 +195,7 @@ ssize_t rt_reader_peek(struct rt_reader *reader, const void **data, rt_time dead
     ssize_t n;
     int r;
 
+    rti_executor_must_own(reader->executor, "rt_reader_peek");
     reader->peeked = 0;
     if (reader->begun > 0 &&
         reader->position == chunk_at(reader, 0)->offset + reader->buffer_bytes) {
@@ -215,6 +221,7 @@ ssize_t rt_reader_peek(struct rt_reader *reader, const void **data, rt_time dead
 
 void rt_reader_consume(struct rt_reader *reader, size_t bytes)
 {
+    rti_executor_must_own(reader->executor, "rt_reader_consume");
     if (bytes > reader->peeked) {
         rti_misuse("rt_reader_consume(): %zu bytes of %zu that were peeked", bytes, reader->peeked);
     }
@@ -226,6 +233,7 @@ ssize_t rt_reader_read(struct rt_reader *reader, void *buf, size_t bytes, rt_tim
 {
     size_t done = 0;
 
+    rti_executor_must_own(reader->executor, "rt_reader_read");
     while (done < bytes) {
         const void *data;
         const ssize_t n = rt_reader_peek(reader, &data, deadline);
@@ -243,6 +251,7 @@ ssize_t rt_reader_read(struct rt_reader *reader, void *buf, size_t bytes, rt_tim
 
 int rt_reader_seek(struct rt_reader *reader, uint64_t offset)
 {
+    rti_executor_must_own(reader->executor, "rt_reader_seek");
     if (offset > INT64_MAX) {
         return -EINVAL;
     }
@@ -263,11 +272,13 @@ int rt_reader_seek(struct rt_reader *reader, uint64_t offset)
 
 uint64_t rt_reader_position(const struct rt_reader *reader)
 {
+    rti_executor_must_own(reader->executor, "rt_reader_position");
     return reader->position;
 }
 
 uint32_t rt_reader_ahead(const struct rt_reader *reader)
 {
+    rti_executor_must_own(reader->executor, "rt_reader_ahead");
     return reader->ahead;
 }
 
@@ -276,6 +287,7 @@ void rt_reader_close(struct rt_reader *reader)
     if (reader == NULL) {
         return;
     }
+    rti_executor_must_own(reader->executor, "rt_reader_close");
     give_up(reader);
     rti_chunks_destroy(reader->chunks);
     rti_sys_free(reader);

@@ -18,6 +18,7 @@
 #include "base/assert.h"
 #include "base/sized.h"
 #include "io/chunk.h"
+#include "io/handle.h"
 #include "os/sys.h"
 #include "rt/scope.h"
 
@@ -27,6 +28,7 @@
 #define BEHIND_MAX     64u
 
 struct rt_writer {
+    struct rti_executor *executor; /* whose it is */
     struct rt_file *file;
     struct rti_chunk *chunks; /* behind + 1 */
     uint32_t count;
@@ -64,10 +66,12 @@ int rt_writer_open(struct rt_writer **out, struct rt_file *file,
                    const struct rt_writer_options *options)
 {
     struct rt_writer_options read;
+    struct rti_executor *executor;
     struct rt_writer *writer;
     int r;
 
     RTI_ASSERT(out != NULL && file != NULL);
+    executor = rti_handle_must_own(file, "rt_writer_open");
     r = read_options(&read, options, file);
     if (r < 0) {
         return r;
@@ -76,7 +80,8 @@ int rt_writer_open(struct rt_writer **out, struct rt_file *file,
     if (writer == NULL) {
         return -ENOMEM;
     }
-    *writer = (struct rt_writer){ .file = file,
+    *writer = (struct rt_writer){ .executor = executor,
+                                  .file = file,
                                   .count = read.behind + 1,
                                   .buffer_bytes = read.buffer_bytes,
                                   .position = read.offset,
@@ -200,8 +205,10 @@ int rt_writer_write(struct rt_writer *writer, const void *buf, size_t bytes, siz
                     rt_time deadline)
 {
     size_t taken = 0;
-    int r = wait_for_room(writer, writer->count, deadline); /* an error that has come */
+    int r;
 
+    rti_executor_must_own(writer->executor, "rt_writer_write");
+    r = wait_for_room(writer, writer->count, deadline); /* an error that has come */
     while (r == 0 && taken < bytes) {
         size_t part = room(writer);
 
@@ -234,8 +241,10 @@ int rt_writer_write(struct rt_writer *writer, const void *buf, size_t bytes, siz
 
 int rt_writer_flush(struct rt_writer *writer, rt_time deadline)
 {
-    int r = wait_for_room(writer, writer->count, deadline);
+    int r;
 
+    rti_executor_must_own(writer->executor, "rt_writer_flush");
+    r = wait_for_room(writer, writer->count, deadline);
     if (r == 0 && writer->filled > 0) {
         begin_write(writer);
     }
@@ -244,8 +253,10 @@ int rt_writer_flush(struct rt_writer *writer, rt_time deadline)
 
 int rt_writer_sync(struct rt_writer *writer, rt_time deadline)
 {
-    int r = rt_writer_flush(writer, deadline);
+    int r;
 
+    rti_executor_must_own(writer->executor, "rt_writer_sync");
+    r = rt_writer_flush(writer, deadline);
     if (r < 0) {
         return r;
     }
@@ -260,16 +271,19 @@ int rt_writer_sync(struct rt_writer *writer, rt_time deadline)
 
 uint64_t rt_writer_position(const struct rt_writer *writer)
 {
+    rti_executor_must_own(writer->executor, "rt_writer_position");
     return writer->position;
 }
 
 uint64_t rt_writer_flushed(const struct rt_writer *writer)
 {
+    rti_executor_must_own(writer->executor, "rt_writer_flushed");
     return writer->flushed;
 }
 
 uint64_t rt_writer_synced(const struct rt_writer *writer)
 {
+    rti_executor_must_own(writer->executor, "rt_writer_synced");
     return writer->synced;
 }
 
@@ -281,6 +295,7 @@ int rt_writer_close(struct rt_writer *writer)
     if (writer == NULL) {
         return 0;
     }
+    rti_executor_must_own(writer->executor, "rt_writer_close");
     rt_shield(&shield, RT_NEVER); /* a cancel loses nothing that was taken */
     r = rt_writer_flush(writer, RT_NEVER);
     (void)rt_group_leave(&writer->group, RT_NEVER); /* after an error: those under way still */

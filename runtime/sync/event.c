@@ -28,12 +28,14 @@ void rt_event_set(struct rt_event *event)
 void rt_event_reset(struct rt_event *event)
 {
     (void)rti_executor_here("rt_event_reset");
+    rti_line_must_own(&event->waiters, "rt_event_reset");
     event->set = 0;
 }
 
 bool rt_event_is_set(const struct rt_event *event)
 {
     (void)rti_executor_here("rt_event_is_set");
+    rti_line_must_own(&event->waiters, "rt_event_is_set");
     return event->set != 0;
 }
 

@@ -59,10 +59,20 @@ static RTI_NOINLINE void hand_over(struct rt_mutex *mutex)
     rti_waiter_finish(&oldest->waiter, 0);
 }
 
+static RTI_NORETURN RTI_COLD void does_not_hold(const struct rt_mutex *mutex, const char *call)
+{
+    const struct rt_task *owner = mutex->owner;
+
+    if (owner != NULL) {
+        rti_executor_must_own(owner->executor, call);
+    }
+    rti_misuse("%s(): the running task does not hold the mutex", call);
+}
+
 static inline void must_hold(const struct rt_mutex *mutex, const char *call)
 {
     if (RTI_UNLIKELY(mutex->owner != rti_executor_here(call)->running)) {
-        rti_misuse("%s(): the running task does not hold the mutex", call);
+        does_not_hold(mutex, call);
     }
 }
 

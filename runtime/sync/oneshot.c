@@ -103,7 +103,7 @@ static const struct rti_wait_kind recv_kind = { .name = "oneshot", .leave = recv
 
 static void check_alone(const struct rt_oneshot *oneshot)
 {
-    if (RTI_UNLIKELY(oneshot->waiter != NULL)) {
+    if (RTI_UNLIKELY(receiver_of(oneshot, "rt_oneshot_recv") != NULL)) {
         rti_misuse("two tasks wait for one oneshot, or a select has it twice");
     }
 }

@@ -125,12 +125,22 @@ void rt_rwlock_read_unlock(struct rt_rwlock *lock)
     rti_rwlock_end_read(lock);
 }
 
+static RTI_NORETURN RTI_COLD void does_not_hold(const struct rt_rwlock *lock)
+{
+    const struct rt_task *writer = lock->writer;
+
+    if (writer != NULL) {
+        rti_executor_must_own(writer->executor, "rt_rwlock_write_unlock");
+    }
+    rti_misuse("rt_rwlock_write_unlock(): the running task does not hold the rwlock to write");
+}
+
 void rt_rwlock_write_unlock(struct rt_rwlock *lock)
 {
     const struct rti_executor *executor = rti_executor_here("rt_rwlock_write_unlock");
 
     if (RTI_UNLIKELY(lock->writer != executor->running)) {
-        rti_misuse("rt_rwlock_write_unlock(): the running task does not hold the rwlock to write");
+        does_not_hold(lock);
     }
     lock->writer = NULL;
     if (RTI_UNLIKELY(!rti_waiters_is_empty(&lock->waiters))) {

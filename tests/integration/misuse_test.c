@@ -379,7 +379,8 @@ static int lend_stream(void *arg)
 static void the_use_of_a_stream_of_another_shard_aborts(void **state)
 {
     (void)state;
-    assert_misuse(lend_stream, "rt_tcp_recv()", "another shard");
+    assert_misuse(lend_stream, "rt_tcp_recv(): the object belongs to shard 0",
+                  "and this is shard 0 'shard' of another runtime");
 }
 
 static void *cancel_from_a_thread(void *arg)
@@ -403,7 +404,8 @@ static int lend_handle(void *arg)
 static void a_cancel_from_another_thread_aborts(void **state)
 {
     (void)state;
-    assert_misuse(lend_handle, "rt_cancel()", "another shard");
+    assert_misuse(lend_handle, "rt_cancel(): the object belongs to shard 0",
+                  "and this thread is no shard");
 }
 
 /* The end of an executor */

@@ -496,7 +496,7 @@ static int read_too_far(void *arg)
 
 static int write_elsewhere(void *arg)
 {
-    static struct rti_executor other = { .config.name = "other" };
+    static struct rti_executor other = { .index = 1, .config.name = "other" };
     struct rt_file *file = open_data(O_RDWR);
     struct rt_buffer *buffer = get(1);
 
@@ -509,7 +509,7 @@ static int write_elsewhere(void *arg)
 
 static int put_elsewhere(void *arg)
 {
-    static struct rti_executor other = { .config.name = "other" };
+    static struct rti_executor other = { .index = 1, .config.name = "other" };
     struct rt_buffer *buffer = get(1);
 
     (void)arg;
@@ -536,11 +536,11 @@ static void misuse_aborts_and_names_the_call_and_the_shards(void **state)
                                          "4096 bytes");
     assert_misuse_in_task(cut_too_far, "rt_slice_sub(): ");
     assert_misuse_in_task(read_too_far, "rt_file_read_buffer(): 4096 bytes from 1 on");
-    assert_misuse_in_task(write_elsewhere, "rt_file_write_buffer(): the buffer belongs to shard "
-                                           "'shard', and this is shard 'other'");
-    assert_misuse_in_task(put_elsewhere, "rt_buffer_put(): the buffer belongs to shard 'shard', "
-                                         "and this is shard 'other'");
-    assert_misuse_in_task(put_on_no_shard, "'shard', and this is no shard");
+    assert_misuse_in_task(write_elsewhere, "rt_file_write_buffer(): the buffer belongs to shard 0 "
+                                           "'shard', and this is shard 1 'other'");
+    assert_misuse_in_task(put_elsewhere, "rt_buffer_put(): the buffer belongs to shard 0 'shard', "
+                                         "and this is shard 1 'other'");
+    assert_misuse_in_task(put_on_no_shard, "shard 0 'shard', and this thread is no shard");
 }
 
 int main(void)

@@ -217,10 +217,10 @@ static void misuse_aborts_and_names_the_call(void **state)
         rt_task_fn first;
         const char *text;
     } cases[] = {
-        { yield_misuse, "suspends in the poll function of a future" },
-        { sleep_misuse, "suspends in the poll function of a future" },
-        { awaited_misuse, "suspends in the poll function of a future" },
-        { drop_misuse, "suspends in the poll function of a future" },
+        { yield_misuse, "suspends (yield) in the poll function of a future" },
+        { sleep_misuse, "suspends (sleep) in the poll function of a future" },
+        { awaited_misuse, "suspends (yield) in the poll function of a future" },
+        { drop_misuse, "suspends (sleep) in the drop function of a future" },
         { await_misuse, "rt_await() was called in a poll function" },
         { scope_misuse, "rt_scope_enter() was called in the poll function" },
         { two_misuse, "rt_poll_nop(): the future waits for something else already (sleep)" },

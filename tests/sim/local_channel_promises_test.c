@@ -266,7 +266,7 @@ static void a_destroy_of_a_channel_that_a_task_waits_for_aborts(void **state)
 /* From here on this thread runs another executor. */
 static struct rt_chan *other_shards_channel(void)
 {
-    static struct rti_executor other;
+    static struct rti_executor other = { .index = 1, .config.name = "other" };
     struct rt_chan *chan = NULL;
 
     T_CHECK(rt_chan_create(&chan, 1, 1) == 0);
@@ -306,10 +306,14 @@ static int destroy_elsewhere(void *arg)
 static void the_use_of_a_channel_of_another_shard_aborts(void **state)
 {
     (void)state;
-    assert_misuse_in_task(send_elsewhere, "rt_chan_send(): the object belongs to another shard");
-    assert_misuse_in_task(recv_elsewhere, "rt_chan_recv(): the object belongs to another shard");
-    assert_misuse_in_task(close_elsewhere, "rt_chan_close(): the object belongs to another shard");
-    assert_misuse_in_task(destroy_elsewhere, "rt_chan_destroy(): the object belongs to another");
+    assert_misuse_in_task(send_elsewhere, "rt_chan_send(): the object belongs to shard 0 'shard', "
+                                          "and this is shard 1 'other'");
+    assert_misuse_in_task(recv_elsewhere, "rt_chan_recv(): the object belongs to shard 0 'shard', "
+                                          "and this is shard 1 'other'");
+    assert_misuse_in_task(close_elsewhere,
+                          "rt_chan_close(): the object belongs to shard 0 'shard', "
+                          "and this is shard 1 'other'");
+    assert_misuse_in_task(destroy_elsewhere, "rt_chan_destroy(): the object belongs to shard 0");
 }
 
 int main(void)
