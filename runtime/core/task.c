@@ -12,7 +12,6 @@
 #include "core/scope.h"
 #include "core/trace.h"
 #include "os/sys.h"
-#include "rt/no_suspend.h"
 
 _Static_assert(RTI_ASAN || RTI_TSAN || sizeof(struct rt_task) == 128, "two cache lines a task");
 
@@ -128,12 +127,11 @@ static void first_returned(struct rti_executor *executor, int result)
 
 RTI_COLD void rti_task_has_not_left(const struct rt_task *task)
 {
-    if ((task->state & RTI_TASK_STAYS) != 0) {
-        rti_misuse("task %u '%s' returns from within a no-suspend section: %s", task->index,
-                   task->name != NULL ? task->name : "", task->executor->sections->where);
-    }
-    rti_misuse("task %u '%s' returns from within a scope that it has not left", task->index,
-               task->name != NULL ? task->name : "");
+    const bool stays = (task->state & RTI_TASK_STAYS) != 0; /* its frame, and the name, is gone */
+
+    rti_misuse("task %u '%s' returns from within a %s", task->index,
+               task->name != NULL ? task->name : "",
+               stays ? "no-suspend section that it has not ended" : "scope that it has not left");
 }
 
 RTI_COLD void rti_task_put_locals(struct rt_task *task)

@@ -27,7 +27,7 @@
 #define DEATH_SECONDS_MAX 30
 
 /* In the child: leaves without any clean-up. */
-static inline void death_live(int error_fd, rt_task_fn first)
+static inline void death_live(int error_fd, int (*live)(void *arg), void *arg)
 {
     const struct rlimit no_core = { 0, 0 };
 
@@ -35,11 +35,11 @@ static inline void death_live(int error_fd, rt_task_fn first)
     (void)dup2(error_fd, STDERR_FILENO);
     (void)alarm(DEATH_SECONDS_MAX);
     sim_begin(&(struct sim_config){ .seed = 1 });
-    _exit(rt_run(NULL, first, NULL) == 0 ? 0 : 1);
+    _exit(live(arg) == 0 ? 0 : 1);
 }
 
-/* `first` is a misuse, and the message says `text`. */
-static inline void assert_misuse_in_task(rt_task_fn first, const char *text)
+/* live(arg) starts a runtime in which a misuse happens, and the message says `text`. */
+static inline void assert_misuse_in_run(int (*live)(void *arg), void *arg, const char *text)
 {
     char said[8192] = "";
     size_t used = 0;
@@ -52,7 +52,7 @@ static inline void assert_misuse_in_task(rt_task_fn first, const char *text)
     child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        death_live(pipe_fds[1], first);
+        death_live(pipe_fds[1], live, arg);
     }
     close(pipe_fds[1]);
     while ((n = read(pipe_fds[0], said + used, sizeof(said) - 1 - used)) > 0) {
@@ -65,6 +65,17 @@ static inline void assert_misuse_in_task(rt_task_fn first, const char *text)
         fail_msg("status %#x, and the child, which was to say \"%s\", said: \"%s\"",
                  (unsigned)status, text, said);
     }
+}
+
+static inline int death_run_first(void *first)
+{
+    return rt_run(NULL, *(const rt_task_fn *)first, NULL);
+}
+
+/* `first` is a misuse, and the message says `text`. */
+static inline void assert_misuse_in_task(rt_task_fn first, const char *text)
+{
+    assert_misuse_in_run(death_run_first, &first, text);
 }
 
 #endif /* RT_TEST_DEATH_H */
