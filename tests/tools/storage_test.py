@@ -244,6 +244,49 @@ class Verify(StorageTest):
         self.assertIn("overwrite each other", self.fails(self.WRITE + "numjobs=2\n"))
 
 
+class Batches(StorageTest):
+    """Each read is answered from the page cache as it is submitted, so a turn of the loop with
+    eight tasks has eight of them, unless a batch is smaller; nothing here depends on speed."""
+
+    READS = "[j]\nrw=randread\nsize=256k\nbs=4k\niodepth=8\ninvalidate=0\nloops=16\n"
+
+    def enters(self, text: str) -> float:
+        self.document(self.READS)  # makes the file, which then is in the page cache
+        job, = self.jobs(self.READS + text)
+        self.assertEqual(job["read"]["io_bytes"], 16 * 256 * KIB)
+        return job["shardrt"]["enters_per_io"]
+
+    def test_a_batch_of_one_enters_the_kernel_for_each_operation(self) -> None:
+        for option in "iodepth_batch_submit", "iodepth_batch_complete_max":
+            with self.subTest(option=option):
+                self.assertGreater(self.enters(option + "=1\n"), 0.9)
+
+    def test_all_at_once_is_the_default_and_what_0_means(self) -> None:
+        for text in "", "iodepth_batch_submit=0\niodepth_batch_complete_max=0\n":
+            with self.subTest(text=text):
+                self.assertLess(self.enters(text), 0.5)
+
+    def test_a_minimum_of_all_lets_none_go_on_before_all_are_complete(self) -> None:
+        job, = self.jobs(self.READS + "iodepth_batch_complete_min=8\n")
+        self.assertEqual(job["read"]["io_bytes"], 16 * 256 * KIB)
+        # Each batch fills the depths 1, 2 to 3, 4 to 7, and 8. Without, all start at 8.
+        levels = job["iodepth_level"]
+        self.assertEqual([levels[depth] for depth in ("1", "2", "4", "8")],
+                         [12.5, 25, 50, 12.5])
+
+    def test_batches_that_never_fill_end_with_the_job(self) -> None:
+        for text in ("iodepth_batch_complete_min=5\n", "iodepth_batch_submit=3\n"
+                     "iodepth_batch_complete_min=2\niodepth_batch_complete_max=2\n"):
+            with self.subTest(text=text):
+                job, = self.jobs("[j]\nrw=randread\nsize=84k\nbs=4k\niodepth=8\n" + text)
+                self.assertEqual(job["read"]["io_bytes"], 84 * KIB)
+
+    def test_vectors_are_refused_with_the_place(self) -> None:
+        status, _, errors = self.run_job("[j]\nrw=read\nsize=4k\nnonvectored=0\n")
+        self.assertEqual(status, 2)
+        self.assertIn(":7:13: nonvectored=0: expected 1: ", errors)
+
+
 class Rates(StorageTest):
     def test_a_rate_is_kept_from_the_first_start_on(self) -> None:
         job, = self.jobs("[j]\nrw=randread\nsize=400k\nbs=4k\nrate_iops=1000\niodepth=4\n")
@@ -391,10 +434,10 @@ class People(StorageTest):
 
     def test_options_that_change_nothing_are_named(self) -> None:
         status, _, errors = self.run_job(
-            "[j]\nrw=read\nsize=4k\nbs=4k\nregisterfiles=1\nnonvectored=0\n")
+            "[j]\nrw=read\nsize=4k\nbs=4k\nregisterfiles=0\n")
         self.assertEqual(status, 0)
-        self.assertEqual(errors, "rt-storage: warning: line 9: nonvectored changes nothing: "
-                                 "each operation has one buffer\n")
+        self.assertEqual(errors, "rt-storage: warning: line 8: registerfiles changes nothing: "
+                                 "files that are used often are registered in any case\n")
 
     def test_a_terminal_shows_the_time_that_is_left_and_a_signal_ends_it(self) -> None:
         main, side = pty.openpty()

@@ -105,9 +105,9 @@ struct job {
     uint32_t stage;        /* 0, 1 ...: starts when all jobs of the stage before have ended */
     uint32_t instances;    /* 1..JOB_INSTANCES_MAX */
     uint32_t depth;        /* 1..JOB_DEPTH_MAX operations of an instance are under way at once */
-    uint32_t batch_submit; /* 1..depth are gathered before they are given to the kernel */
-    uint32_t batch_complete_min; /* 0..depth are waited for at once; 0: none, look only */
-    uint32_t batch_complete_max; /* 1..depth, not below the min, are taken at once */
+    uint32_t batch_submit; /* 1..depth are given to the kernel at once, at most; see pace.h */
+    uint32_t batch_complete_min; /* 0..depth are waited for at once; 0 and 1: for any */
+    uint32_t batch_complete_max; /* 1..depth, not below the min, are taken at once, at most */
     uint32_t read_percent; /* 100: reads only, 0: writes only, between: of a hundred operations */
     uint32_t fsync_every;  /* this many writes are followed by an fsync; 0: none */
     uint32_t fdatasync_every;           /* the same for fdatasync */
@@ -121,7 +121,6 @@ struct job {
     bool no_random_map;    /* random blocks may repeat, and others may never come */
     bool registered_files; /* the ring knows the files by number */
     bool fixed_buffers;    /* the ring knows the buffers */
-    bool vectored;         /* readv and writev, not read and write */
     bool invalidate;       /* the page cache of the files is dropped before the job starts */
     bool end_fsync;        /* when the writes are done; its time is the job's */
     bool unlink;           /* the files, when the job has ended */

@@ -128,7 +128,7 @@ static void print_ring(const struct job *job, FILE *stream)
     fprintf(stream, "iodepth_batch_complete_max=%u\n", job->batch_complete_max);
     print_flag("registerfiles", job->registered_files, stream);
     print_flag("fixedbufs", job->fixed_buffers, stream);
-    print_flag("nonvectored", !job->vectored, stream);
+    fputs("nonvectored=1\n", stream);
 }
 
 static void print_place(const struct job *job, FILE *stream)

@@ -94,7 +94,8 @@ static void resolve_blocks(struct draft *draft)
     }
 }
 
-/* As fio: 0 means all, and what is above the depth is the depth. */
+/* What is above the depth is the depth, as in fio. 0 means all, as a shard does by itself; so are
+ * the defaults, where fio has 1. */
 static void resolve_batches(struct job *job)
 {
     const uint32_t depth = job->depth;
@@ -105,11 +106,11 @@ static void resolve_batches(struct job *job)
     if (job->batch_complete_min > depth) {
         job->batch_complete_min = depth;
     }
-    if (job->batch_complete_max < job->batch_complete_min) {
-        job->batch_complete_max = job->batch_complete_min;
-    }
     if (job->batch_complete_max == 0 || job->batch_complete_max > depth) {
         job->batch_complete_max = depth;
+    }
+    if (job->batch_complete_max < job->batch_complete_min) {
+        job->batch_complete_max = job->batch_complete_min;
     }
 }
 

@@ -335,10 +335,6 @@ static const struct {
     const char *reason;
 } unused[] = {
     { "registerfiles", "1", "files that are used often are registered in any case" },
-    { "nonvectored", "1", "each operation has one buffer" },
-    { "iodepth_batch_submit", "", "what the tasks of a turn ask for is submitted at once" },
-    { "iodepth_batch_complete_min", "", "a task goes on when its own operation is complete" },
-    { "iodepth_batch_complete_max", "", "all completions that there are get taken" },
     { "shares", "", "instances are shards, and shards do not hold each other back" },
 };
 

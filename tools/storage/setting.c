@@ -45,7 +45,6 @@ const struct draft draft_default = {
              .loops = 1,
              .instances = 1,
              .depth = 1,
-             .batch_submit = 1,
              .batch_complete_min = 1,
              .shares = JOB_SHARES_DEFAULT,
              .zipf_theta = THETA,
@@ -327,6 +326,16 @@ static bool read_engine(struct source *source, const struct setting *setting, co
            refuse(source, setting, value, "io_uring, the only engine that rt-storage has");
 }
 
+/* The library makes a vector of one buffer a request for that buffer. */
+static bool read_nonvectored(struct source *source, const struct setting *setting,
+                             const char *value, void *field)
+{
+    (void)field;
+    return strcmp(value, "1") == 0 ||
+           refuse(source, setting, value,
+                  "1: each block is one buffer, asked for without a vector");
+}
+
 static bool read_pattern(struct source *source, const struct setting *setting, const char *value,
                          void *field)
 {
@@ -504,7 +513,7 @@ static const struct setting settings[] = {
     { "ioengine", NULL, read_engine, 0, 0, 0, 0, false },
     { "loops", NULL, read_whole, JOB(loops), 1, UINT32_MAX, 0, false },
     { "name", NULL, read_text, JOB(name), 0, 0, 0, false },
-    { "nonvectored", NULL, read_opposite, JOB(vectored), 0, 0, 0, false },
+    { "nonvectored", NULL, read_nonvectored, 0, 0, 0, 0, false },
     { "norandommap", NULL, read_flag, JOB(no_random_map), 0, 0, 0, true },
     { "numjobs", NULL, read_count, JOB(instances), 1, JOB_INSTANCES_MAX, 0, false },
     { "offset", NULL, read_bytes, JOB(offset), 0, BYTES_MAX, 0, false },

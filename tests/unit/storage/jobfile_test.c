@@ -90,8 +90,8 @@ static void a_section_alone_has_the_defaults_of_fio(void **state)
     assert_true(job->invalidate);
     assert_true(job->do_verify);
     assert_false(job->random || job->direct || job->time_based || job->no_random_map ||
-                 job->registered_files || job->fixed_buffers || job->vectored || job->end_fsync ||
-                 job->unlink || job->verify || job->group_reporting);
+                 job->registered_files || job->fixed_buffers || job->end_fsync || job->unlink ||
+                 job->verify || job->group_reporting);
     jobfile_free(&file);
 }
 
@@ -100,7 +100,7 @@ static void every_option_reaches_its_field(void **state)
     struct jobfile file = parse("[section]\n"
                                 "name=all\n"
                                 "ioengine=io_uring\n"
-                                "registerfiles\nfixedbufs=1\nnonvectored=0\n"
+                                "registerfiles\nfixedbufs=1\nnonvectored=1\n"
                                 "iodepth=0x20\niodepth_batch_submit=8\n"
                                 "iodepth_batch_complete_min=2\niodepth_batch_complete_max=16\n"
                                 "invalidate=0\nnorandommap\nend_fsync=1\n"
@@ -118,7 +118,7 @@ static void every_option_reaches_its_field(void **state)
 
     (void)state;
     assert_string_equal(job->name, "all");
-    assert_true(job->registered_files && job->fixed_buffers && job->vectored);
+    assert_true(job->registered_files && job->fixed_buffers);
     assert_int_equal(job->depth, 32);
     assert_int_equal(job->batch_submit, 8);
     assert_int_equal(job->batch_complete_min, 2);
@@ -251,6 +251,8 @@ static void batches_are_never_above_the_depth(void **state)
 
     (void)state;
     assert_int_equal(file.jobs[0].batch_submit, 8);
+    assert_int_equal(file.jobs[0].batch_complete_min, 1);
+    assert_int_equal(file.jobs[0].batch_complete_max, 8);
     assert_int_equal(file.jobs[1].batch_submit, 8);
     assert_int_equal(file.jobs[1].batch_complete_min, 8);
     assert_int_equal(file.jobs[1].batch_complete_max, 8);
