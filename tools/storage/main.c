@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "calibrate.h"
 #include "compare.h"
 #include "job_print.h"
 #include "jobfile.h"
@@ -16,6 +17,7 @@
 #include "runner.h"
 
 #define STATUS_WRONG 2 /* of what was asked; nothing was run */
+#define FAULT_BYTES  256
 
 /* The jobs as a job file, with all that was left to defaults. */
 static int print_jobs(const struct jobfile *jobfile, FILE *out)
@@ -148,6 +150,49 @@ static int run(const struct options *options, const struct rt_config *config)
     return status;
 }
 
+static int print_model(const struct options *options, const struct model *model, FILE *out)
+{
+    const int r = options->json     ? model_print_json(model, out)
+                  : options->config ? model_print_config(model, out)
+                                    : model_print_text(model, out);
+    char fault[FAULT_BYTES];
+    unsigned i = 0;
+
+    if (r < 0) {
+        fprintf(stderr, "rt-storage: writing the model: %s\n", rt_strerror(r));
+        return EXIT_FAILURE;
+    }
+    for (; model_fault(model, i, fault, sizeof(fault)); i++) {
+        if (options->json || options->config) { /* the text says it */
+            fprintf(stderr, "rt-storage: the model is bad: %s\n", fault);
+        }
+    }
+    return i > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static int run_calibrate(const struct options *options, const struct rt_config *config)
+{
+    const struct calibrate_options calibrate_options = {
+        .path = options->files[0],
+        .config = *config,
+        .time = options->time,
+        .write = options->write,
+        .allow_overwrite = options->allow_overwrite,
+        .progress = isatty(STDERR_FILENO) == 1,
+    };
+    FILE *out = open_output(options->output);
+    struct model model;
+    int status = EXIT_FAILURE;
+
+    if (out == NULL) {
+        return STATUS_WRONG;
+    }
+    if (calibrate(&model, &calibrate_options) == 0) {
+        status = print_model(options, &model, out);
+    }
+    return close_output(options->output, out, status);
+}
+
 static int run_compare(const struct options *options)
 {
     FILE *out = open_output(options->output);
@@ -177,5 +222,13 @@ int main(int argc, char **argv)
     case OPTIONS_RUN:
         break;
     }
-    return options.command == COMMAND_COMPARE ? run_compare(&options) : run(&options, &config);
+    switch (options.command) {
+    case COMMAND_COMPARE:
+        return run_compare(&options);
+    case COMMAND_CALIBRATE:
+        return run_calibrate(&options, &config);
+    case COMMAND_RUN:
+        break;
+    }
+    return run(&options, &config);
 }
