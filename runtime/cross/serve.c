@@ -239,7 +239,7 @@ RTI_NOINLINE int rti_call_run_until(rt_task_fn fn, void *arg, rt_time deadline, 
     rt_scope_enter(&scope, deadline);
     result = fn(arg);
     if (RTI_UNLIKELY((self->state & RTI_TASK_SCOPED) == 0 || self->scope != &scope)) {
-        rti_task_has_open_scope(self);
+        rti_task_has_not_left(self);
     }
     if (rt_scope_leave(&scope) == -ETIME && gave_way(result)) {
         *error = -ETIME;
