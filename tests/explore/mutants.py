@@ -187,8 +187,8 @@ MUTANTS: Tuple[Mutant, ...] = (
            "",
            "future_test", "future"),
     Mutant("a join of a future that is over holds the handle", "core/wait.c",
-           "                                             .ended = join_leave };",
-           "                                           };",
+           ".leave = join_leave, .ended = join_leave, .whom = join_whom\n",
+           ".leave = join_leave, .whom = join_whom\n",
            "future_test", "future joins"),
 
     # Select
