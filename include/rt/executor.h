@@ -127,11 +127,14 @@ struct rt_config {
     uint32_t blocking_queue;   /* its calls that wait for a thread; 1..16777216; default 1024 */
     uint32_t io_worker_place;  /* enum rt_io_worker_place; default RT_IO_WORKER_SHARD */
     uint32_t spin_policy;      /* enum rt_spin_policy; default RT_SPIN_FIXED */
+    const char *disk_models; /* a file with what `rt-storage calibrate --config` measured; default:
+                                  how much a disk can do at a time is learned */
 };
 
 #define RT_CONFIG_INIT \
     { (uint32_t)sizeof(struct rt_config), 0, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, \
-      NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, NULL, NULL, 0, 0, NULL, 0, 0, 0, 0, 0 }
+      NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, NULL, NULL, 0, 0, NULL, 0, 0, 0, 0, 0, \
+      NULL }
 
 /**
  * Run first(arg) as the first task of a new executor on this thread.
@@ -200,10 +203,10 @@ struct rt_stats {
     uint64_t buffers_refused; /* gets that met config.buffer_bytes, or no memory */
     uint64_t buffer_bytes;    /* memory that was taken for buffers, in use or not */
     uint64_t buffer_bytes_unregistered; /* of that, what the ring does not know */
-    uint64_t looks;       /* times it looked for work before it would sleep (config.spin) */
-    uint64_t looks_found; /* of these, those that found some */
-    uint64_t objects_sent_home;         /* given back to other shards (rt/home.h) */
-    uint64_t objects_came_home;         /* given back by others and freed here */
+    uint64_t looks;             /* times it looked for work before it would sleep (config.spin) */
+    uint64_t looks_found;       /* of these, those that found some */
+    uint64_t objects_sent_home; /* given back to other shards (rt/home.h) */
+    uint64_t objects_came_home; /* given back by others and freed here */
 };
 
 /**

@@ -593,6 +593,10 @@ static int init(struct rti_executor *executor, const struct rt_config *config, i
     if (r < 0) {
         return r;
     }
+    r = rti_disk_models_read(&executor->disk_models, executor->config.disk_models, &executor->log);
+    if (r < 0) {
+        goto fail_models;
+    }
     executor->trace = executor->config.trace;
     executor->careful = executor->trace != NULL ||
                         (executor->config.flags & RT_CONFIG_STACK_MARKS) != 0;
@@ -608,7 +612,7 @@ static int init(struct rti_executor *executor, const struct rt_config *config, i
     rti_pool_init(&executor->locals, sizeof(struct rti_locals));
     r = rti_thread_begin(&executor->thread, cpu, &executor->log);
     if (r < 0) {
-        return r;
+        goto fail_models;
     }
     r = make_queue(executor); /* from here on: the pin decides where */
     if (r < 0) {
@@ -648,6 +652,8 @@ fail_thread:
     if (r == -ENOMEM && executor->reactor.ring.fd == 0) {
         rti_explain_memory(&executor->log, "the executor", r);
     }
+fail_models:
+    rti_disk_models_fini(&executor->disk_models);
     return r;
 }
 
@@ -677,6 +683,7 @@ void rti_executor_close(struct rti_executor *executor)
     rti_pool_fini(&executor->locals);
     rti_wheel_fini(&executor->wheel);
     end_queues(executor);
+    rti_disk_models_fini(&executor->disk_models);
     rti_thread_end(&executor->thread);
 }
 

@@ -24,6 +24,7 @@
 #include "core/buffers.h"
 #include "core/current.h"
 #include "core/devices.h"
+#include "core/disk_models.h"
 #include "core/inbox.h"
 #include "core/pool.h"
 #include "core/reactor.h"
@@ -91,10 +92,11 @@ struct rti_executor {
     struct rti_wheel wheel;
     struct rti_inbox *inbox;     /* what is between shards; NULL: nothing */
     struct rti_devices *devices; /* what waits at disks; NULL: nothing ever has */
-    struct rti_pool locals;      /* blocks of task-locals */
-    uint64_t select_random;      /* where selects begin to look */
-    struct rti_pool handles;     /* files, streams and listeners (io/) */
-    struct rti_buffers buffers;  /* for what they read and write */
+    struct rti_disk_models disk_models;
+    struct rti_pool locals;     /* blocks of task-locals */
+    uint64_t select_random;     /* where selects begin to look */
+    struct rti_pool handles;    /* files, streams and listeners (io/) */
+    struct rti_buffers buffers; /* for what they read and write */
     struct rti_claims *claims; /* addresses that shards listen on together; NULL when it is alone */
 
     struct rt_config config; /* complete: defaults filled in */

@@ -3,6 +3,7 @@
 #include "io/device.h"
 
 #include <pthread.h>
+#include <stdio.h>
 
 #include "core/executor.h"
 #include "os/sys.h"
@@ -12,7 +13,9 @@ struct rti_shared_device {
     struct rti_disk_share share;
     struct rti_shared_device *next;
     uint64_t number;
-    uint32_t shards; /* that have met it, and not ended */
+    struct rti_disk_model model;
+    uint32_t shards;  /* that have met it, and not ended */
+    bool is_measured; /* there is a model: that of the shard which met it first */
 };
 
 /* All that this shard has met. */
@@ -44,9 +47,20 @@ static struct rti_shared_device *find_shared(uint64_t number)
     return device;
 }
 
-/* NULL for want of memory. */
-static struct rti_shared_device *join_shared(uint64_t number)
+static void take_figures(struct rti_shared_device *device, const struct rti_disk_figures *figures)
 {
+    for (int i = 0; i < 2; i++) {
+        device->model.request_cost[i] = figures->request_ns[i] * 1000;
+        device->model.byte_cost[i] = (uint32_t)figures->byte_ps[i];
+    }
+    device->is_measured = true;
+    rti_disk_share_init(&device->share, figures->capacity_ns * 1000);
+}
+
+/* NULL for want of memory. */
+static struct rti_shared_device *join_shared(uint64_t number, const struct rti_disk_models *models)
+{
+    const struct rti_disk_figures *figures = rti_disk_models_find(models, number);
     struct rti_shared_device *device;
 
     rti_sys_mutex_lock(&shared_mutex);
@@ -55,6 +69,9 @@ static struct rti_shared_device *join_shared(uint64_t number)
         device = rti_sys_alloc(sizeof(*device));
         if (device != NULL) {
             rti_disk_share_init(&device->share, RTI_DISK_CAPACITY_FIRST);
+            if (figures != NULL) {
+                take_figures(device, figures);
+            }
             device->number = number;
             device->next = shared_first;
             shared_first = device;
@@ -101,19 +118,58 @@ static struct devices *devices_of(struct rti_executor *executor)
     return devices;
 }
 
-static struct rti_device *meet(struct devices *devices, uint64_t number)
+/* The first bytes of a small file; false when it cannot be read. */
+static bool read_text(const char *path, char *text, size_t bytes)
+{
+    const int fd = rti_sys_open_to_read(path);
+    ssize_t n;
+
+    if (fd < 0) {
+        return false;
+    }
+    n = rti_sys_read(fd, text, bytes - 1);
+    (void)rti_sys_close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    return n > 0;
+}
+
+/* The number of the disk that a partition is of; or of the device itself. */
+static uint64_t disk_of(uint64_t number)
+{
+    unsigned numbers[2];
+    char path[64];
+    char text[32];
+
+    snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/partition", (unsigned)(number >> 32),
+             (unsigned)number);
+    if (!read_text(path, text, sizeof(text))) {
+        return number;
+    }
+    snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/../dev", (unsigned)(number >> 32),
+             (unsigned)number);
+    if (!read_text(path, text, sizeof(text)) ||
+        sscanf(text, "%u:%u", &numbers[0], &numbers[1]) != 2) {
+        return number;
+    }
+    return (uint64_t)numbers[0] << 32 | numbers[1];
+}
+
+static struct rti_device *meet(struct devices *devices, uint64_t number,
+                               const struct rti_disk_models *models)
 {
     struct rti_device *device = rti_sys_alloc(sizeof(*device));
 
     if (device == NULL) {
         return NULL;
     }
-    device->of = join_shared(number);
+    device->number = number;
+    device->of = join_shared(disk_of(number), models);
     if (device->of == NULL) {
         rti_sys_free(device);
         return NULL;
     }
-    rti_disk_init(&device->disk, &device->of->share, NULL, rti_sys_now());
+    rti_disk_init(&device->disk, &device->of->share,
+                  device->of->is_measured ? &device->of->model : NULL, rti_sys_now());
     device->next = devices->first;
     devices->first = device;
     return device;
@@ -124,11 +180,11 @@ int rti_device_get(struct rti_executor *executor, uint64_t number, struct rti_de
     struct devices *devices = devices_of(executor);
     struct rti_device *device = devices != NULL ? devices->first : NULL;
 
-    while (device != NULL && device->of->number != number) {
+    while (device != NULL && device->number != number) {
         device = device->next;
     }
     if (device == NULL && devices != NULL) {
-        device = meet(devices, number);
+        device = meet(devices, number, &executor->disk_models);
     }
     *out = device;
     return device != NULL ? 0 : -ENOMEM;
@@ -136,7 +192,7 @@ int rti_device_get(struct rti_executor *executor, uint64_t number, struct rti_de
 
 uint64_t rti_device_number(const struct rti_device *device)
 {
-    return device != NULL ? device->of->number : 0;
+    return device != NULL ? device->number : 0;
 }
 
 static void close_all(struct rti_devices *seen_by_turn)

@@ -36,7 +36,8 @@ struct rti_executor;
 struct rti_device {
     struct rti_disk disk;
     struct rti_device *next;      /* of this shard */
-    struct rti_shared_device *of; /* the same for all shards */
+    struct rti_shared_device *of; /* the same for all shards, and for partitions of one disk */
+    uint64_t number;              /* what files say that they are on */
 };
 
 struct rti_ticket {

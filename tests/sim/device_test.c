@@ -11,7 +11,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "rt/rt.h"
 #include "support/rand.h"
@@ -331,6 +333,59 @@ static void a_request_without_an_entry_waits_for_one(void **state)
     assert_int_equal(run_sim(&device, &config, fill_ring, NULL), 0);
 }
 
+/* ---- a model ---- */
+
+/* Requests of 100 us, of which four fit. */
+static const char model[] = "[device 0:0]\n"
+                            "read_request_ns = 100000\n"
+                            "read_byte_ps = 0\n"
+                            "capacity_ns = 400000\n";
+
+static int fill_device(void *arg)
+{
+    struct rt_taskq *queues[] = { make_queue(100, 0), make_queue(100, 0) };
+    struct request one = { .bytes = SMALL, .deadline = RT_NEVER };
+    struct rt_task *tasks[20];
+
+    (void)arg;
+    open_data();
+    T_CHECK(join(start(queues[0], request, &one)) == SMALL); /* so that none is alone */
+    T_CHECK(join(start(queues[1], request, &one)) == SMALL);
+    sim_hold(IORING_OP_READ, SIM_RUNNING);
+    for (unsigned i = 0; i < 20; i++) {
+        tasks[i] = start(queues[i % 2], request, &one);
+    }
+    T_CHECK(rt_sleep_until(rt_in(RT_MILLISECONDS(1))) == 0);
+    T_CHECK(sim_held(IORING_OP_READ) == 4);
+    T_CHECK(sim_release(IORING_OP_READ, 1, SIM_NATURAL) == 1);
+    T_CHECK(rt_sleep_until(rt_in(RT_MILLISECONDS(1))) == 0);
+    T_CHECK(sim_held(IORING_OP_READ) == 4); /* the next one went when that ended */
+    sim_unhold();
+    while (sim_held(IORING_OP_READ) > 0) {
+        (void)sim_release(IORING_OP_READ, 1, SIM_NATURAL);
+        T_CHECK(rt_sleep_until(rt_in(RT_MILLISECONDS(1))) == 0);
+    }
+    for (unsigned i = 0; i < 20; i++) {
+        T_CHECK(join(tasks[i]) == SMALL);
+    }
+    return rt_file_close(file);
+}
+
+static void a_model_says_how_much_fits(void **state)
+{
+    struct rt_config config = RT_CONFIG_INIT;
+    char path[] = "/tmp/device_test.XXXXXX";
+    const int fd = mkstemp(path);
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, model, sizeof(model) - 1), sizeof(model) - 1);
+    assert_int_equal(close(fd), 0);
+    config.disk_models = path;
+    assert_int_equal(run_sim(&device, &config, fill_device, NULL), 0);
+    assert_int_equal(unlink(path), 0);
+}
+
 /* ---- shards ---- */
 
 #define WRITES 40
@@ -412,6 +467,7 @@ int main(void)
         cmocka_unit_test(much_goes_in_parts_while_others_use_the_disk),
         cmocka_unit_test(a_wait_for_the_disk_ends_by_deadline_and_cancel),
         cmocka_unit_test(a_request_without_an_entry_waits_for_one),
+        cmocka_unit_test(a_model_says_how_much_fits),
         cmocka_unit_test(shards_share_a_disk_whatever_fails),
     };
 
