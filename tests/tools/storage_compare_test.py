@@ -154,8 +154,8 @@ class CompareTest(unittest.TestCase):
                                  (["a"], "two results to compare, not 1"),
                                  (["--threshold", "x", "a", "b"], "expected a percent"),
                                  (["--threshold", "-1", "a", "b"], "expected a percent"),
-                                 (["--parse-only", "a", "b"], "compare takes"),
-                                 (["--allow-overwrite", "a", "b"], "compare takes")):
+                                 (["--parse-only", "a", "b"], "--parse-only is for job files"),
+                                 (["--allow-overwrite", "a", "b"], "compare does not take")):
             done = self.run_program(*arguments)
             self.assertEqual((done.returncode, done.stdout), (2, ""), arguments)
             self.assertIn(words, done.stderr)

@@ -31,10 +31,10 @@ static void print_direction(const struct model_direction *direction, const char 
     }
     fprintf(
         out,
-        "\nsaturated with %.0f us of the device in flight, which is %u requests of %s\n\n"
+        "\nsaturated by %.0f us of the device's time in flight; of %s by %u requests\n\n"
         "  bytes  depth    per second       MB/s    us each    model is off    repeats differ\n",
-        direction->capacity_ns / 1e3, direction->points[0].depth,
-        quantity_bytes_text(direction->points[0].bytes, size));
+        direction->capacity_ns / 1e3, quantity_bytes_text(direction->points[0].bytes, size),
+        direction->points[0].depth);
     for (size_t i = 0; i < MODEL_SIZES; i++) {
         const struct model_point *point = &direction->points[i];
         const double per_second = 1e9 / point->ns;
