@@ -350,6 +350,33 @@ class Failures(StorageTest):
                       self.fails("[j]\nrw=write\nsize=3000\nbs=1000\ndirect=1\n"))
 
 
+class Disk(StorageTest):
+    JOB = "[j]\nrw=randwrite\nsize=64k\nbs=4k\ndirect=1\nshares=10\n"
+
+    def test_direct_jobs_tell_what_they_waited_and_what_the_disk_took(self) -> None:
+        status, _, errors = self.run_job(self.JOB + "disk_times=1\n")
+        if "has no O_DIRECT" in errors:
+            self.skipTest("the temporary folder has no O_DIRECT")
+        self.assertEqual((status, errors), (0, ""))
+        job, = self.jobs(self.JOB + "disk_times=1\n")
+        disk = job["shardrt"]["disk"]
+        self.assertEqual(disk["total_ios"], 16)
+        self.assertEqual([disk[key]["N"] for key in ("line_ns", "disk_ns")], [16, 16])
+        self.assertGreater(disk["disk_mean_ns"], 0)
+        job, = self.jobs(self.JOB + "iodepth=4\n")
+        self.assertEqual(job["shardrt"]["disk"]["total_ios"], 16)
+        self.assertEqual(job["shardrt"]["disk"]["line_ns"]["N"], 0)
+
+    def test_buffered_jobs_have_no_disk(self) -> None:
+        job, = self.jobs("[j]\nrw=write\nsize=64k\nbs=4k\n")
+        self.assertEqual(job["shardrt"]["disk"]["total_ios"], 0)
+
+    def test_times_of_single_transfers_want_a_depth_of_1(self) -> None:
+        for line in ("direct=0\n", "iodepth=2\n"):
+            self.assertIn("only with direct=1 and iodepth=1",
+                          self.fails(self.JOB + "disk_times=1\n" + line))
+
+
 class Caution(StorageTest):
     WRITE = "[j]\nrw=write\nsize=64k\nbs=4k\nfilename=f\n"
 

@@ -113,6 +113,7 @@ static int read_back_phase(struct run *run, struct slot *slots)
 /* Both phases, with buffers. */
 static int phases(struct run *run, struct slot *slots)
 {
+    struct rt_taskq_stats stats;
     struct cost_mark mark;
     int r = main_phase(run, slots, &mark);
     const rt_time counted_from = run->begin + run->job->ramp;
@@ -126,6 +127,10 @@ static int phases(struct run *run, struct slot *slots)
         atomic_store_explicit(&run->instance->progress.counting, false, memory_order_relaxed);
         cost_of_thread(&run->result->cost, &mark);
     }
+    rt_taskq_stats(rt_taskq_self(), &stats, sizeof(stats));
+    run->result->disk_requests = stats.disk_requests;
+    run->result->disk_wait = stats.disk_wait;
+    run->result->disk_time = stats.disk_time;
     now = rt_now();
     run->result->runtime = now > counted_from ? now - counted_from : 0;
     run->result->cpu = sched_getcpu();
@@ -246,7 +251,7 @@ int instance_run(struct instance *instance)
     struct run run = { .instance = instance, .job = instance->job, .result = instance->result };
     const size_t count = job_file_count(run.job);
     size_t opened = 0;
-    int r = 0;
+    int r = rt_taskq_set_shares(rt_taskq_self(), run.job->shares);
 
     run.files = calloc(count, sizeof(struct rt_file *));
     if (run.files == NULL) {

@@ -127,6 +127,9 @@ static void print_ring(const struct job *job, FILE *stream)
     fprintf(stream, "iodepth_batch_complete_min=%u\n", job->batch_complete_min);
     fprintf(stream, "iodepth_batch_complete_max=%u\n", job->batch_complete_max);
     print_flag("registerfiles", job->registered_files, stream);
+    if (job->disk_times) { /* nor this */
+        print_flag("disk_times", true, stream);
+    }
     print_flag("fixedbufs", job->fixed_buffers, stream);
     fputs("nonvectored=1\n", stream);
 }

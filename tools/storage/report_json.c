@@ -109,6 +109,21 @@ static json_t *sync_json(const struct result_times *sync)
     return object;
 }
 
+/* What direct transfers waited for their turn at the disk, and what the disk took. */
+static json_t *disk_json(const struct result_job *result)
+{
+    json_t *object = json_object();
+
+    add(object, "total_ios", json_integer((json_int_t)result->disk_requests));
+    add(object, "line_mean_ns",
+        json_real(report_per((uint64_t)result->disk_wait, result->disk_requests)));
+    add(object, "disk_mean_ns",
+        json_real(report_per((uint64_t)result->disk_time, result->disk_requests)));
+    add(object, "line_ns", times_json(&result->line, true));
+    add(object, "disk_ns", times_json(&result->disk, true));
+    return object;
+}
+
 /* Shares of latencies and depths */
 
 static json_t *depths_json(const struct result_job *result)
@@ -200,13 +215,13 @@ static json_t *own_json(const struct result_job *result)
     const uint64_t operations = result_operations(result);
     const struct result_cost *cost = &result->cost;
 
-    return json_pack("{s:i, s:i, s:f, s:f, s:f, s:I, s:I, s:s}", "cpu", (int)result->cpu,
+    return json_pack("{s:i, s:i, s:f, s:f, s:f, s:I, s:I, s:s, s:o}", "cpu", (int)result->cpu,
                      "instances", (int)result->instances, "cpu_us_per_io",
                      report_cpu_us(cost, operations), "enters_per_io",
                      report_per(cost->enters, operations), "ctx_per_io",
                      report_per(cost->switches_voluntary + cost->switches_involuntary, operations),
                      "enters", (json_int_t)cost->enters, "verified", (json_int_t)result->verified,
-                     "error_text", result->error_text);
+                     "error_text", result->error_text, "disk", disk_json(result));
 }
 
 static void add_directions(json_t *object, const struct result_job *result)

@@ -70,6 +70,22 @@ static void print_direction(FILE *out, const struct result_job *result, enum job
     }
 }
 
+/* Of direct jobs: what their requests waited for their turn, and what the disk took. */
+static void print_disk(FILE *out, const struct result_job *result)
+{
+    char wait[16];
+    char time[16];
+
+    fprintf(out, "  disk: %" PRIu64 " requests; in line mean %s, on the disk mean %s\n",
+            result->disk_requests,
+            time_text((uint64_t)result->disk_wait / result->disk_requests, wait),
+            time_text((uint64_t)result->disk_time / result->disk_requests, time));
+    if (result->line.histogram != NULL && histogram_count(result->line.histogram) > 0) {
+        print_times(out, "in line", &result->line);
+        print_times(out, "on the disk", &result->disk);
+    }
+}
+
 static void print_cost(FILE *out, const struct result_job *result)
 {
     const uint64_t operations = result_operations(result);
@@ -101,6 +117,9 @@ static void print_job(FILE *out, const struct result_job *result)
     if (result->sync.histogram != NULL && histogram_count(result->sync.histogram) > 0) {
         fprintf(out, "  sync: %" PRIu64 "\n", histogram_count(result->sync.histogram));
         print_times(out, "latency", &result->sync);
+    }
+    if (result->disk_requests > 0) {
+        print_disk(out, result);
     }
     if (result->verified > 0) {
         fprintf(out, "  verified: %" PRIu64 " blocks\n", result->verified);

@@ -35,6 +35,10 @@ int result_job_init(struct result_job *result, const struct job *job, uint32_t i
             r = times_init(&result->directions[d].lat);
         }
     }
+    if (r == 0 && job->disk_times) {
+        r = times_init(&result->line);
+        r = r == 0 ? times_init(&result->disk) : r;
+    }
     return r == 0 && (job->fsync_every > 0 || job->fdatasync_every > 0 || job->end_fsync)
                ? times_init(&result->sync)
                : r;
@@ -47,6 +51,8 @@ void result_job_fini(struct result_job *result)
         histogram_destroy(result->directions[d].lat.histogram);
     }
     histogram_destroy(result->sync.histogram);
+    histogram_destroy(result->line.histogram);
+    histogram_destroy(result->disk.histogram);
 }
 
 void result_fini(struct result *result)
@@ -151,6 +157,8 @@ int result_merge(struct result_job *into, const struct result_job *from)
 {
     int r = merge_times(&into->sync, &from->sync);
 
+    r = r == 0 ? merge_times(&into->line, &from->line) : r;
+    r = r == 0 ? merge_times(&into->disk, &from->disk) : r;
     for (enum job_direction d = JOB_READ; r == 0 && d < JOB_DIRECTIONS; d++) {
         r = merge_direction(&into->directions[d], &from->directions[d]);
     }
@@ -158,6 +166,9 @@ int result_merge(struct result_job *into, const struct result_job *from)
         into->depths[i] += from->depths[i];
     }
     merge_cost(&into->cost, &from->cost);
+    into->disk_requests += from->disk_requests;
+    into->disk_wait += from->disk_wait;
+    into->disk_time += from->disk_time;
     into->verified += from->verified;
     into->runtime = from->runtime > into->runtime ? from->runtime : into->runtime;
     into->cpu = into->instances == 0 || into->cpu == from->cpu ? from->cpu : -1;

@@ -53,10 +53,16 @@ struct result_cost {
 
 struct result_job {
     const struct job *job;
-    uint64_t verified; /* blocks that were read back and found right */
+    uint64_t verified;      /* blocks that were read back and found right */
+    uint64_t disk_requests; /* direct transfers that went to a disk, */
+    rt_time disk_wait;      /* what they waited for it, together, */
+    rt_time disk_time;      /* and what it took for them */
     uint64_t depths[RESULT_DEPTHS];
     struct result_direction directions[JOB_DIRECTIONS];
     struct result_times sync; /* fsync and fdatasync */
+    struct result_times line; /* of direct transfers: from when they came to the library until the
+                                 disk was given them; NULL without disk_times=1 */
+    struct result_times disk; /* and what it took from there */
     struct result_cost cost;  /* of the shard's thread, in `runtime` */
     rt_time runtime;          /* ramp not counted, reading back counted */
     uint32_t instance;

@@ -303,6 +303,12 @@ static int check_job(const struct job *job)
 {
     const uint32_t unit = workload_unit(job);
 
+    if (job->disk_times && (!job->direct || job->depth > 1)) {
+        return complain(-EINVAL,
+                        "job %s: disk_times=1 tells the times of single transfers apart only with "
+                        "direct=1 and iodepth=1",
+                        job->name);
+    }
     if (!job->verify) {
         return 0;
     }
@@ -335,7 +341,6 @@ static const struct {
     const char *reason;
 } unused[] = {
     { "registerfiles", "1", "files that are used often are registered in any case" },
-    { "shares", "", "instances are shards, and shards do not hold each other back" },
 };
 
 /* Told once for each option, at the first line that has it. */

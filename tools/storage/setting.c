@@ -499,6 +499,7 @@ static const struct setting settings[] = {
     { "end_fsync", NULL, read_flag, JOB(end_fsync), 0, 0, 0, false },
     { "fdatasync", NULL, read_count, JOB(fdatasync_every), 0, UINT32_MAX, 0, false },
     { "filename", NULL, read_text, DRAFT(filename), 0, 0, 0, false },
+    { "disk_times", NULL, read_flag, JOB(disk_times), 0, 0, 0, true },
     { "fixedbufs", NULL, read_flag, JOB(fixed_buffers), 0, 0, 0, true },
     { "fsync", NULL, read_count, JOB(fsync_every), 0, UINT32_MAX, 0, false },
     { "group_reporting", NULL, read_flag, JOB(group_reporting), 0, 0, 0, true },

@@ -228,9 +228,28 @@ static bool take(struct slot *slot, struct workload_io *io)
     return wait_until(slot, run->begin + io->start) == 0 && !run->failed;
 }
 
+/* How far the shard's only queue has come with the disks. */
+static void look_at_disk(struct rt_taskq_stats *stats)
+{
+    rt_taskq_stats(rt_taskq_self(), stats, sizeof(*stats));
+}
+
+/* At a depth of 1, what the queue's sums have risen by is this operation's. */
+static void record_disk(struct run *run, const struct rt_taskq_stats *before)
+{
+    struct rt_taskq_stats now;
+
+    look_at_disk(&now);
+    if (run->counting) {
+        result_record(&run->result->line, now.disk_wait - before->disk_wait);
+        result_record(&run->result->disk, now.disk_time - before->disk_time);
+    }
+}
+
 static int operate(struct slot *slot, const struct workload_io *io)
 {
     struct run *run = slot->run;
+    struct rt_taskq_stats before;
     rt_time issued;
     int taken;
     int r;
@@ -249,7 +268,13 @@ static int operate(struct slot *slot, const struct workload_io *io)
     if (run->counting) {
         count_depth(run);
     }
+    if (run->job->disk_times) {
+        look_at_disk(&before);
+    }
     r = move(run, slot, io);
+    if (run->job->disk_times) {
+        record_disk(run, &before);
+    }
     run->in_flight--;
     taken = pace_end(&run->pace, run->in_flight);
     slot->now = rt_now();
