@@ -95,7 +95,8 @@ RT_API RT_MUST_CHECK RT_ON_SHARD
 int rt_mesh_sender(struct rt_spsc **out, struct rt_mesh *mesh, uint32_t to);
 
 /**
- * The channel to the calling shard from another one, for the receiving functions of rt/spsc.h.
+ * The channel to the calling shard from another one, for the receiving functions of rt/spsc.h. From
+ * then on its items come by these only: rt_mesh_recv_any() leaves the shard out.
  *
  * @param out   gets the channel, on success only.
  * @param from  a shard that sends; another one aborts, and so does a caller that is no receiver.
@@ -123,14 +124,13 @@ int rt_mesh_send_all(struct rt_mesh *mesh, const void *items, size_t count, rt_t
  * Receive items from whoever has sent some: of one shard, at least one, at most `count`.
  *
  * Shards that have something take turns. What a look costs does not grow with those that have
- * nothing. A source that a task receives from by itself (rt_mesh_receiver()) should get all of
- * its items in that way.
+ * nothing. Those that were asked for by rt_mesh_receiver() are left out.
  *
  * @param items     room for `count` items; `count` must be above 0.
  * @param from      gets the number of the shard, on success above 0 only; may be NULL.
  * @param deadline  0 = only what is there.
- * @return how many were received; 0 when every shard that sends has closed and everything was
- *         received; -ETIME; -ECANCELED. No item is lost then.
+ * @return how many were received; 0 when every shard that sends has closed or is left out, and
+ *         everything was received; -ETIME; -ECANCELED. No item is lost then.
  * \context{In one task at a time, on a shard that receives. Suspends.}
  */
 RT_API RT_MUST_CHECK RT_SUSPENDS

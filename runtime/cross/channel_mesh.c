@@ -267,14 +267,6 @@ int rt_mesh_sender(struct rt_spsc **out, struct rt_mesh *mesh, uint32_t to)
     return channel_at(out, mesh, producer, place_in(mesh, &mesh->consumers, to, "rt_mesh_sender"));
 }
 
-int rt_mesh_receiver(struct rt_spsc **out, struct rt_mesh *mesh, uint32_t from)
-{
-    const uint32_t consumer = own_place(mesh, &mesh->consumers, "rt_mesh_receiver");
-
-    return channel_at(out, mesh, place_in(mesh, &mesh->producers, from, "rt_mesh_receiver"),
-                      consumer);
-}
-
 /* Sending to all: each shard begins with the one behind it, lest all meet at the same. */
 int rt_mesh_send_all(struct rt_mesh *mesh, const void *items, size_t count, rt_time deadline)
 {
@@ -325,6 +317,19 @@ void rti_inlet_end(struct rti_inlet *inlet, uint32_t source)
     if (inlet->in_use) {
         rti_wake_task(__atomic_load_n(&inlet->waiting, __ATOMIC_RELAXED));
     }
+}
+
+/* Two who receive from one source would take each other's items, and be in its end at once. */
+int rt_mesh_receiver(struct rt_spsc **out, struct rt_mesh *mesh, uint32_t from)
+{
+    const uint32_t consumer = own_place(mesh, &mesh->consumers, "rt_mesh_receiver");
+    const uint32_t source = place_in(mesh, &mesh->producers, from, "rt_mesh_receiver");
+    const int r = channel_at(out, mesh, source, consumer);
+
+    if (r == 0) {
+        rti_inlet_end(&mesh->inlets[consumer], source);
+    }
+    return r;
 }
 
 /* Into the set comes who has rung; ends a sleep. */

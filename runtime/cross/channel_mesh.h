@@ -21,7 +21,8 @@
  * H1 What is published is received: a source with something is in the set, or
  *    its sender will ring. (tests/model/mesh_channel.pml)
  * H2 A source that was not rested does not ring: a stream pays nothing for it.
- * H3 A source ends once: `ended` has its bit then, and `open` counts the others.
+ * H3 A source ends once, or is left to a receiver of its own: `ended` has its bit then, and
+ *    `open` counts the others.
  */
 #ifndef RTI_CROSS_CHANNEL_MESH_H
 #define RTI_CROSS_CHANNEL_MESH_H
@@ -48,7 +49,7 @@ struct rti_inlet {
 /* `source` has something, or has closed. Any shard. */
 void rti_inlet_ring(struct rti_inlet *inlet, uint32_t source);
 
-/* Nothing is received from `source` any more. On the consumer; twice is once. */
+/* Nothing is received from `source` here any more. On the consumer; twice is once. */
 void rti_inlet_end(struct rti_inlet *inlet, uint32_t source);
 
 #endif /* RTI_CROSS_CHANNEL_MESH_H */

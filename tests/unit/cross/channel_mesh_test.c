@@ -286,6 +286,56 @@ static int send_rounds(void *arg)
     return 0;
 }
 
+static int receive_two_from_itself(void *arg)
+{
+    struct rt_spsc *channel = NULL;
+    int items[2] = { 0 };
+
+    T_CHECK(rt_mesh_receiver(&channel, arg, 0) == 0);
+    for (int i = 0; i < 2; i++) {
+        T_CHECK(rt_spsc_recv(channel, &items[i], 1, RT_NEVER) == 1);
+    }
+    rt_spsc_close_receiver(channel);
+    return 10 * items[0] + items[1];
+}
+
+/* Shard 0, which has a channel to itself, and shard 1, which sends one number. */
+static int receive_in_both_ways(void *arg)
+{
+    struct rt_task *task;
+    uint32_t from = 0;
+    int item = 0;
+    int result = 0;
+
+    (void)arg;
+    if (rt_shard_index() != 0) {
+        return 0;
+    }
+    shared = make(ROUNDS);
+    T_CHECK(rt_spawn(&task, receive_two_from_itself, shared) == 0);
+    rt_yield(); /* it waits */
+    send_number(shared, 0, 4);
+    rt_spsc_flush(sender(shared, 0));
+    T_CHECK(rt_mesh_recv_any(shared, &item, 1, &from, 0) == -ETIME); /* that is not for this one */
+    T_CHECK(rt_call(1, send_rounds, NULL, NULL, RT_NEVER) == 0);
+    send_number(shared, 0, 2);
+    rt_mesh_close_senders(shared);
+    for (int i = 0; i < ROUNDS; i++) {
+        T_CHECK(rt_mesh_recv_any(shared, &item, 1, &from, RT_NEVER) == 1 && from == 1 && item == i);
+    }
+    T_CHECK(rt_mesh_recv_any(shared, &item, 1, &from, RT_NEVER) == 0);
+    T_CHECK(rt_join(task, &result, RT_NEVER) == 0 && result == 42);
+    rt_mesh_leave(shared, 0);
+    rt_mesh_destroy(shared);
+    return 0;
+}
+
+static void a_source_with_a_receiver_of_its_own_is_left_out_by_who_receives_from_any(void **state)
+{
+    (void)state;
+    run_many(2, receive_in_both_ways);
+}
+
 static int take_turns(void *arg)
 {
     uint32_t from = 0;
@@ -459,6 +509,7 @@ int main(void)
         cmocka_unit_test(what_is_sent_comes_and_an_end_that_is_closed_twice_is_closed),
         cmocka_unit_test(an_end_may_be_closed_before_its_channel_is_made),
         cmocka_unit_test(a_wait_for_any_ends_by_an_item_a_cancel_and_a_close),
+        cmocka_unit_test(a_source_with_a_receiver_of_its_own_is_left_out_by_who_receives_from_any),
         cmocka_unit_test(sources_that_have_something_take_turns),
         cmocka_unit_test(nobody_waits_for_a_shard_that_another_one_has_left_for),
         cmocka_unit_test(a_mesh_of_128_shards_takes_next_to_nothing_before_it_is_used),
