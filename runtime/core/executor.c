@@ -240,8 +240,9 @@ static void leave_to_host(struct rti_executor *executor, rt_time limit)
 {
     struct rti_reactor *reactor = &executor->reactor;
 
-    rti_reactor_poll(reactor);
-    if (rti_uring_ready(&reactor->ring) == 0 && !rti_reactor_has_work(reactor)) {
+    rti_reactor_poll(reactor); /* which the kernel may refuse, or do a part of */
+    if (rti_uring_pending(&reactor->ring) == 0 && rti_uring_ready(&reactor->ring) == 0 &&
+        !rti_reactor_has_work(reactor)) {
         executor->turn_due = limit < 0 ? RT_NEVER : rti_time_add(rti_sys_now(), limit);
     }
 }

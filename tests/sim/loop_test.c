@@ -8,6 +8,7 @@
  */
 #include "support/death.h"
 #include "support/first.h"
+#include "support/rand.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -103,10 +104,8 @@ static int read_file(void *arg)
     return rt_file_close(file);
 }
 
-static void what_a_task_wants_is_with_the_kernel_when_the_turn_returns(void **state)
+static void read_in_three_sleeps(void)
 {
-    (void)state;
-    begin(read_file);
     for (int i = 0; i < 3; i++) { /* open, read, close */
         assert_true(turn_while_due() == RT_NEVER);
         assert_int_equal(steps, i);
@@ -116,6 +115,30 @@ static void what_a_task_wants_is_with_the_kernel_when_the_turn_returns(void **st
     (void)turn_while_due();
     assert_true(has_ended());
     end(0);
+}
+
+static void what_a_task_wants_is_with_the_kernel_when_the_turn_returns(void **state)
+{
+    (void)state;
+    begin(read_file);
+    read_in_three_sleeps();
+}
+
+/* Refused, or taken in part, it is handed over again before the host may sleep. */
+static void what_the_kernel_did_not_take_at_once_is_with_it_when_the_host_sleeps(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 50; i++) {
+        steps = 0;
+        sim_begin(&(struct sim_config){
+            .seed = rt_test_seed(i),
+            .delay_min = MS(1),
+            .delay_max = MS(1),
+            .faults = { .enter_eagain = 300, .enter_ebusy = 100, .partial_submit = 300 } });
+        sim_file_put("data", "abcd", 4);
+        assert_int_equal(rt_loop_open(&loop, NULL, read_file, NULL), 0);
+        read_in_three_sleeps();
+    }
 }
 
 static int busy(void *arg)
@@ -318,6 +341,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_turn_tells_when_the_next_timer_is_due_and_never_sleeps),
         cmocka_unit_test(what_a_task_wants_is_with_the_kernel_when_the_turn_returns),
+        cmocka_unit_test(what_the_kernel_did_not_take_at_once_is_with_it_when_the_host_sleeps),
         cmocka_unit_test(a_task_that_goes_on_has_the_next_turn_at_once),
         cmocka_unit_test(a_wake_between_turns_is_seen_by_the_next),
         cmocka_unit_test(a_host_submits_to_its_own_loop),
