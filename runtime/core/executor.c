@@ -271,8 +271,7 @@ static void flush(struct rti_executor *executor)
     }
     if (RTI_UNLIKELY(executor->hosted)) {
         leave_to_host(executor, limit);
-        executor->idled = true;
-        return;
+        return; /* not known to have idled: the host may come late */
     }
     rti_trace(executor, RT_TRACE_SLEEP, NULL, NULL, NULL, limit);
     rti_slice_sleeps(executor);

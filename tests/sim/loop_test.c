@@ -141,6 +141,38 @@ static void what_the_kernel_did_not_take_at_once_is_with_it_when_the_host_sleeps
     }
 }
 
+static rt_time disk_time;
+
+static int read_directly(void *arg)
+{
+    static char buf[4096] __attribute__((aligned(4096)));
+    struct rt_taskq_stats stats;
+    struct rt_file *file;
+
+    (void)arg;
+    T_CHECK(rt_file_open(&file, "data", O_RDONLY | O_DIRECT, 0, RT_NEVER) == 0);
+    T_CHECK(rt_file_read_at(file, buf, sizeof(buf), 0, RT_NEVER) == 4);
+    rt_taskq_stats(rt_taskq_self(), &stats, sizeof(stats));
+    T_CHECK(stats.disk_requests == 1);
+    disk_time = stats.disk_time;
+    return rt_file_close(file);
+}
+
+/* The capacity of a disk, of all shards, is learnt from how long it takes. */
+static void a_disk_is_not_charged_for_a_host_that_comes_late(void **state)
+{
+    rt_time next;
+
+    (void)state;
+    disk_time = -1;
+    begin(read_directly);
+    while (rt_loop_turn(loop, &next)) {
+        sim_advance(MS(50)); /* a request takes 1 */
+    }
+    assert_in_range(disk_time, 0, MS(1));
+    end(0);
+}
+
 static int busy(void *arg)
 {
     (void)arg;
@@ -342,6 +374,7 @@ int main(void)
         cmocka_unit_test(a_turn_tells_when_the_next_timer_is_due_and_never_sleeps),
         cmocka_unit_test(what_a_task_wants_is_with_the_kernel_when_the_turn_returns),
         cmocka_unit_test(what_the_kernel_did_not_take_at_once_is_with_it_when_the_host_sleeps),
+        cmocka_unit_test(a_disk_is_not_charged_for_a_host_that_comes_late),
         cmocka_unit_test(a_task_that_goes_on_has_the_next_turn_at_once),
         cmocka_unit_test(a_wake_between_turns_is_seen_by_the_next),
         cmocka_unit_test(a_host_submits_to_its_own_loop),
