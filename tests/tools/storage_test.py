@@ -25,6 +25,7 @@ from typing import Any, Dict, List, Tuple
 
 PROGRAM = ""
 KIB = 1024
+MIB = 1024 * KIB
 TIMES = "min max mean stddev N".split()
 DIRECTION = ("io_bytes io_kbytes bw_bytes bw iops runtime total_ios short_ios drop_ios slat_ns "
              "clat_ns lat_ns bw_min bw_max bw_agg bw_mean bw_dev bw_samples iops_min iops_max "
@@ -344,6 +345,59 @@ class Failures(StorageTest):
         job, = json.loads(out)["jobs"]
         self.assertEqual((job["error"], job["write"]["io_bytes"], job["write"]["short_ios"]),
                          (errno.EFBIG, 24 * KIB, 1))
+
+    def test_a_file_that_shrinks_under_a_job_ends_it_with_a_text(self) -> None:
+        text = "[j]\nrw=randread\nsize=1m\nbs=4k\niodepth=8\nfilename=f\n"
+        self.jobs(text)
+        with self.start(text + "time_based\nruntime=600\n", "--json") as process:
+            while len(os.listdir(f"/proc/{process.pid}/task")) < 2:
+                pass  # until there is a shard, and nothing is laid out any more
+            os.truncate(self.path("f"), 64 * KIB)
+            out, errors = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 1)
+        self.assertRegex(errors, r"^rt-storage: job j: \S+/f: reading 4096 bytes at \d+: "
+                                 r"the file ends there\n$")
+        job, = json.loads(out)["jobs"]
+        self.assertEqual(job["error"], errno.ENODATA)
+
+    def test_a_file_system_that_is_full_is_told_when_files_are_laid_out_and_later(self) -> None:
+        def mounted(job: str, *more: str) -> "subprocess.CompletedProcess[str]":
+            """In a namespace of its own, where the folder is a tmpfs of 1 MiB."""
+            return subprocess.run(
+                ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"]), "sh",
+                 "-c", 'mount -t tmpfs -o size=1m none "$1" || exit 77; truncate -s 2m "$1/there"; '
+                 'shift; exec "$@"', "sh", self.path("small"), PROGRAM, *more, self.job_file(job)],
+                text=True, timeout=60, capture_output=True, check=False)
+
+        os.mkdir(self.path("small"))
+        done = mounted("[j]\nrw=write\nsize=2m\nbs=4k\nfilename=small/new\n")
+        if done.returncode == 77 or "unshare" in done.stderr:
+            self.skipTest("nothing can be mounted here")
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, "laying out 2097152 bytes: No space left on device\n$")
+        done = mounted("[j]\nrw=write\nsize=2m\nbs=4k\nfilename=small/there\n",
+                       "--allow-overwrite")
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, r"writing 4096 bytes at \d+: No space left on device\n$")
+
+    def test_a_device_that_fails_is_told(self) -> None:
+        if os.geteuid() != 0 or shutil.which("losetup") is None:
+            self.skipTest("loop devices want root and losetup")
+        with open(self.path("backing"), "wb") as out:
+            out.write(os.urandom(MIB))
+        done = subprocess.run(["losetup", "--find", "--show", self.path("backing")], text=True,
+                              capture_output=True, check=False)
+        if done.returncode != 0:
+            self.skipTest("no loop device can be had here")
+        device = done.stdout.strip()
+        self.addCleanup(subprocess.run, ["losetup", "--detach", device], check=True)
+        self.assertEqual(self.moved(f"[j]\nrw=read\nbs=4k\nfilename={device[1:]}\n"
+                                    "directory=/\n"), (MIB, 0))
+        os.truncate(self.path("backing"), 64 * KIB)
+        for direct in 0, 1:
+            errors = self.fails(f"[j]\nrw=randread\nbs=4k\niodepth=8\nfilename={device[1:]}\n"
+                                f"directory=/\ndirect={direct}\n")
+            self.assertRegex(errors, r"reading 4096 bytes at \d+: Input/output error\n$")
 
     def test_a_direct_write_that_is_not_aligned_gets_advice(self) -> None:
         self.assertIn("multiples of the device's block",
