@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Rows of two cores: what two shards do together, beside its limits (limit/xcore.h):
- * calls, posts, channels, and the wake of a shard that sleeps. A tenth of the
+ * calls, sets of calls, posts, channels, and the wake of a shard that sleeps. A tenth of the
  * units is not timed.
  */
 #include <errno.h>
@@ -103,6 +103,49 @@ static inline void rt_throw(rt_task_fn fn, void *arg)
     must("rt_post", rt_post(other, fn, arg, RT_NEVER));
 }
 
+/* A set of two calls, one on each side: the caller's own runs while the other is under way. */
+static inline void limit_all(rt_task_fn fn, void *arg, int results[2])
+{
+    struct limit_call call;
+
+    limit_call_begin(&call, fn, arg);
+    results[0] = fn(arg);
+    limit_call_end(&call, &results[1]);
+}
+
+static inline void limit_fold(rt_task_fn fn, void *args[2], uint64_t *sum)
+{
+    struct limit_call call;
+    int result;
+
+    limit_call_begin(&call, fn, args[1]);
+    *sum += (uint64_t)fn(args[0]);
+    limit_call_end(&call, &result);
+    *sum += (uint64_t)result;
+}
+
+static void rt_all(rt_task_fn fn, void *arg, int results[2])
+{
+    struct rt_call_part parts[2];
+
+    must("rt_call_all", rt_call_all(parts, fn, arg, RT_NEVER));
+    results[0] = parts[0].result;
+    results[1] = parts[1].result;
+}
+
+static void add_part(void *into, const struct rt_call_part *part)
+{
+    *(uint64_t *)into += (uint64_t)part->result;
+}
+
+static void rt_fold(rt_task_fn fn, void *args[2], uint64_t *sum)
+{
+    struct rt_call_part parts[2] = { { .shard = 1 - other, .arg = args[0] },
+                                     { .shard = other, .arg = args[1] } };
+
+    must("rt_map_reduce", rt_map_reduce(parts, 2, fn, add_part, sum, RT_NEVER));
+}
+
 #define rt_pipe     rt_spsc
 #define rt_push     rt_spsc_flush
 #define rt_put_end  rt_spsc_close_sender
@@ -182,6 +225,8 @@ static int bounce_row(void *arg)
 LIMIT_SIDE(limit_rtt, LIMIT_SPINS, echo_row)
 LIMIT_SIDE(limit_call1, LIMIT_SPINS, limit_call_row)
 LIMIT_SIDE(limit_call64, LIMIT_SPINS, limit_calls_row)
+LIMIT_SIDE(limit_set, LIMIT_SPINS, limit_set_row)
+LIMIT_SIDE(limit_reduce, LIMIT_SPINS, limit_reduce_row)
 LIMIT_SIDE(limit_posts, LIMIT_SPINS, limit_post_row)
 LIMIT_SIDE(limit_stream_side, LIMIT_SPINS, limit_stream_row)
 LIMIT_SIDE(limit_channels, LIMIT_SPINS, limit_channels_row)
@@ -189,6 +234,8 @@ LIMIT_SIDE(limit_wakes, LIMIT_SLEEPS, limit_wake_row)
 LIMIT_SIDE(bare_bounce, LIMIT_SPINS, bounce_row)
 RT_SIDE(rt_call1, rt_call_row)
 RT_SIDE(rt_call64, rt_calls_row)
+RT_SIDE(rt_set, rt_set_row)
+RT_SIDE(rt_reduce, rt_reduce_row)
 RT_SIDE(rt_posts, rt_post_row)
 RT_SIDE(rt_stream_side, rt_stream_row)
 RT_SIDE(rt_channels, rt_channels_row)
@@ -226,6 +273,16 @@ const struct rt_bench_row bench_rows_xcore[] = {
       .summary = "a call without a reply",
       .run = rt_posts,
       .limit = limit_posts,
+      .kind = RT_BENCH_PAIR },
+    { .name = "call_all",
+      .summary = "a function on both shards at once, and its two results",
+      .run = rt_set,
+      .limit = limit_set,
+      .kind = RT_BENCH_PAIR },
+    { .name = "map_reduce",
+      .summary = "a function on both shards, with an argument each, and the fold of the results",
+      .run = rt_reduce,
+      .limit = limit_reduce,
       .kind = RT_BENCH_PAIR },
     { .name = "xcore_stream",
       .summary = "an item of 8 bytes through a channel, one by one",

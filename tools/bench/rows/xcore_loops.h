@@ -5,7 +5,7 @@
  *
  * Before including, define SIDE(name), which puts limit_ or rt_ before a name.
  * Beside the functions there must be a type SIDE(call) and SIDE(pipe), and
- * SIDE(go), SIDE(begin), SIDE(end), SIDE(throw), SIDE(pipe_make), SIDE(put),
+ * SIDE(go), SIDE(all), SIDE(fold), SIDE(begin), SIDE(end), SIDE(throw), SIDE(pipe_make), SIDE(put),
  * SIDE(take), SIDE(push), SIDE(put_end), SIDE(take_end) of one shape. No include
  * guard: it is meant to be included twice.
  *
@@ -65,6 +65,47 @@ static int SIDE(calls_row)(void *arg)
     }
     rt_bench_stop(bench, groups * GROUP);
     return wrong == 0 ? 0 : -EBADMSG;
+}
+
+/* The unit: a set of two calls of one function. */
+static int SIDE(set_row)(void *arg)
+{
+    struct rt_bench *bench = arg;
+    uint64_t wrong = 0;
+
+    for (uint64_t i = 0; i < bench->units + bench->units / 10; i++) {
+        const int number = (int)(i & INT16_MAX);
+        int results[2];
+
+        if (i == bench->units / 10) {
+            rt_bench_start(bench);
+        }
+        SIDE(all)(add_one, (void *)(intptr_t)number, results);
+        wrong += results[0] != number + 1 || results[1] != number + 1;
+    }
+    rt_bench_stop(bench, bench->units);
+    return wrong == 0 ? 0 : -EBADMSG;
+}
+
+/* The unit: a set of two calls with an argument each, and the sum of what they return. */
+static int SIDE(reduce_row)(void *arg)
+{
+    struct rt_bench *bench = arg;
+    uint64_t expected = 0;
+    uint64_t sum = 0;
+
+    for (uint64_t i = 0; i < bench->units + bench->units / 10; i++) {
+        const uint64_t number = i & INT16_MAX;
+        void *args[2] = { (void *)(uintptr_t)number, (void *)(uintptr_t)(number + 1) };
+
+        if (i == bench->units / 10) {
+            rt_bench_start(bench);
+        }
+        SIDE(fold)(add_one, args, &sum);
+        expected += 2 * number + 3;
+    }
+    rt_bench_stop(bench, bench->units);
+    return sum == expected ? 0 : -EBADMSG;
 }
 
 /* The unit: one post. The call at the end starts after all of them. */
