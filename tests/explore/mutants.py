@@ -90,6 +90,28 @@ MUTANTS: Tuple[Mutant, ...] = (
            "    {\n        rti_task_free(task);",
            "task_test", "detach"),
 
+    # Calls: sets, deadlines that go along, and rings of waits
+    Mutant("a set of calls asks only its first part to end", "cross/call_each.c",
+           "for (uint32_t i = 0; i < set->count; i++) {\n        if (set->parts",
+           "for (uint32_t i = 0; i < 1; i++) {\n        if (set->parts",
+           "unit/cross/call_each_test", "all threads wait, and nothing is due"),
+    Mutant("a function is not in a scope of its caller's deadline", "cross/serve.c",
+           "if (RTI_LIKELY(!rti_terms_have_deadline(request->terms))) {",
+           "if (true) {",
+           "sim/call_deadline_test", "check failed: is_that(seen, deadline, STEP)"),
+    Mutant("a function whose time is over is run", "cross/serve.c",
+           "    if (deadline <= executor->turn_time) { /*",
+           "    if (deadline < 0) { /*",
+           "sim/call_deadline_test", "check failed: runs == 0"),
+    Mutant("a scope is not told that it ended a call elsewhere", "cross/call.c",
+           "reason != 0 ? reason : rti_scope_ended_elsewhere(rti_current->running, deadline);",
+           "deadline == 0 ? reason : -ETIME;",
+           "sim/call_deadline_test", "check failed: rt_scope_leave(&scope) == -ETIME"),
+    Mutant("waits that began after the dump was asked for are linked", "core/cycle.c",
+           " || waiter->since > asked)",
+           " || asked < 0)",
+           "sim/wait_cycle_test", "check failed: links_asked_for(0) == 0"),
+
     # Cancel, join and deadline
     Mutant("a run clears CANCEL", "core/wait.c",
            "task->state = (task->state & ~(uint32_t)RTI_TASK_SCHEDULED) | RTI_TASK_RUNNING;",

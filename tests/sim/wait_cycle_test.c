@@ -17,6 +17,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "core/cycle.h"
+#include "core/executor.h"
 #include "rt/rt.h"
 #include "support/rand.h"
 #include "support/shards.h"
@@ -340,6 +342,17 @@ static int pay(void *arg)
     return r;
 }
 
+static uint32_t links_asked_for(rt_time asked)
+{
+    struct rti_links links = { .links = NULL };
+    uint32_t count;
+
+    rti_links_collect(&links, rti_current, rt_shard_index(), asked);
+    count = links.count;
+    rti_links_fini(&links);
+    return count;
+}
+
 static int watch(void *arg)
 {
     struct rt_task *task;
@@ -353,6 +366,7 @@ static int watch(void *arg)
     while (!is_locking) {
         T_CHECK(rt_park(RT_NEVER) == 0);
     }
+    T_CHECK(links_asked_for(0) == 0 && links_asked_for(rt_now()) == 2); /* Y1: pay and audit */
     read_dump();
     rt_cancel(task);
     T_CHECK(rt_join(task, &result, RT_NEVER) == 0 && result == -ECANCELED);
