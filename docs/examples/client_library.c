@@ -30,7 +30,9 @@ struct server {
 /* hiredis says what went wrong in its context; this is for our results. */
 static int error_of(const redisContext *redis)
 {
-    return redis->err == REDIS_ERR_IO && errno != 0 ? -errno : -EPROTO;
+    const int error = errno;
+
+    return redis->err == REDIS_ERR_IO && error > 0 ? -error : -EPROTO;
 }
 
 /* The connect that redisConnectNonBlock() has begun ends when the socket is writable. */
@@ -105,7 +107,7 @@ static int redis_reply(redisContext *redis, redisReply **out, rt_time deadline)
 static int count_one(redisContext *redis, int number, int expected)
 {
     const rt_time deadline = rt_in(RT_SECONDS(10));
-    redisReply *reply;
+    redisReply *reply = NULL;
     int r;
 
     if (redisAppendCommand(redis, "INCR client_library:%d", number) != REDIS_OK) {
@@ -115,7 +117,7 @@ static int count_one(redisContext *redis, int number, int expected)
     if (r == 0) {
         r = redis_reply(redis, &reply, deadline);
     }
-    if (r < 0) {
+    if (reply == NULL) {
         return r;
     }
     r = reply->type == REDIS_REPLY_INTEGER && reply->integer == expected ? 0 : -EPROTO;

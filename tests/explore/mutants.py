@@ -669,6 +669,24 @@ MUTANTS: Tuple[Mutant, ...] = (
     Mutant("a gate opens when all instances are made only", "shard/service.c",
            "    part->gate = (struct rt_gate)RT_GATE_INIT;\n", "",
            RACE, "check failed"),
+
+    # Foreign threads, and hosts
+    Mutant("the end of a submission looks for who sleeps before it says that it is over",
+           "cross/submit.c",
+           "    if (__atomic_exchange_n(done, DONE, __ATOMIC_ACQ_REL) == AWAITED) {\n",
+           "    const uint32_t old = __atomic_load_n(done, __ATOMIC_RELAXED);\n"
+           "    __atomic_store_n(done, DONE, __ATOMIC_RELEASE);\n"
+           "    if (old == AWAITED) {\n",
+           "unit/cross/closing_test", "all threads wait, and nothing is due"),
+    Mutant("a turn that its host ends does not tell the others that the shard sleeps",
+           "core/executor.c",
+           "    if (limit == 0 || !others_let_sleep(executor)) {",
+           "    if (limit == 0 || (!executor->hosted && !others_let_sleep(executor))) {",
+           "sim/loop_test", "error: Failure!"),
+    Mutant("what a host's turn has to submit waits for the next turn", "core/executor.c",
+           "    rti_reactor_poll(reactor);\n    if (rti_uring_ready(&reactor->ring) == 0 &&",
+           "    if (rti_uring_ready(&reactor->ring) == 0 &&",
+           "sim/loop_test", "error: Failure!"),
 )
 
 

@@ -51,6 +51,14 @@ static rt_time turn_while_due(void)
     return RT_NEVER;
 }
 
+/* The kernel has worked on, and there is a completion to be taken: the descriptor of a real ring
+ * would be readable. */
+static bool is_readable(void)
+{
+    sim_advance(MS(1));
+    return sim_ring_owed(rt_loop_fd(loop)) > 0;
+}
+
 static bool has_ended(void)
 {
     rt_time next;
@@ -212,8 +220,10 @@ static void a_wake_between_turns_is_seen_by_the_next(void **state)
     (void)state;
     begin(wait_for_wake);
     assert_true(turn_while_due() == RT_NEVER);
+    assert_false(is_readable());
     steps = 1;
     rt_wake(waker);
+    assert_true(is_readable());
     (void)turn_while_due();
     assert_true(has_ended());
     end(0);
@@ -241,6 +251,7 @@ static void a_host_submits_to_its_own_loop(void **state)
     begin(sleep_for_ever);
     assert_true(turn_while_due() == RT_NEVER);
     assert_int_equal(rt_submit(loop, 0, &submission, note, &question), 0);
+    assert_true(is_readable());
     assert_int_equal(rt_submission_wait(&submission, &answer, 0), -ETIME); /* not by itself */
     assert_true(turn_while_due() == RT_NEVER);
     assert_int_equal(rt_submission_wait(&submission, &answer, 0), 0);

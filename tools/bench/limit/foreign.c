@@ -74,7 +74,9 @@ static void poll_counter(struct io_uring *ring)
 {
     struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
 
-    io_uring_prep_poll_multishot(sqe, server.counter, POLLIN);
+    if (sqe != NULL) { /* the queue is empty: there is one */
+        io_uring_prep_poll_multishot(sqe, server.counter, POLLIN);
+    }
 }
 
 /* Until something comes. What came is not looked at: the doorbell tells. */
@@ -82,23 +84,17 @@ static void rest(struct io_uring *ring)
 {
     uint32_t nothing = 0;
     struct io_uring_cqe *cqe;
-    unsigned head;
-    unsigned count = 0;
-    bool more = true;
 
     if (!__atomic_compare_exchange_n(&server.doorbell, &nothing, SLEEPING, false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_RELAXED)) {
         return;
     }
     (void)io_uring_submit_and_wait(ring, 1);
-    io_uring_for_each_cqe(ring, head, cqe)
-    {
-        more = (cqe->flags & IORING_CQE_F_MORE) != 0;
-        count++;
-    }
-    io_uring_cq_advance(ring, count);
-    if (!more) {
-        poll_counter(ring);
+    while (io_uring_peek_cqe(ring, &cqe) == 0 && cqe != NULL) {
+        if ((cqe->flags & IORING_CQE_F_MORE) == 0) {
+            poll_counter(ring);
+        }
+        io_uring_cqe_seen(ring, cqe);
     }
 }
 
@@ -111,27 +107,32 @@ static int bind_to(int cpu)
     return sched_setaffinity(0, sizeof(cpus), &cpus) < 0 ? -errno : 0;
 }
 
-static void *serve(void *unused)
+static void serve(struct io_uring *ring)
 {
-    struct limit_ring *ring = limit_ring_create();
-    const int r = bind_to(server.cpu);
-
-    if (ring != NULL) {
-        poll_counter(&ring->ring);
-    }
-    server.result = ring == NULL ? -ENOSYS : r;
-    pthread_barrier_wait(&server.ready);
-    while (server.result == 0 && !server.over) {
+    while (!server.over) {
         if (__atomic_load_n(&server.doorbell, __ATOMIC_RELAXED) != 0) {
             __atomic_exchange_n(&server.doorbell, 0, __ATOMIC_ACQ_REL);
             run_all(take());
         } else {
-            rest(&ring->ring);
+            rest(ring);
         }
     }
-    if (ring != NULL) {
-        limit_ring_destroy(ring);
+}
+
+static void *serving_thread(void *unused)
+{
+    struct limit_ring *ring = limit_ring_create();
+
+    server.result = ring == NULL ? -ENOSYS : bind_to(server.cpu);
+    pthread_barrier_wait(&server.ready);
+    if (ring == NULL) {
+        return unused;
     }
+    if (server.result == 0) {
+        poll_counter(&ring->ring);
+        serve(&ring->ring);
+    }
+    limit_ring_destroy(ring);
     return unused;
 }
 
@@ -180,7 +181,7 @@ int limit_server_begin(int cpu)
         return -errno;
     }
     (void)pthread_barrier_init(&server.ready, NULL, 2);
-    r = -pthread_create(&server.thread, NULL, serve, NULL);
+    r = -pthread_create(&server.thread, NULL, serving_thread, NULL);
     if (r == 0) {
         pthread_barrier_wait(&server.ready);
         r = server.result;
