@@ -30,6 +30,9 @@
  *
  * Tasks that live on after config.stop_timeout are printed, and the process
  * aborts.
+ *
+ * A child that fork() makes while a runtime lives may only exec: what else it
+ * calls of this library aborts with a text.
  */
 #ifndef RT_START_H
 #define RT_START_H
