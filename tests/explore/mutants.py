@@ -371,6 +371,51 @@ MUTANTS: Tuple[Mutant, ...] = (
            "        (void)rti_doorbell_take(doorbell, i);",
            "wake_test", "doorbell of two"),
 
+    Mutant("a source is rested after the last look", "cross/spsc.c",
+           "    const uint32_t word = __atomic_fetch_or(&channel->word, ANY_WAITS, "
+           "__ATOMIC_ACQ_REL);\n\n    if (rti_ring_readable(&channel->ring, 1) > 0) {",
+           "    const uint32_t readable = rti_ring_readable(&channel->ring, 1);\n"
+           "    const uint32_t word = __atomic_fetch_or(&channel->word, ANY_WAITS, "
+           "__ATOMIC_ACQ_REL);\n\n    if (readable > 0) {",
+           "mesh_test", "mesh"),
+    Mutant("a source rests and nobody is told to ring", "cross/spsc.c",
+           "word = __atomic_fetch_or(&channel->word, ANY_WAITS, __ATOMIC_ACQ_REL);",
+           "word = __atomic_load_n(&channel->word, __ATOMIC_ACQUIRE);",
+           "mesh_test", "mesh"),
+    Mutant("what is published rings no inlet", "cross/spsc.c",
+           "        const uint32_t old = clear_and_wake(channel, CONSUMER_WAITS | ANY_WAITS,\n",
+           "        const uint32_t old = clear_and_wake(channel, CONSUMER_WAITS,\n",
+           "mesh_test", "mesh"),
+    Mutant("the end of a source rings no inlet", "cross/spsc.c",
+           "RECEIVER_GONE, CONSUMER_WAITS | ANY_WAITS,\n",
+           "RECEIVER_GONE, CONSUMER_WAITS,\n",
+           "mesh_test", "mesh"),
+    Mutant("a receiver from any does not say that it sleeps", "cross/channel_mesh.c",
+           "    if (!rti_doorbell_try_sleep(&inlet->bell)) { /* H1 */",
+           "    if (rti_doorbell_is_rung(&inlet->bell)) { /* H1 */",
+           "mesh_test", "mesh"),
+    Mutant("who finds the list empty does not ring", "cross/home.c",
+           "    return newest == NULL;",
+           "    return newest != NULL && newest->next != NULL;",
+           "mesh_test", "home"),
+    Mutant("the home is rung before the batch is on its list", "cross/home.c",
+           "        if (push(&target->home, batch)) { /* O1 */\n"
+           "            rti_mesh_ring_control(shard, target);\n        }\n",
+           "        rti_mesh_ring_control(shard, target);\n"
+           "        (void)push(&target->home, batch);\n",
+           "mesh_test", "home"),
+    Mutant("what comes while a home takes its list is dropped", "cross/home.c",
+           "    newest = __atomic_exchange_n(&home->returned, NULL, __ATOMIC_ACQUIRE);",
+           "    newest = __atomic_load_n(&home->returned, __ATOMIC_ACQUIRE);\n"
+           "    __atomic_store_n(&home->returned, NULL, __ATOMIC_RELEASE);",
+           "mesh_test", "home"),
+    Mutant("a batch is put onto the list by a store", "cross/home.c",
+           "    } while (!__atomic_compare_exchange_n(&home->returned, &newest, batch->first, "
+           "true,\n                                          __ATOMIC_RELEASE, __ATOMIC_RELAXED));",
+           "        __atomic_store_n(&home->returned, batch->first, __ATOMIC_RELEASE);\n"
+           "    } while (false);",
+           "mesh_test", "home"),
+
     # The scheduler. Its own assertions find more: an average that is never raised, a parent that
     # never sleeps, a place that is not kept when another leaves.
     Mutant("a queue that slept has its time back", "core/sched.c",

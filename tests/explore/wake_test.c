@@ -15,9 +15,7 @@
 #include "support/harness.h"
 
 #include <limits.h>
-#include <sched.h>
 #include <semaphore.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cross/doorbell.h"
@@ -25,49 +23,9 @@
 #include "rt/rt.h"
 #include "support/explore.h"
 #include "support/sim.h"
+#include "threads.h"
 
 #define UNBOUNDED UINT_MAX
-
-static unsigned preemptions_max;
-static unsigned preemptions_left;
-static bool is_open; /* else the first that can run does: what happens then is not the question */
-
-static unsigned choose_thread(unsigned count, bool stays)
-{
-    unsigned chosen;
-
-    if (!is_open || (stays && preemptions_left == 0)) {
-        return 0;
-    }
-    chosen = explore_choose(count, stays ? "whether another thread goes on" : "who goes on");
-    preemptions_left -= stays && chosen > 0;
-    return chosen;
-}
-
-static void begin_run(void)
-{
-    preemptions_left = preemptions_max;
-    is_open = false;
-    sim_begin(&(struct sim_config){ .seed = 1, .choose_thread = choose_thread });
-}
-
-static void end_run(void)
-{
-    is_open = false;
-    EXPLORE_CHECK(sim_end(NULL) == 0);
-}
-
-/* One thread runs at a time: on one CPU the baton is handed without waking another one. */
-static void stay_on_one_cpu(void)
-{
-    cpu_set_t one;
-    int cpu = sched_getcpu();
-
-    CPU_ZERO(&one);
-    CPU_SET((size_t)(cpu >= 0 ? cpu : 0), &one);
-    (void)sched_setaffinity(0, sizeof(one), &one);
-    (void)setenv("RT_SPURIOUS", "0", 1);
-}
 
 /* ---- the doorbell ---- */
 
