@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Rows of two cores: what two shards do together, beside its limits (limit/xcore.h):
- * calls, sets of calls, posts, channels, and the wake of a shard that sleeps. A tenth of the
+ * calls, sets of calls, posts, channels, a mesh, and the wake of a shard that sleeps. A tenth of the
  * units is not timed.
  */
 #include <errno.h>
 #include <rt/call.h>
+#include <rt/mesh.h>
 #include <rt/spsc.h>
+#include <rt/start.h>
 #include <rt/task.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +22,7 @@
 #define GROUP     16 /* messages of one flush: the contract's */
 #define BATCH_MAX 64
 #define CAPACITY  1024 /* of a channel: the limits page's */
+#define BEHIND    512  /* words that may be on their way, of the mesh's rows */
 #define WAKES_MAX 1000
 #define ASLEEP_NS RT_MICROSECONDS(200) /* the limits page's */
 
@@ -173,6 +176,108 @@ static inline size_t rt_take(struct rt_spsc *channel, uint64_t *items, size_t co
     return (size_t)n;
 }
 
+/* A side's ends of a mesh of two. Its items are of one word or more; the limit's channels carry
+ * words, as many of them. */
+struct limit_lane {
+    struct limit_channel *to;
+    struct limit_channel *from;
+};
+
+static void limit_lanes_make(struct limit_lane *here, struct limit_lane *there, size_t words)
+{
+    (void)words;
+    *here = (struct limit_lane){ .to = limit_pipe_make(false), .from = limit_pipe_make(false) };
+    *there = (struct limit_lane){ .to = here->from, .from = here->to };
+}
+
+static void limit_lane_open(struct limit_lane *lane)
+{
+    (void)lane;
+}
+
+static inline void limit_lane_put(struct limit_lane *lane, const uint64_t *items, size_t count,
+                                  size_t words)
+{
+    limit_channel_send(lane->to, items, count * words);
+}
+
+static inline size_t limit_lane_take(struct limit_lane *lane, uint64_t *items, size_t count,
+                                     size_t words)
+{
+    return limit_channel_recv(lane->from, items, count * words);
+}
+
+static void limit_lane_close_sender(struct limit_lane *lane)
+{
+    limit_channel_close_sender(lane->to);
+}
+
+static void limit_lane_leave(struct limit_lane *lane)
+{
+    limit_channel_close_receiver(lane->from);
+}
+
+static void limit_lanes_free(struct limit_lane *here)
+{
+    (void)here;
+}
+
+struct rt_lane {
+    struct rt_mesh *mesh;
+    struct rt_spsc *to;
+    uint32_t peer;
+};
+
+static void rt_lanes_make(struct rt_lane *here, struct rt_lane *there, size_t words)
+{
+    const uint32_t pair[] = { rt_shard_index(), other };
+    struct rt_mesh_options options = RT_MESH_OPTIONS_INIT;
+    struct rt_mesh *mesh = NULL;
+
+    options.item_bytes = words * sizeof(uint64_t);
+    options.capacity = (uint32_t)(CAPACITY / words);
+    options.producers = options.consumers = pair;
+    options.producer_count = options.consumer_count = 2;
+    must("rt_mesh_create", rt_mesh_create(&mesh, &options));
+    *here = (struct rt_lane){ .mesh = mesh, .peer = other };
+    *there = (struct rt_lane){ .mesh = mesh, .peer = rt_shard_index() };
+}
+
+static void rt_lane_open(struct rt_lane *lane)
+{
+    must("rt_mesh_sender", rt_mesh_sender(&lane->to, lane->mesh, lane->peer));
+}
+
+static inline void rt_lane_put(struct rt_lane *lane, const uint64_t *items, size_t count,
+                               size_t words)
+{
+    (void)words; /* the mesh knows */
+    must("rt_spsc_send", rt_spsc_send(lane->to, items, count, NULL, RT_NEVER));
+}
+
+static inline size_t rt_lane_take(struct rt_lane *lane, uint64_t *items, size_t count, size_t words)
+{
+    const ssize_t n = rt_mesh_recv_any(lane->mesh, items, count, NULL, RT_NEVER);
+
+    must("rt_mesh_recv_any", (int)n);
+    return (size_t)n * words;
+}
+
+static void rt_lane_close_sender(struct rt_lane *lane)
+{
+    rt_mesh_close_senders(lane->mesh);
+}
+
+static void rt_lane_leave(struct rt_lane *lane)
+{
+    rt_mesh_leave(lane->mesh, rt_shard_index());
+}
+
+static void rt_lanes_free(struct rt_lane *here)
+{
+    rt_mesh_destroy(here->mesh);
+}
+
 #define SIDE(name) limit_##name
 #include "xcore_loops.h"
 #undef SIDE
@@ -230,6 +335,7 @@ LIMIT_SIDE(limit_reduce, LIMIT_SPINS, limit_reduce_row)
 LIMIT_SIDE(limit_posts, LIMIT_SPINS, limit_post_row)
 LIMIT_SIDE(limit_stream_side, LIMIT_SPINS, limit_stream_row)
 LIMIT_SIDE(limit_channels, LIMIT_SPINS, limit_channels_row)
+LIMIT_SIDE(limit_mesh, LIMIT_SPINS, limit_exchange_row)
 LIMIT_SIDE(limit_wakes, LIMIT_SLEEPS, limit_wake_row)
 LIMIT_SIDE(bare_bounce, LIMIT_SPINS, bounce_row)
 RT_SIDE(rt_call1, rt_call_row)
@@ -239,6 +345,7 @@ RT_SIDE(rt_reduce, rt_reduce_row)
 RT_SIDE(rt_posts, rt_post_row)
 RT_SIDE(rt_stream_side, rt_stream_row)
 RT_SIDE(rt_channels, rt_channels_row)
+RT_SIDE(rt_meshes, rt_exchange_row)
 RT_SIDE(rt_wakes, rt_wake_row)
 
 static const size_t one = 1;
@@ -303,6 +410,20 @@ const struct rt_bench_row bench_rows_xcore[] = {
       .run = rt_stream_side,
       .limit = limit_stream_side,
       .arg = &many,
+      .kind = RT_BENCH_PAIR,
+      .flags = RT_BENCH_RATE },
+    { .name = "mesh_stream",
+      .summary = "an item of 8 bytes through a mesh while one comes back, 64 at a time, from any",
+      .run = rt_meshes,
+      .limit = limit_mesh,
+      .arg = &one,
+      .kind = RT_BENCH_PAIR,
+      .flags = RT_BENCH_RATE },
+    { .name = "mesh_stream_64b",
+      .summary = "the same with items of 64 bytes, 8 at a time",
+      .run = rt_meshes,
+      .limit = limit_mesh,
+      .arg = &eight,
       .kind = RT_BENCH_PAIR,
       .flags = RT_BENCH_RATE },
     { .name = "xcore_wake",

@@ -234,6 +234,86 @@ static int SIDE(channels_row)(void *arg)
     return wrong == 0 ? 0 : -EBADMSG;
 }
 
+/* What a row lends to the other shard; as that of the streams. */
+static struct SIDE(exchange) {
+    struct SIDE(lane) here __attribute__((aligned(128)));
+    struct SIDE(lane) there __attribute__((aligned(128)));
+    uint64_t batches, sum __attribute__((aligned(128))); /* received by the other shard */
+    size_t words;
+} SIDE(exchanged);
+
+/* Send `batches` batches of words 0, 1, 2 ... and receive as many; the sum of those. A batch is 64
+ * words, in items of so many. What comes is received when it is BEHIND words behind what was sent:
+ * so neither side waits for the other in each round. */
+static uint64_t SIDE(trade)(struct SIDE(lane) * lane, uint64_t batches, size_t words,
+                            struct rt_bench *bench)
+{
+    const size_t count = BATCH_MAX / words;
+    uint64_t out[BATCH_MAX];
+    uint64_t in[BATCH_MAX];
+    uint64_t sent = 0;
+    uint64_t received = 0;
+    uint64_t sum = 0;
+
+    SIDE(lane_open)(lane);
+    for (uint64_t i = 0; i <= batches; i++) {
+        const uint64_t behind = i < batches ? BEHIND : 0;
+
+        if (bench != NULL && i == batches / 11) {
+            rt_bench_start(bench);
+        }
+        for (size_t j = 0; j < BATCH_MAX && i < batches; j++) {
+            out[j] = sent++;
+        }
+        if (i < batches) {
+            SIDE(lane_put)(lane, out, count, words);
+        } else {
+            SIDE(lane_close_sender)(lane);
+        }
+        while (sent - received > behind) {
+            const size_t n = SIDE(lane_take)(lane, in, count, words);
+
+            for (size_t j = 0; j < n; j++) {
+                sum += in[j];
+            }
+            received += n;
+        }
+    }
+    SIDE(lane_leave)(lane);
+    return sum;
+}
+
+static int SIDE(trader)(void *arg)
+{
+    struct SIDE(exchange) *exchange = arg;
+
+    exchange->sum = SIDE(trade)(&exchange->there, exchange->batches, exchange->words, NULL);
+    return 0;
+}
+
+/* The unit: one item to the other shard, while one comes from there. */
+static int SIDE(exchange_row)(void *arg)
+{
+    struct rt_bench *bench = arg;
+    const size_t words = *(const size_t *)bench->arg;
+    const uint64_t timed = bench->units * words / BATCH_MAX + 1;
+    const uint64_t batches = timed + timed / 10;
+    const uint64_t sent = batches * BATCH_MAX;
+    struct SIDE(call) call;
+    uint64_t sum;
+    int result;
+
+    SIDE(lanes_make)(&SIDE(exchanged).here, &SIDE(exchanged).there, words);
+    SIDE(exchanged).batches = batches;
+    SIDE(exchanged).words = words;
+    SIDE(begin)(&call, SIDE(trader), &SIDE(exchanged));
+    sum = SIDE(trade)(&SIDE(exchanged).here, batches, words, bench);
+    SIDE(end)(&call, &result);
+    rt_bench_stop(bench, (batches - batches / 11) * BATCH_MAX / words);
+    SIDE(lanes_free)(&SIDE(exchanged).here);
+    return sum == sent * (sent - 1) / 2 && SIDE(exchanged).sum == sum ? 0 : -EBADMSG;
+}
+
 /* The unit: from before a call until its function runs, on a shard that has slept for 200 us. The
  * caller does not sleep meanwhile: it is the wake that is measured, not its own. */
 static int SIDE(wake_row)(void *arg)
