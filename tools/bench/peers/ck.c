@@ -97,9 +97,55 @@ static void stream(struct peer_run *run)
     }
 }
 
+/* As the row's: 64 items are sent, then what is 512 behind is received. */
+static uint64_t trade(struct channel *to, struct channel *from, struct peer_run *run)
+{
+    uint64_t received = 0;
+    uint64_t sum = 0;
+
+    for (uint64_t sent = 0; sent < total || received < total;) {
+        const uint64_t behind = sent < total ? 512 : 0;
+
+        if (run != NULL && sent == run->units / 640 * 64) {
+            peer_begin(run);
+        }
+        for (int i = 0; i < 64 && sent < total; i++) {
+            put(to, sent++);
+        }
+        for (; sent - received > behind; received++) {
+            sum += take(from);
+        }
+    }
+    return sum;
+}
+
+static void *trader(void *sum)
+{
+    *(uint64_t *)sum = trade(&back, &there, NULL);
+    return NULL;
+}
+
+/* The unit: one item to the other thread, while one comes from there. */
+static void mesh(struct peer_run *run)
+{
+    static uint64_t others_sum __attribute__((aligned(128)));
+    pthread_t other;
+    uint64_t sum;
+
+    total = run->units / 640 * 64 + run->units;
+    other = peer_thread(run->cpus[1], trader, &others_sum);
+    sum = trade(&there, &back, run);
+    peer_end(run, run->units);
+    peer_join(other);
+    if (sum != total * (total - 1) / 2 || others_sum != sum) {
+        peer_fail("mesh_stream: the items that came are not those that were sent");
+    }
+}
+
 static const struct peer_row rows[] = {
     { .name = "xcore_rtt", .run = rtt, .pair = true },
     { .name = "xcore_stream", .run = stream, .pair = true },
+    { .name = "mesh_stream", .run = mesh, .pair = true },
 };
 
 int main(int argc, char **argv)
