@@ -79,6 +79,52 @@ static int use_channel(uint32_t other)
     return r;
 }
 
+static int receive_any(void *arg)
+{
+    struct rt_mesh *mesh = arg;
+    int item;
+    ssize_t n;
+
+    while ((n = rt_mesh_recv_any(mesh, &item, 1, NULL, RT_NEVER)) == 1) {
+    }
+    rt_mesh_leave(mesh, rt_shard_index());
+    return (int)n;
+}
+
+/* From this shard to the other one. */
+static int use_mesh(uint32_t other)
+{
+    const uint32_t here = rt_shard_index();
+    struct rt_mesh_options options = RT_MESH_OPTIONS_INIT;
+    struct rt_mesh *mesh;
+    struct rt_call call;
+    const int item = 1;
+    int r;
+
+    options.producers = &here;
+    options.consumers = &other;
+    options.producer_count = options.consumer_count = 1;
+    options.item_bytes = sizeof(item);
+    options.capacity = 4;
+    r = rt_mesh_create(&mesh, &options);
+    if (r < 0) {
+        return r;
+    }
+    r = rt_call_begin(&call, other, receive_any, mesh, RT_NEVER);
+    if (r == 0) {
+        int ended;
+
+        r = rt_mesh_send_all(mesh, &item, 1, RT_NEVER);
+        rt_mesh_leave(mesh, here);
+        ended = rt_call_end(&call, NULL, RT_NEVER);
+        r = r < 0 ? r : ended;
+    }
+    rt_mesh_leave(mesh, here);
+    rt_mesh_leave(mesh, other); /* where the call did not run */
+    rt_mesh_destroy(mesh);
+    return r;
+}
+
 static int use_other_shard(void *arg)
 {
     const uint32_t other = 1 - rt_shard_index();
@@ -97,6 +143,9 @@ static int use_other_shard(void *arg)
     }
     if (r == 0) {
         r = use_channel(other);
+    }
+    if (r == 0) {
+        r = use_mesh(other);
     }
     T_CHECK(r == 0 || r == -ENOMEM || r == -EAGAIN || r == -ESHUTDOWN || r == -ECANCELED);
     return r;
