@@ -150,7 +150,8 @@ RT_API RT_MUST_CHECK RT_SUSPENDS
 int rt_service_call(struct rt_service *service, uint32_t shard, rt_service_fn fn, void *arg,
                     int *result, rt_time deadline);
 
-/** A call under way; in the caller's memory from its begin until its end returns. */
+/** A call under way; in the caller's memory from its begin until its end returns. 128 bytes: what
+ * the other shard reads shares no cache line with what the caller writes meanwhile. */
 struct rt_service_call {
     /* private */
     void *part;
@@ -158,7 +159,7 @@ struct rt_service_call {
     void *arg;
     uint32_t is_refused;
     uint32_t reserved;
-    struct rt_call call;
+    struct rt_call call __attribute__((aligned(64)));
 };
 
 /**

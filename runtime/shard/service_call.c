@@ -76,8 +76,8 @@ static int run_one(void *arg)
     return result;
 }
 
-int rt_service_call_begin(struct rt_service_call *call, struct rt_service *service, uint32_t shard,
-                          rt_service_fn fn, void *arg, rt_time deadline)
+static void prepare(struct rt_service_call *call, struct rt_service *service, uint32_t shard,
+                    rt_service_fn fn, void *arg)
 {
     if (RTI_UNLIKELY(shard >= service->shard_count)) {
         rti_misuse("rt_service_call(): there is no shard %u, there are %u", shard,
@@ -87,14 +87,10 @@ int rt_service_call_begin(struct rt_service_call *call, struct rt_service *servi
     call->fn = fn;
     call->arg = arg;
     call->is_refused = 0;
-    return rt_call_begin(&call->call, shard, run_one, call, deadline);
 }
 
-int rt_service_call_end(struct rt_service_call *call, int *result, rt_time deadline)
+static inline int outcome(const struct rt_service_call *call, int r, int value, int *result)
 {
-    int value;
-    int r = rt_call_end(&call->call, &value, deadline);
-
     if (r == 0 && RTI_UNLIKELY(call->is_refused)) {
         r = -ESHUTDOWN;
     }
@@ -104,13 +100,31 @@ int rt_service_call_end(struct rt_service_call *call, int *result, rt_time deadl
     return r;
 }
 
+int rt_service_call_begin(struct rt_service_call *call, struct rt_service *service, uint32_t shard,
+                          rt_service_fn fn, void *arg, rt_time deadline)
+{
+    prepare(call, service, shard, fn, arg);
+    return rt_call_begin(&call->call, shard, run_one, call, deadline);
+}
+
+int rt_service_call_end(struct rt_service_call *call, int *result, rt_time deadline)
+{
+    int value = 0;
+    const int r = rt_call_end(&call->call, &value, deadline);
+
+    return outcome(call, r, value, result);
+}
+
 int rt_service_call(struct rt_service *service, uint32_t shard, rt_service_fn fn, void *arg,
                     int *result, rt_time deadline)
 {
     struct rt_service_call call;
-    const int r = rt_service_call_begin(&call, service, shard, fn, arg, deadline);
+    int value = 0;
+    int r;
 
-    return r < 0 ? r : rt_service_call_end(&call, result, deadline);
+    prepare(&call, service, shard, fn, arg);
+    r = rt_call(shard, run_one, &call, &value, deadline);
+    return outcome(&call, r, value, result);
 }
 
 /* All */

@@ -42,6 +42,7 @@ bool rowset_create(struct rowset *set)
            add(set, bench_rows_locks, bench_rows_locks_count) &&
            add(set, bench_rows_channels, bench_rows_channels_count) &&
            add(set, bench_rows_xcore, bench_rows_xcore_count) &&
+           add(set, bench_rows_service, bench_rows_service_count) &&
            add(set, bench_rows_nop, bench_rows_nop_count) &&
            add(set, bench_rows_file, bench_rows_file_count) &&
            add(set, bench_rows_echo, bench_rows_echo_count) &&

@@ -34,10 +34,14 @@
 #define ALONE __attribute__((aligned(128)))
 
 struct request {
-    int (*fn)(void *); /* NULL: `arg` is a number to be sent back */
+    union {
+        int (*fn)(void *); /* NULL: `arg` is a number to be sent back */
+        int (*with_instance)(void *instance, void *arg);
+    };
     void *arg;
     struct limit_call *record; /* NULL: a post */
-    uint64_t queue;            /* in which it would run; there is one */
+    uint32_t queue;            /* in which it would run; there is one */
+    uint32_t service;          /* whose instance it runs with, from 1; 0: none */
 };
 
 struct reply {
@@ -59,6 +63,14 @@ struct port {
     struct reply replies[PORT_ENTRIES] ALONE;
 };
 
+/* One side's part of a service. */
+struct part {
+    void *instance;  /* NULL: there is none, calls are refused */
+    uint64_t inside; /* functions that have not returned */
+    uint64_t done;
+    uint64_t object; /* the instance */
+};
+
 /* One thread; only its doorbell and its wake map are touched by the other. */
 struct side {
     _Atomic uint64_t doorbell ALONE;
@@ -74,8 +86,9 @@ struct side {
     uint32_t other_head; /* how far the other side had taken it when last looked at */
     bool number_came;    /* side 0: a reply was an echo's, and this is it */
     uint64_t number;
-    bool asks; /* this is side 0 */
-    bool stop; /* side 1 */
+    bool asks;                         /* this is side 0 */
+    bool stop;                         /* side 1 */
+    struct part parts[LIMIT_SERVICES]; /* side 1 */
 };
 
 struct pair {
@@ -240,22 +253,24 @@ static __attribute__((noinline)) void wait_for_room(struct side *side, uint32_t 
     } while (side->tail - side->other_head >= most);
 }
 
-static inline void send_request(struct side *side, int (*fn)(void *), void *arg,
-                                struct limit_call *record, uint32_t most)
+static inline void send_any(struct side *side, const struct request *request, uint32_t most)
 {
     struct request *slot = &side->port->requests[side->tail % PORT_ENTRIES];
 
     if (__builtin_expect(side->tail - side->other_head >= most, 0)) {
         wait_for_room(side, most);
     }
-    slot->fn = fn;
-    slot->arg = arg;
-    slot->record = record;
-    slot->queue = 0;
+    *slot = *request;
     side->tail++;
     if (side->tail - side->published >= FLUSH_MESSAGES) {
         flush(side);
     }
+}
+
+static inline void send_request(struct side *side, int (*fn)(void *), void *arg,
+                                struct limit_call *record, uint32_t most)
+{
+    send_any(side, &(struct request){ .fn = fn, .arg = arg, .record = record }, most);
 }
 
 void limit_flush(void)
@@ -298,6 +313,16 @@ void limit_call_begin(struct limit_call *call, int (*fn)(void *), void *arg)
 
     call->done = false;
     send_request(side, fn, arg, call, PORT_ENTRIES);
+}
+
+void limit_service_begin(struct limit_call *call, uint32_t service,
+                         int (*fn)(void *instance, void *arg), void *arg)
+{
+    call->done = false;
+    send_any(here(),
+             &(struct request){
+                 .with_instance = fn, .arg = arg, .record = call, .service = service + 1 },
+             PORT_ENTRIES);
 }
 
 void limit_call_end(struct limit_call *call, int *result)
@@ -356,6 +381,21 @@ static inline void send_reply(struct side *side, struct reply reply)
     }
 }
 
+static inline int run_with_instance(struct side *side, const struct request *request)
+{
+    struct part *part = &side->parts[request->service - 1];
+    int result;
+
+    if (part->instance == NULL) {
+        misuse("the service has no instance");
+    }
+    part->inside++;
+    result = request->with_instance(part->instance, request->arg);
+    part->inside--;
+    part->done++;
+    return result;
+}
+
 /* Side 1: run what was asked for, and answer. */
 static void serve(struct side *side)
 {
@@ -369,7 +409,8 @@ static void serve(struct side *side)
         if (request.fn == NULL) {
             send_reply(side, (struct reply){ .number = (uintptr_t)request.arg, .error = 1 });
         } else {
-            int result = request.fn(request.arg);
+            int result = request.service == 0 ? request.fn(request.arg)
+                                              : run_with_instance(side, &request);
 
             if (request.record != NULL) {
                 send_reply(side, (struct reply){ .record = request.record, .result = result });
@@ -512,6 +553,9 @@ int limit_pair_run(const int cpus[2], enum limit_waiting waiting, int (*fn)(void
     for (int i = 0; i < 2; i++) {
         pair->sides[i].port = &pair->port;
         pair->sides[i].other = &pair->sides[1 - i];
+    }
+    for (uint32_t i = 0; i < LIMIT_SERVICES; i++) {
+        pair->sides[1].parts[i].instance = &pair->sides[1].parts[i].object;
     }
     pair->sides[0].asks = true;
     pair->sides[0].shared_tail = &pair->port.request_tail;

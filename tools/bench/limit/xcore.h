@@ -67,6 +67,15 @@ LIMIT_API void limit_call_end(struct limit_call *call, int *result);
 LIMIT_API void limit_call(int (*fn)(void *), void *arg, int *result);
 
 /*
+ * Rows service_call1, service_call64: run fn(instance, arg) on side 1, which looks up the instance
+ * by the service's number, 0..LIMIT_SERVICES - 1, and counts that the function is inside, and that
+ * it is done. Its memory is the object; all zero at first. The rest is as of limit_call_begin().
+ */
+#define LIMIT_SERVICES 4
+LIMIT_API void limit_service_begin(struct limit_call *call, uint32_t service,
+                                   int (*fn)(void *instance, void *arg), void *arg);
+
+/*
  * Row xcore_post: run fn(arg) on side 1, without a reply. At most 64 have not started; the 65th
  * waits. Not flushed by itself below 16: the next call does it.
  */

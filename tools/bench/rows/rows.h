@@ -34,6 +34,9 @@ extern const size_t bench_rows_xcore_count;
 extern const struct rt_bench_row bench_rows_foreign[]; /* foreign_submit, foreign_submit64 */
 extern const size_t bench_rows_foreign_count;
 
+extern const struct rt_bench_row bench_rows_service[]; /* service_call, service_call64 */
+extern const size_t bench_rows_service_count;
+
 extern const struct rt_bench_row bench_rows_batch[]; /* spawn_batch, spawn_batch_1m, ... */
 extern const size_t bench_rows_batch_count;
 
