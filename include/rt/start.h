@@ -17,7 +17,8 @@
  * Stopping is a state machine over all shards; each step waits for all.
  *
  *     RUNNING    until every first task has returned. A shard whose own has
- *                returned goes on serving calls.
+ *                returned goes on serving calls. The last one stops what services
+ *                (rt/service.h) still run before it counts as returned.
  *     STOPPING   after rt_stop(), SIGINT, SIGTERM, or a first task that failed
  *                (result below 0): the first tasks are cancelled. Calls and
  *                posts between shards still work.

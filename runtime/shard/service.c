@@ -73,6 +73,7 @@ static struct rt_service *make_record(struct rt_runtime *runtime, const char *na
         return NULL;
     }
     memcpy(service->name, name, strlen(name));
+    service->mesh = &runtime->mesh;
     service->shard_count = count;
     service->starts = (struct rt_call_part *)(void *)&service->parts[count];
     service->next = services->newest;

@@ -37,6 +37,7 @@
 #include "rt/task.h"
 
 struct rt_runtime;
+struct rti_mesh;
 
 enum rti_service_order {
     RTI_SERVICE_KEEP, /* none yet */
@@ -57,7 +58,7 @@ struct rti_service_part {
     uint64_t refused;
 
     /* between the orderer and the keeper */
-    _Alignas(64) struct rt_service *service;
+    struct rt_service *service;
     void *arg;              /* of create */
     struct rt_waker keeper; /* from the start's answer on */
     uint32_t is_kept;       /* there is a keeper; the orderer's, after that answer */
@@ -66,7 +67,8 @@ struct rti_service_part {
 };
 
 struct rt_service {
-    struct rt_service *next; /* the one made before it; fixed */
+    struct rt_service *next;     /* the one made before it; fixed */
+    const struct rti_mesh *mesh; /* of its runtime; fixed */
     uint32_t shard_count;
     uint32_t state; /* enum rt_service_state; atomic, written under the mutex */
     char name[RT_SERVICE_NAME_BYTES];

@@ -83,6 +83,9 @@ static void prepare(struct rt_service_call *call, struct rt_service *service, ui
         rti_misuse("rt_service_call(): there is no shard %u, there are %u", shard,
                    service->shard_count);
     }
+    if (RTI_DEBUG && service->mesh != rti_mesh_of_task("rt_service_call")->mesh) {
+        rti_misuse("rt_service_call(): the service '%s' belongs to another runtime", service->name);
+    }
     call->part = &service->parts[shard];
     call->fn = fn;
     call->arg = arg;
@@ -181,6 +184,7 @@ int rt_service_map_reduce(struct rt_service *service, struct rt_call_part *parts
     int first = 0;
     int called;
 
+    RTI_DASSERT(service->mesh == rti_mesh_of_task("rt_service_map_reduce")->mesh);
     for (uint32_t i = 0; i < service->shard_count; i++) {
         parts[i].shard = i;
         parts[i].arg = &set;
@@ -224,5 +228,8 @@ int rt_service_call_key(struct rt_service *service, const void *key, size_t byte
 
 void *rt_service_local(const struct rt_service *service)
 {
-    return service->parts[rti_mesh_of_task("rt_service_local")->index].instance;
+    const struct rti_mesh_shard *shard = rti_mesh_of_task("rt_service_local");
+
+    RTI_DASSERT(service->mesh == shard->mesh);
+    return service->parts[shard->index].instance;
 }
