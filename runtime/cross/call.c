@@ -416,7 +416,9 @@ int rt_call(uint32_t to, rt_task_fn fn, void *arg, int *result, rt_time deadline
 int rti_call_taskless(uint32_t to, rt_task_fn fn, void *arg, int *result)
 {
     struct rti_mesh_shard *shard = begin("rti_call_taskless", to);
-    struct rt_call call = { .shard = (uint16_t)to, .state = RTI_CALL_SENT };
+    struct rt_call call = { .shard = (uint16_t)to,
+                            .home = (uint16_t)shard->index,
+                            .state = RTI_CALL_SENT };
     const struct rti_request request = {
         .fn = fn, .arg = arg, .call = &call, .terms = RTI_TERMS_TASKLESS
     };

@@ -289,7 +289,7 @@ static void the_use_of_a_closed_directory_aborts(void **state)
     if (RTI_ASAN) {
         skip(); /* it sees the access first */
     }
-    assert_misuse_in_task(use_after_close, "rt_make_directory(): the object belongs to another");
+    assert_misuse_in_task(use_after_close, "rt_make_directory(): the object was closed");
 }
 
 static int call_read(void *object, rt_time deadline)

@@ -214,7 +214,7 @@ static void a_future_waits_for_an_event(void **state)
 
 static struct rt_event another_shards(void)
 {
-    static struct rti_executor other;
+    static struct rti_executor other = { .index = 1, .config.name = "other" };
     static struct rt_task task = { .executor = &other };
     static struct rti_queued queued = { .waiter = { .task = &task } };
 
@@ -241,7 +241,7 @@ static int wait_beside_another_shard(void *arg)
 static void an_event_that_a_task_of_another_shard_waits_for_aborts(void **state)
 {
     (void)state;
-    assert_misuse_in_task(set_for_another_shard, "rt_event_set(): the object belongs to another");
+    assert_misuse_in_task(set_for_another_shard, "rt_event_set(): the object belongs to shard 1");
     assert_misuse_in_task(wait_beside_another_shard, "rt_event_wait(): the object belongs to");
 }
 

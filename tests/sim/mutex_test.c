@@ -246,7 +246,7 @@ static void a_lock_of_what_an_ended_task_holds_aborts(void **state)
 
 static int lock_another_shards(void *arg)
 {
-    static struct rti_executor other;
+    static struct rti_executor other = { .index = 1, .config.name = "other" };
     static struct rt_task owner = { .executor = &other };
     struct rt_mutex mutex = { .owner = &owner };
 
@@ -257,7 +257,7 @@ static int lock_another_shards(void *arg)
 static void a_mutex_that_a_task_of_another_shard_holds_aborts(void **state)
 {
     (void)state;
-    assert_misuse_in_task(lock_another_shards, "rt_mutex_lock(): the object belongs to another");
+    assert_misuse_in_task(lock_another_shards, "rt_mutex_lock(): the object belongs to shard 1");
 }
 
 int main(void)

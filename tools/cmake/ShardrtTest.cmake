@@ -14,6 +14,10 @@
 
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 
+if(CMAKE_CROSSCOMPILING)
+    include("${PROJECT_SOURCE_DIR}/tests/emulated.cmake")
+endif()
+
 # What the simulated kernel replaces; see tests/support/sim.h.
 set(RT_SIM_WRAPS
     rti_sys_uring_setup
@@ -152,6 +156,14 @@ function(rt_test name)
         TIMEOUT ${timeout}
         RUN_SERIAL ${arg_ALONE}
         ENVIRONMENT "${environment}")
+    if(CMAKE_CROSSCOMPILING)
+        rt_test_is_emulated(${name} emulated)
+        if(emulated)
+            add_dependencies(emulated_tests ${target})
+        else()
+            set_tests_properties(${name} PROPERTIES DISABLED ON)
+        endif()
+    endif()
 endfunction()
 
 # How explorers of tests/explore are linked, for tests/explore/mutants.py, which links them with
