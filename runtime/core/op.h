@@ -98,7 +98,7 @@ void rti_op_room_came(struct rti_list *node);
 
 /* A completion that is no operation's: an operation's generation is never 0. The inbox uses such
  * numbers for entries of its own. */
-#define RTI_OP_GENERATION_SHIFT 48 /* user addresses have 47 bits on x86-64 and aarch64 */
+#define RTI_OP_GENERATION_SHIFT 48 /* user addresses have 47 bits on x86-64, 48 on aarch64 */
 
 static inline bool rti_op_is_note(uint64_t user_data)
 {
