@@ -111,9 +111,8 @@ ssize_t rt_file_read_at(struct rt_file *file, void *buf, size_t bytes, uint64_t 
  * @return how many bytes were written, possibly fewer than asked (a signal, a full
  *         device); or -errno; -ETIME; -ECANCELED. After -ETIME or -ECANCELED nothing
  *         was written. Of a misaligned write to a direct file also: -EBADF when it has
- *         to read and may not; -EINVAL with O_APPEND; -EOPNOTSUPP when it ends within a
- *         block at the end of the file and the kernel is older than Linux 6.9, which
- *         cannot set the length right (a text says so); when setting it fails, its
+ *         to read and may not; -EINVAL with O_APPEND; when it ends within a block at the
+ *         end of the file, the length is set right behind it, and when that fails, its
  *         error, and the file is too long by less than a block of zeroes.
  * \context{In a task of the file's shard. Suspends; may outlast its deadline.}
  */
@@ -201,8 +200,10 @@ int rt_file_stat(struct rt_file *file, struct rt_file_stat *out, rt_time deadlin
 /**
  * Set the length, as ftruncate(2): what is beyond it is lost; a longer file reads as zeroes.
  *
- * @return 0; -EFBIG above INT64_MAX; -EOPNOTSUPP before Linux 6.9 (a text says so); or
- *         -errno; -ETIME; -ECANCELED.
+ * Before Linux 6.9 a thread of the pool for blocking calls does it (rt/blocking.h).
+ *
+ * @return 0; -EFBIG above INT64_MAX; or -errno; -ETIME; -ECANCELED; of the pool also
+ *         -EAGAIN and -ENOMEM.
  * \context{In a task of the file's shard. Suspends; may outlast its deadline.}
  */
 RT_API RT_MUST_CHECK RT_SUSPENDS

@@ -113,10 +113,7 @@ int rti_file_learn_alignment(struct rt_file *file, rt_time deadline);
 struct statx;
 int rti_file_statx(struct rt_file *file, unsigned mask, struct statx *answer, rt_time deadline);
 
-/* Whether the ring can set a length (Linux 6.9); a text says so when it cannot. */
-bool rti_file_can_set_length(const struct rt_file *file);
-
-/* Set the length; -EOPNOTSUPP when it cannot be. Exempt: neither deadline nor cancel ends it. */
+/* Set the length. Exempt: neither deadline nor cancel ends it. */
 int rti_file_set_length(struct rt_file *file, uint64_t bytes, bool exempt, rt_time deadline);
 
 #endif /* RTI_IO_FILE_H */

@@ -327,8 +327,6 @@ static int write_window(struct bounce *bounce, const struct window *window)
 static int check_write(struct bounce *bounce)
 {
     const struct rt_file *file = bounce->file;
-    const uint64_t last = bounce->transfer->offset + bounce->bytes;
-    int r;
 
     if ((file->flags & O_APPEND) != 0) {
         rti_log(&file->handle.executor->log, RT_LOG_ERROR,
@@ -336,11 +334,7 @@ static int check_write(struct bounce *bounce)
                 "open it without, and write at its end");
         return -EINVAL;
     }
-    r = find_end(bounce);
-    if (r == 0 && round_up(last, bounce->unit) > bounce->end && last % bounce->unit != 0) {
-        r = rti_file_can_set_length(file) ? 0 : -EOPNOTSUPP;
-    }
-    return r;
+    return find_end(bounce);
 }
 
 static int write_windows(struct bounce *bounce)

@@ -3,25 +3,55 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 
+#include "cross/blocking.h"
 #include "io/file.h"
+#include "os/sys.h"
 #include "os/uring_compat.h"
+#include "rt/scope.h"
 
 static const struct rti_wait_kind truncate_kind = RTI_OP_KIND("truncate");
 static const struct rti_wait_kind allocate_kind = RTI_OP_KIND("allocate");
 static const struct rti_wait_kind write_out_kind = RTI_OP_KIND("write out");
 static const struct rti_wait_kind advise_kind = RTI_OP_KIND("advise");
 
-bool rti_file_can_set_length(const struct rt_file *file)
-{
-    const struct rti_executor *executor = file->handle.executor;
-    const bool can = executor->reactor.ring.last_operation >= RTI_OPCODE_FTRUNCATE;
+/* Before Linux 6.9 the ring has no such operation, and a thread of the pool makes the call. */
 
-    if (!can) {
-        rti_log(&executor->log, RT_LOG_ERROR,
-                "the ring cannot set the length of a file before Linux 6.9; without that, direct "
-                "writes must end at whole blocks");
-    }
-    return can;
+static const struct rti_wait_kind truncate_beside_kind = RTI_BLOCKING_KIND("truncate");
+
+struct truncation {
+    int fd;
+    uint64_t bytes;
+};
+
+static int truncate_now(void *arg)
+{
+    const struct truncation *this = arg;
+
+    return rti_sys_truncate(this->fd, (off_t)this->bytes);
+}
+
+static int truncate_beside(struct rt_file *file, uint64_t bytes, rt_time deadline)
+{
+    struct truncation truncation = { .fd = file->handle.fd, .bytes = bytes };
+    int result = 0;
+    const int r = rti_blocking_call(&truncate_beside_kind, truncate_now, &truncation, &result,
+                                    deadline);
+
+    return r < 0 ? r : result;
+}
+
+/* What must not be left undone is done here, if the pool takes no more: that is once in a while, and
+ * holds the shard up for as long as a disk may take. */
+static int truncate_beside_exempt(struct rt_file *file, uint64_t bytes)
+{
+    struct truncation truncation = { .fd = file->handle.fd, .bytes = bytes };
+    struct rt_scope scope;
+    int r;
+
+    rt_shield(&scope, RT_NEVER);
+    r = truncate_beside(file, bytes, RT_NEVER);
+    (void)rt_scope_leave(&scope);
+    return r == -EAGAIN || r == -ENOMEM || r == -ECANCELED ? truncate_now(&truncation) : r;
 }
 
 int rti_file_set_length(struct rt_file *file, uint64_t bytes, bool exempt, rt_time deadline)
@@ -30,8 +60,8 @@ int rti_file_set_length(struct rt_file *file, uint64_t bytes, bool exempt, rt_ti
     struct io_uring_sqe *sqe;
     int r = 0;
 
-    if (!rti_file_can_set_length(file)) {
-        return -EOPNOTSUPP;
+    if (rti_current->reactor.ring.last_operation < RTI_OPCODE_FTRUNCATE) {
+        return exempt ? truncate_beside_exempt(file, bytes) : truncate_beside(file, bytes, deadline);
     }
     if (exempt) {
         rti_op_begin_exempt(&op, &truncate_kind, &sqe);

@@ -171,6 +171,11 @@ int rti_sys_duplicate(int fd)
     return result_of(fcntl(fd, F_DUPFD_CLOEXEC, 0));
 }
 
+int rti_sys_truncate(int fd, off_t bytes)
+{
+    return result_of(ftruncate(fd, bytes));
+}
+
 int rti_sys_set_life_hint(int fd, uint64_t hint)
 {
     return result_of(fcntl(fd, F_SET_RW_HINT, &hint));

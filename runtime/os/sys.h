@@ -73,6 +73,7 @@ void rti_sys_free(void *memory);
 /* descriptors and sockets */
 int rti_sys_close(int fd);
 int rti_sys_duplicate(int fd);                    /* the new descriptor, closed by exec */
+int rti_sys_truncate(int fd, off_t bytes);        /* ftruncate(2) */
 int rti_sys_set_life_hint(int fd, uint64_t hint); /* F_SET_RW_HINT */
 /* F_OFD_SETLK, which does not wait; `type` is F_RDLCK, F_WRLCK or F_UNLCK. */
 int rti_sys_lock_range(int fd, short type, off_t offset, off_t bytes);

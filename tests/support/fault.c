@@ -111,6 +111,7 @@ WRAP(int, rti_sys_getsockname, (int fd, struct sockaddr *address, socklen_t *byt
 WRAP(int, rti_sys_getpeername, (int fd, struct sockaddr *address, socklen_t *bytes),
      (fd, address, bytes), -ENOTCONN)
 WRAP(int, rti_sys_duplicate, (int fd), (fd), -EMFILE)
+WRAP(int, rti_sys_truncate, (int fd, off_t bytes), (fd, bytes), -EIO)
 WRAP(int, rti_sys_set_life_hint, (int fd, uint64_t hint), (fd, hint), -EINVAL)
 WRAP(int, rti_sys_lock_range, (int fd, short type, off_t offset, off_t bytes),
      (fd, type, offset, bytes), -ENOLCK)

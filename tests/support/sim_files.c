@@ -497,6 +497,28 @@ int32_t sim_file_reserve(struct sim_request *request)
     return 0;
 }
 
+/* ftruncate(2), of a file that is open here. */
+int __wrap_rti_sys_truncate(int fd, off_t bytes);
+int __real_rti_sys_truncate(int fd, off_t bytes);
+
+int __wrap_rti_sys_truncate(int fd, off_t bytes)
+{
+    struct sim_request request = { 0 };
+
+    if (!sim.is_active || fd < SIM_FD_FIRST) {
+        return __real_rti_sys_truncate(fd, bytes);
+    }
+    request.object = sim_fd_object(fd);
+    if (request.object == NULL) {
+        return -EBADF;
+    }
+    if (request.object->kind != SIM_KIND_FILE) {
+        return -EINVAL;
+    }
+    request.sqe.off = (uint64_t)bytes;
+    return sim_file_truncate(&request);
+}
+
 /* ---- stat ---- */
 
 int32_t sim_file_stat(struct sim_request *request)

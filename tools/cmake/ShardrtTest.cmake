@@ -30,6 +30,7 @@ set(RT_SIM_WRAPS
     rti_sys_thread_cpu_of
     rti_sys_mmap
     rti_sys_close
+    rti_sys_truncate
     rti_sys_socket
     rti_sys_bind
     rti_sys_listen
