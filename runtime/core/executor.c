@@ -236,7 +236,7 @@ static bool others_let_sleep(struct rti_executor *executor)
 }
 
 /* The host sleeps in its own way: what is pending must be with the kernel before that. */
-static void leave_to_host(struct rti_executor *executor, rt_time limit)
+RTI_COLD static void leave_to_host(struct rti_executor *executor, rt_time limit)
 {
     struct rti_reactor *reactor = &executor->reactor;
 
