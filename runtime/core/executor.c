@@ -210,8 +210,9 @@ static bool look_for_work(struct rti_executor *executor)
     return found || timer;
 }
 
-/* There is nothing to do: whether a look, if one is worth it, has found something. */
-static bool spin_finds_work(struct rti_executor *executor)
+/* There is nothing to do: whether a look, if one is worth it, has found something. Kept out of the
+ * turn, whose registers it would take. */
+static RTI_NOINLINE bool spin_finds_work(struct rti_executor *executor)
 {
     bool found;
 
@@ -259,7 +260,7 @@ static void flush(struct rti_executor *executor)
         executor->inbox->ops->flush(executor->inbox);
     }
     if (may_sleep(executor)) {
-        if (!executor->hosted && spin_finds_work(executor)) {
+        if (executor->spin.window > 0 && !executor->hosted && spin_finds_work(executor)) {
             executor->idled = true;
             return;
         }
