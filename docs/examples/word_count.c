@@ -326,7 +326,7 @@ static int print_top(void)
         total += job.parts[i].total;
         different += job.parts[i].different;
     }
-    list = calloc(different + 1, sizeof(*list));
+    list = calloc(different + 1, sizeof(struct count *));
     if (list == NULL) {
         return -ENOMEM;
     }
@@ -334,7 +334,7 @@ static int print_top(void)
     for (uint32_t i = 0; i < job.shards; i++) {
         twalk_r(job.parts[i].counts, add_to_list, &next);
     }
-    qsort(list, different, sizeof(*list), compare_times);
+    qsort(list, different, sizeof(struct count *), compare_times);
     printf("%" PRIu64 " words, %zu different\n", total, different);
     for (size_t i = 0; i < TOP && i < different; i++) {
         printf("%8" PRIu64 " %s\n", list[i]->times, list[i]->word);
