@@ -5,8 +5,8 @@
  * Goal: what the kernel says reaches the caller of each layer (file, reader, writer, whole file),
  * nothing hangs, no descriptor is lost, what is said to be written is there, and when the cause is
  * gone all works again. Method: real causes. Memory that is not mapped (/proc/self/mem) for EIO
- * without a device; a loop device whose file became too short, or whose file system is full; a tmpfs
- * of 1 MiB in a mount namespace of its own; a limit of descriptors; a file that shrinks.
+ * without a device; a loop device whose file became too short, or whose file system is full; a
+ * tmpfs of 1 MiB in a mount namespace of its own; a limit of descriptors; a file that shrinks.
  *
  * What needs loop devices or mounts is skipped where they are not allowed.
  */
