@@ -172,12 +172,12 @@ static void free_runtime(struct rt_runtime *runtime)
 {
     rti_watch_stop(runtime);
     rti_blocking_stop(&runtime->mesh.blocking);
+    rti_mesh_fini(&runtime->mesh); /* frees objects (O3), and these may wake tasks */
     for (uint32_t i = 0; i < runtime->mesh.shard_count; i++) {
         if (runtime->shards[i].executor != NULL) {
             rti_executor_free(runtime->shards[i].executor);
         }
     }
-    rti_mesh_fini(&runtime->mesh);
     rti_services_fini(&runtime->services);
     for (uint32_t i = 0; i < runtime->mesh.shard_count; i++) {
         rti_sys_free(runtime->shards[i].executor);

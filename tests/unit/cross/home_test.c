@@ -12,6 +12,7 @@
 #include "cross/mesh.h"
 #include "rt/rt.h"
 #include "support/death.h"
+#include "support/rand.h"
 #include "support/shards.h"
 
 #define OBJECTS 1000
@@ -103,6 +104,70 @@ static void what_another_shard_frees_comes_home_and_is_counted(void **state)
     assert_int_equal(wrong, 0);
 }
 
+/* So many of shard 1 that it is still at it when both shards are quiet; each frees one of shard 0,
+ * which wakes who was waiting for it. */
+
+static struct rt_home_node owners[OBJECTS];
+static uint32_t without_shards; /* freed when no shard ran any more */
+
+static void wake_who_waits(struct rt_home_node *node)
+{
+    (void)node;
+    freed++;
+    without_shards += rti_current == NULL;
+    rt_wake(waiting);
+}
+
+static void free_what_it_owns(struct rt_home_node *node)
+{
+    rt_home_free(&nodes[node - owners]);
+}
+
+static int make_owners(void *arg)
+{
+    (void)arg;
+    for (uint32_t i = 0; i < OBJECTS; i++) {
+        rt_home_init(&owners[i], free_what_it_owns);
+    }
+    return 0;
+}
+
+static int free_owners_last(void *arg)
+{
+    (void)arg;
+    if (rt_shard_index() != 0) {
+        return 0;
+    }
+    waiting = rt_waker_self();
+    for (uint32_t i = 0; i < OBJECTS; i++) {
+        rt_home_init(&nodes[i], wake_who_waits);
+    }
+    T_CHECK(rt_call(1, make_owners, NULL, NULL, RT_NEVER) == 0);
+    for (uint32_t i = 0; i < OBJECTS; i++) {
+        rt_home_free(&owners[i]);
+    }
+    return 0;
+}
+
+static void who_has_ended_may_be_woken_by_the_last_that_are_freed(void **state)
+{
+    (void)state;
+    without_shards = 0;
+    for (unsigned i = 0; i < 20; i++) {
+        struct shards shards;
+
+        freed = 0;
+        shards_init(&shards, rt_test_seed(i), 2);
+        shards.sim = (struct sim_config){ .seed = rt_test_seed(i), .switch_per_mille = 100 };
+        shards.runtime.tasks_max = SHARDS_TASKS_MANY;
+        shards_run(&shards, free_owners_last, NULL);
+        assert_int_equal(shards.faults, 0);
+        assert_int_equal(t_failures(), 0);
+        assert_int_equal(freed, OBJECTS);
+    }
+    assert_true(without_shards > 0); /* else this has shown nothing */
+}
+
 static int free_twice(void *arg)
 {
     (void)arg;
@@ -123,6 +188,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_object_is_freed_at_once_where_it_was_made),
         cmocka_unit_test(what_another_shard_frees_comes_home_and_is_counted),
+        cmocka_unit_test(who_has_ended_may_be_woken_by_the_last_that_are_freed),
         cmocka_unit_test(freeing_twice_aborts),
     };
 
