@@ -31,6 +31,7 @@ struct role {
 };
 
 struct rt_mesh {
+    const struct rti_mesh *of; /* the runtime's: shards of another one are none of these */
     struct role producers;
     struct role consumers;
     uintptr_t *slots;         /* producer by producer; atomic */
@@ -169,6 +170,7 @@ int rt_mesh_create(struct rt_mesh **out, const struct rt_mesh_options *options)
     if (mesh == NULL) {
         return -ENOMEM;
     }
+    mesh->of = here->mesh;
     mesh->shard_count = here->mesh->shard_count;
     r = fill(mesh, &complete);
     if (r < 0) {
@@ -177,6 +179,17 @@ int rt_mesh_create(struct rt_mesh **out, const struct rt_mesh_options *options)
     }
     *out = mesh;
     return 0;
+}
+
+/* The shard that calls. */
+static const struct rti_mesh_shard *caller_of(const struct rt_mesh *mesh, const char *call)
+{
+    const struct rti_mesh_shard *here = rti_mesh_of_task(call);
+
+    if (RTI_UNLIKELY(here->mesh != mesh->of)) {
+        rti_misuse("%s(): mesh \"%s\" belongs to another runtime", call, mesh->name);
+    }
+    return here;
 }
 
 /* Slots */
@@ -257,7 +270,7 @@ static uint32_t place_in(const struct rt_mesh *mesh, const struct role *role, ui
 
 static uint32_t own_place(const struct rt_mesh *mesh, const struct role *role, const char *call)
 {
-    return place_in(mesh, role, rti_mesh_of_task(call)->index, call);
+    return place_in(mesh, role, caller_of(mesh, call)->index, call);
 }
 
 int rt_mesh_sender(struct rt_spsc **out, struct rt_mesh *mesh, uint32_t to)
@@ -516,19 +529,32 @@ static void close_receivers(struct rt_mesh *mesh, uint32_t shard)
 
 void rt_mesh_close_senders(struct rt_mesh *mesh)
 {
-    close_senders(mesh, rti_mesh_of_task("rt_mesh_close_senders")->index);
+    close_senders(mesh, caller_of(mesh, "rt_mesh_close_senders")->index);
 }
 
 void rt_mesh_close_receivers(struct rt_mesh *mesh)
 {
-    close_receivers(mesh, rti_mesh_of_task("rt_mesh_close_receivers")->index);
+    close_receivers(mesh, caller_of(mesh, "rt_mesh_close_receivers")->index);
+}
+
+/* Who has sent or received nothing yet has used no channel, and may wait all the same. */
+static void must_not_wait(const struct rt_mesh *mesh, uint32_t consumer, const char *call)
+{
+    if (rti_doorbell_sleeps(&mesh->inlets[consumer].bell)) {
+        rti_misuse("%s(): mesh \"%s\": shard %u waits in rt_mesh_recv_any()", call, mesh->name,
+                   mesh->consumers.shards[consumer]);
+    }
 }
 
 void rt_mesh_leave(struct rt_mesh *mesh, uint32_t shard)
 {
-    (void)rti_mesh_of_task("rt_mesh_leave");
+    const uint32_t here = caller_of(mesh, "rt_mesh_leave")->index;
+
     if (shard >= mesh->shard_count) {
         rti_misuse("rt_mesh_leave(): there is no shard %u", shard);
+    }
+    if (shard != here && mesh->consumers.place_of[shard] != NOBODY) {
+        must_not_wait(mesh, mesh->consumers.place_of[shard], "rt_mesh_leave");
     }
     close_senders(mesh, shard);
     close_receivers(mesh, shard);
@@ -539,7 +565,10 @@ void rt_mesh_destroy(struct rt_mesh *mesh)
     if (mesh == NULL) {
         return;
     }
-    (void)rti_mesh_of_task("rt_mesh_destroy");
+    (void)caller_of(mesh, "rt_mesh_destroy");
+    for (uint32_t i = 0; i < mesh->consumers.count; i++) {
+        must_not_wait(mesh, i, "rt_mesh_destroy");
+    }
     for (uint32_t i = 0; i < mesh->producers.count; i++) {
         for (uint32_t j = 0; j < mesh->consumers.count; j++) {
             struct rt_spsc *channel = channel_in(read_slot(slot_at(mesh, i, j)));

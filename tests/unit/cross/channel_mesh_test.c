@@ -490,6 +490,68 @@ static int receive_twice(void *arg)
     return receive_any(mesh);
 }
 
+static int destroy_what_is_waited_for(void *arg)
+{
+    struct rt_mesh *mesh = make(2);
+
+    (void)arg;
+    T_CHECK(rt_spawn(NULL, receive_any, mesh) == 0);
+    rt_yield();
+    rt_mesh_destroy(mesh);
+    return 0;
+}
+
+static struct rt_mesh *of_another;
+
+static int make_another(void *arg)
+{
+    (void)arg;
+    of_another = make(2);
+    return 0;
+}
+
+static int send_by_another(void *arg)
+{
+    (void)arg;
+    send_number(of_another, 0, 1);
+    return 0;
+}
+
+/* Two runtimes, one within the other's host. */
+static int use_beside_its_runtime(void *arg)
+{
+    struct rt_runtime *loop;
+    rt_time next;
+
+    (void)arg;
+    T_CHECK(rt_loop_open(&loop, NULL, make_another, NULL) == 0);
+    (void)!rt_loop_turn(loop, &next);
+    return rt_run(NULL, send_by_another, NULL);
+}
+
+/* Shard 1 may come yet: it waits. */
+static int leave_for_who_waits(void *arg)
+{
+    struct rt_call call;
+
+    (void)arg;
+    if (rt_shard_index() != 0) {
+        return 0;
+    }
+    shared = make(2);
+    T_CHECK(rt_call_begin(&call, 1, receive_any, shared, RT_NEVER) == 0);
+    T_CHECK(rt_sleep_until(rt_in(RT_MILLISECONDS(1))) == 0);
+    rt_mesh_leave(shared, 1);
+    return rt_call_end(&call, NULL, RT_NEVER);
+}
+
+static int run_leave_for_who_waits(void *arg)
+{
+    (void)arg;
+    run_many(2, leave_for_who_waits);
+    return 0;
+}
+
 static void misuse_aborts_with_the_name_of_the_mesh(void **state)
 {
     (void)state;
@@ -500,6 +562,12 @@ static void misuse_aborts_with_the_name_of_the_mesh(void **state)
     assert_misuse_in_task(leave_for_a_stranger, "rt_mesh_leave(): there is no shard 1");
     assert_misuse_in_task(destroy_what_was_not_left, "mesh \"letters\": shard 0 or 0 has used");
     assert_misuse_in_task(receive_twice, "rt_mesh_recv_any(): another task is in it");
+    assert_misuse_in_task(destroy_what_is_waited_for,
+                          "rt_mesh_destroy(): mesh \"letters\": shard 0 waits in");
+    assert_misuse_in_run(use_beside_its_runtime, NULL,
+                         "rt_mesh_sender(): mesh \"letters\" belongs to another runtime");
+    assert_misuse_in_run(run_leave_for_who_waits, NULL,
+                         "rt_mesh_leave(): mesh \"letters\": shard 1 waits in");
 }
 
 int main(void)
