@@ -349,11 +349,18 @@ void rti_stall_join(struct rt_runtime *runtime, uint32_t index)
 
 void rti_stall_leave(struct rt_runtime *runtime, uint32_t index)
 {
-    struct rti_shard *shard = &runtime->shards[index];
+    const struct rti_shard *shard = &runtime->shards[index];
+    const int signal_number = (int)runtime->config.stall_signal;
+    sigset_t set;
 
-    if (runtime->watch.stall.on) {
-        rti_watched_sleeps(&shard->executor->watched);
-        (void)rti_sys_sigmask(SIG_SETMASK, &shard->old_mask, NULL);
+    if (!runtime->watch.stall.on) {
+        return;
+    }
+    rti_watched_sleeps(&shard->executor->watched);
+    if (sigismember(&shard->old_mask, signal_number) == 1) {
+        (void)sigemptyset(&set); /* of the rest the thread may have changed some */
+        (void)sigaddset(&set, signal_number);
+        (void)rti_sys_sigmask(SIG_BLOCK, &set, NULL);
     }
 }
 

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -371,6 +372,31 @@ static void nothing_is_left_of_a_loop(void **state)
     assert_int_equal(t_open_descriptors(), descriptors);
 }
 
+/* What the host does to the mask of its thread meanwhile stays; what the loop did is undone. */
+static void a_close_leaves_the_hosts_mask_of_signals_as_it_is_now(void **state)
+{
+    struct rt_runtime *loop;
+    sigset_t before;
+    sigset_t set;
+
+    (void)state;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGURG);
+    (void)sigaddset(&set, SIGHUP);
+    assert_int_equal(pthread_sigmask(SIG_BLOCK, &set, &before), 0);
+    assert_int_equal(rt_loop_open(&loop, NULL, wait_for_stop, NULL), 0);
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGUSR2);
+    assert_int_equal(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGHUP);
+    assert_int_equal(pthread_sigmask(SIG_UNBLOCK, &set, NULL), 0);
+    assert_int_equal(rt_loop_close(loop), 0);
+    assert_int_equal(pthread_sigmask(SIG_SETMASK, &before, &set), 0);
+    assert_true(sigismember(&set, SIGURG) == 1 && sigismember(&set, SIGUSR2) == 1);
+    assert_true(sigismember(&set, SIGHUP) == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -380,6 +406,7 @@ int main(void)
         cmocka_unit_test(no_wake_of_another_thread_is_missed),
         cmocka_unit_test(loops_of_two_threads_wake_each_other),
         cmocka_unit_test(nothing_is_left_of_a_loop),
+        cmocka_unit_test(a_close_leaves_the_hosts_mask_of_signals_as_it_is_now),
     };
 
     (void)alarm(SECONDS_MAX);
