@@ -130,8 +130,8 @@ int rt_mesh_send_all(struct rt_mesh *mesh, const void *items, size_t count, rt_t
  * @param from      gets the number of the shard, on success above 0 only; may be NULL.
  * @param deadline  0 = only what is there.
  * @return how many were received; 0 when every shard that sends, the caller's own if it does, has
- *         closed its end or is left out, and everything was received; -ETIME; -ECANCELED. No item is
- *         lost then.
+ *         closed its end or is left out, and everything was received; -ETIME; -ECANCELED.
+ *         No item is lost then.
  * \context{In one task at a time, on a shard that receives. Suspends.}
  */
 RT_API RT_MUST_CHECK RT_SUSPENDS

@@ -581,6 +581,24 @@ static void end_queues(struct rti_executor *executor)
     executor->shared = NULL;
 }
 
+/* What needs nothing but the configuration, and nothing to be given back. */
+static void init_parts(struct rti_executor *executor)
+{
+    executor->trace = executor->config.trace;
+    executor->careful = executor->trace != NULL ||
+                        (executor->config.flags & RT_CONFIG_STACK_MARKS) != 0;
+    executor->spin.adaptive = executor->config.spin_policy == RT_SPIN_ADAPTIVE;
+    executor->stop_deadline = RT_NEVER;
+    executor->start_time = rti_sys_now();
+    executor->stacks_due = rti_time_add(executor->start_time, STACKS_PERIOD);
+    executor->spurious_per_mille = read_spurious();
+    executor->spurious_random = (uint64_t)executor->start_time;
+    rti_ticks_init(&executor->ticks);
+    rti_wheel_init(&executor->wheel, executor->start_time);
+    rti_pool_init(&executor->handles, RTI_HANDLE_BYTES);
+    rti_pool_init(&executor->locals, sizeof(struct rti_locals));
+}
+
 static int init(struct rti_executor *executor, const struct rt_config *config, int cpu)
 {
     uint32_t disabled;
@@ -598,19 +616,7 @@ static int init(struct rti_executor *executor, const struct rt_config *config, i
     if (r < 0) {
         goto fail_models;
     }
-    executor->trace = executor->config.trace;
-    executor->careful = executor->trace != NULL ||
-                        (executor->config.flags & RT_CONFIG_STACK_MARKS) != 0;
-    executor->spin.adaptive = executor->config.spin_policy == RT_SPIN_ADAPTIVE;
-    executor->stop_deadline = RT_NEVER;
-    executor->start_time = rti_sys_now();
-    executor->stacks_due = rti_time_add(executor->start_time, STACKS_PERIOD);
-    executor->spurious_per_mille = read_spurious();
-    executor->spurious_random = (uint64_t)executor->start_time;
-    rti_ticks_init(&executor->ticks);
-    rti_wheel_init(&executor->wheel, executor->start_time);
-    rti_pool_init(&executor->handles, RTI_HANDLE_BYTES);
-    rti_pool_init(&executor->locals, sizeof(struct rti_locals));
+    init_parts(executor);
     r = rti_thread_begin(&executor->thread, cpu, &executor->log);
     if (r < 0) {
         goto fail_models;

@@ -40,8 +40,8 @@ static int truncate_beside(struct rt_file *file, uint64_t bytes, rt_time deadlin
     return r < 0 ? r : result;
 }
 
-/* What must not be left undone is done here, if the pool takes no more: that is once in a while, and
- * holds the shard up for as long as a disk may take. */
+/* What must not be left undone is done here, if the pool takes no more: that is once in a while,
+ * and holds the shard up for as long as a disk may take. */
 static int truncate_beside_exempt(struct rt_file *file, uint64_t bytes)
 {
     struct truncation truncation = { .fd = file->handle.fd, .bytes = bytes };
@@ -61,7 +61,8 @@ int rti_file_set_length(struct rt_file *file, uint64_t bytes, bool exempt, rt_ti
     int r = 0;
 
     if (rti_current->reactor.ring.last_operation < RTI_OPCODE_FTRUNCATE) {
-        return exempt ? truncate_beside_exempt(file, bytes) : truncate_beside(file, bytes, deadline);
+        return exempt ? truncate_beside_exempt(file, bytes)
+                      : truncate_beside(file, bytes, deadline);
     }
     if (exempt) {
         rti_op_begin_exempt(&op, &truncate_kind, &sqe);

@@ -232,7 +232,8 @@ void wake(peer_run *run)
     peer_wakes(run, &receiver.arrived, sleeper::wake, &receiver);
 }
 
-/* The unit: a function posted, and its future waited for; so many are posted, then all waited for. */
+/* The unit: a function posted, and its future waited for; so many are posted, and then waited
+ * for. */
 void submit(peer_run &run, unsigned batch)
 {
     const std::uint64_t batches = (run.units + batch - 1) / batch;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Rows of two cores: what two shards do together, beside its limits (limit/xcore.h):
- * calls, sets of calls, posts, channels, a mesh, and the wake of a shard that sleeps. A tenth of the
- * units is not timed.
+ * calls, sets of calls, posts, channels, a mesh, and the wake of a shard that sleeps. A tenth of
+ * the units is not timed.
  */
 #include <errno.h>
 #include <rt/call.h>
