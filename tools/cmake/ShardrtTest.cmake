@@ -59,8 +59,8 @@ set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${RT_SYS_HEADER}
 file(STRINGS "${RT_SYS_HEADER}" RT_FAULT_WRAPS REGEX "^[a-z].*rti_sys_[a-z_]+\\(")
 list(TRANSFORM RT_FAULT_WRAPS REPLACE "^.*(rti_sys_[a-z_]+)\\(.*$" "\\1")
 
-# Sanitized programs and their link-time instrumentation are slower by this much.
-if(SHARDRT_SANITIZE)
+# Sanitized and emulated programs are slower by this much.
+if(SHARDRT_SANITIZE OR CMAKE_CROSSCOMPILING)
     set(RT_TIMEOUT_FACTOR 5)
 else()
     set(RT_TIMEOUT_FACTOR 1)
