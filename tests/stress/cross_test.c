@@ -194,6 +194,7 @@ static void ten_million_items_arrive_in_order(void **state)
 struct note {
     uint32_t from;
     uint64_t number; /* of a post: in order of sending, per sender and receiver; of a call 0 */
+    bool came;       /* of a call */
 };
 
 struct crowd_shard {
@@ -202,6 +203,7 @@ struct crowd_shard {
     uint64_t started[CROWD];   /* from each */
     uint64_t last_seen[CROWD]; /* number of the newest post from each */
     uint64_t refused;
+    uint64_t late; /* parts of sets */
     char apart[128];
 };
 
@@ -227,13 +229,19 @@ static int read_post(void *arg)
 
 static int read_call(void *arg)
 {
-    take_note(arg);
+    struct note *note = arg;
+
+    take_note(note);
+    note->came = true;
     return 3;
 }
 
 static int read_call_and_wait(void *arg)
 {
-    take_note(arg);
+    struct note *note = arg;
+
+    take_note(note);
+    note->came = true;
     return rt_sleep_until(rt_in(RT_MICROSECONDS(200)));
 }
 
@@ -273,6 +281,35 @@ static void send_call(uint32_t to, struct rand_state *rand)
     here->calls[to]++;
 }
 
+/* To all shards at once, this one too. What has no time left when it comes is not run. */
+static void send_set(struct rand_state *rand)
+{
+    struct crowd_shard *here = &crowd[rt_shard_index()];
+    const bool waits = rand_below(rand, 2) == 0;
+    const bool hurries = rand_below(rand, 2) == 0;
+    struct rt_call_part parts[CROWD];
+    struct note notes[CROWD];
+    int r;
+
+    for (uint32_t i = 0; i < CROWD; i++) {
+        notes[i] = (struct note){ .from = rt_shard_index() };
+        parts[i] = (struct rt_call_part){ .shard = i, .arg = &notes[i] };
+    }
+    r = rt_call_each(parts, CROWD, waits ? read_call_and_wait : read_call,
+                     hurries ? rt_in(RT_MICROSECONDS(100)) : RT_NEVER);
+    T_CHECK(r == 0 || r == -EAGAIN || (r == -ETIME && hurries));
+    for (uint32_t i = 0; i < CROWD; i++) {
+        const int error = parts[i].error;
+
+        T_CHECK(error == 0 || error == -EAGAIN || (error == -ETIME && hurries));
+        T_CHECK(error != 0 || (notes[i].came && parts[i].result == (waits ? 0 : 3)));
+        T_CHECK(error == 0 || waits || !notes[i].came);
+        here->refused += error == -EAGAIN;
+        here->late += error == -ETIME;
+        here->calls[i] += notes[i].came;
+    }
+}
+
 static int crowd_sender(void *arg)
 {
     const rt_time end = rt_in(CROWD_TIME);
@@ -285,7 +322,9 @@ static int crowd_sender(void *arg)
         if (to == rt_shard_index()) {
             to = (to + 1) % CROWD;
         }
-        if (rand_below(&rand, 2) == 0) {
+        if (rand_below(&rand, 32) == 0) {
+            send_set(&rand);
+        } else if (rand_below(&rand, 2) == 0) {
             send_post(to);
         } else {
             send_call(to, &rand);
