@@ -728,9 +728,13 @@ MUTANTS: Tuple[Mutant, ...] = (
            "    if (limit == 0 || !others_let_sleep(executor)) {",
            "    if (limit == 0 || (!executor->hosted && !others_let_sleep(executor))) {",
            "sim/loop_test", "error: Failure!"),
+    Mutant("a host sleeps though the enter before has failed", "core/executor.c",
+           "    if (rti_uring_pending(&reactor->ring) == 0 && rti_uring_ready",
+           "    if (rti_uring_ready",
+           "sim/loop_test", "error: Failure!"),
     Mutant("what a host's turn has to submit waits for the next turn", "core/executor.c",
-           "    rti_reactor_poll(reactor);\n    if (rti_uring_ready(&reactor->ring) == 0 &&",
-           "    if (rti_uring_ready(&reactor->ring) == 0 &&",
+           "    rti_reactor_poll(reactor);\n    if (rti_uring_pending(&reactor->ring) == 0 &&",
+           "    if (",
            "sim/loop_test", "error: Failure!"),
 )
 
