@@ -125,12 +125,11 @@ void rti_dumps_look(struct rti_mesh_shard *shard)
     struct rti_dump_slot *slot = &shard->dump;
     struct rt_waker asker;
 
-    shard->dump_owed = false;
     if (state_of(slot) != RTI_DUMP_ASKED) {
         return;
     }
     if (shard->executor->running != NULL) { /* on a task's stack, which may be small */
-        shard->dump_owed = true;
+        shard->owed = true;
         return;
     }
     if (!step(slot, RTI_DUMP_ASKED, RTI_DUMP_WRITING)) {

@@ -105,8 +105,9 @@ void rti_home_flush(struct rti_mesh_shard *shard)
 
 /* Freeing */
 
-void rti_home_gather(struct rti_home *home)
+void rti_home_gather(struct rti_mesh_shard *shard)
 {
+    struct rti_home *home = &shard->home;
     struct rt_home_node *last;
     struct rt_home_node *newest;
 
@@ -121,6 +122,7 @@ void rti_home_gather(struct rti_home *home)
         last->next = home->to_free;
     }
     home->to_free = newest;
+    shard->owed = true; /* O2 */
 }
 
 static bool free_one(struct rti_mesh_shard *shard)
@@ -140,12 +142,13 @@ void rti_home_run(struct rti_mesh_shard *shard)
 {
     for (uint32_t i = 0; i < FREED_PER_TURN && free_one(shard); i++) {
     }
+    shard->owed |= shard->home.to_free != NULL; /* O2 */
 }
 
 void rti_home_run_all(struct rti_mesh_shard *shard)
 {
-    rti_home_gather(&shard->home);
+    rti_home_gather(shard);
     while (free_one(shard)) {
-        rti_home_gather(&shard->home);
+        rti_home_gather(shard);
     }
 }

@@ -11,7 +11,7 @@
  *    who finds it not empty may leave that to whom it was empty for. The home
  *    takes all at once, so the ring that is under way is for both. (The same
  *    shortcut as M2.)
- * O2 A shard that has something to free does not sleep.
+ * O2 A shard that has something to free does not sleep: it is `owed`.
  * O3 What comes after a shard has arrived (cross/closing.h) it frees when it
  *    detaches, for then all shards have flushed; and what comes still later, out
  *    of such a function of another shard, when the threads are gone.
@@ -52,8 +52,8 @@ void rti_home_fini(struct rti_home *home);
 /* Give the batches to their homes, and ring those. */
 void rti_home_flush(struct rti_mesh_shard *shard);
 
-/* Take what has come. */
-void rti_home_gather(struct rti_home *home);
+/* Take what has come; the next turn frees it. */
+void rti_home_gather(struct rti_mesh_shard *shard);
 
 /* Free some of it. In the loop's own flow. */
 void rti_home_run(struct rti_mesh_shard *shard);

@@ -154,7 +154,7 @@ static void look_at_word(struct rti_mesh_shard *shard, uint32_t word)
         bits &= ~RTI_DOORBELL_CONTROL;
         rti_wake_map_take(&shard->wake_map, shard->executor);
         rti_submissions_take(&shard->submissions, shard->executor);
-        rti_home_gather(&shard->home);
+        rti_home_gather(shard);
         rti_closing_look(shard);
         rti_dumps_look(shard);
     }
@@ -200,12 +200,13 @@ static void mesh_take(struct rti_inbox *inbox)
     struct rti_mesh_shard *shard = shard_of(inbox);
 
     look_at_words(shard);
-    rti_home_run(shard);
     rti_call_need_pump(shard);
     if (RTI_UNLIKELY(!shard->armed)) {
         arm_counter(shard);
     }
-    if (RTI_UNLIKELY(shard->dump_owed)) {
+    if (RTI_UNLIKELY(shard->owed)) {
+        shard->owed = false;
+        rti_home_run(shard);
         rti_dumps_look(shard);
     }
 }
@@ -214,7 +215,7 @@ static bool mesh_is_rung(const struct rti_inbox *inbox)
 {
     const struct rti_mesh_shard *shard = (const struct rti_mesh_shard *)(const void *)inbox;
 
-    return rti_doorbell_is_rung(&shard->doorbell) || shard->home.to_free != NULL;
+    return rti_doorbell_is_rung(&shard->doorbell) || shard->owed;
 }
 
 static bool mesh_try_sleep(struct rti_inbox *inbox)
@@ -223,7 +224,7 @@ static bool mesh_try_sleep(struct rti_inbox *inbox)
 
     rti_call_need_pump(shard); /* a task has ended: posts may start */
     if (rti_executor_has_runnable(shard->executor) || shard->inbox.unsent || !shard->armed ||
-        shard->closing.again || shard->dump_owed || shard->home.to_free != NULL /* O2 */) {
+        shard->closing.again || shard->owed) {
         return false;
     }
     return rti_doorbell_try_sleep(&shard->doorbell);

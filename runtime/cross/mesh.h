@@ -51,10 +51,10 @@ struct rti_mesh_shard {
     struct rti_mesh *mesh;
     struct rti_executor *executor;
     uint32_t index;
-    int node;       /* its memory node; below 0: there is one only, or it is not known */
-    bool gathers;   /* wakes are gathered in the submission queue, to be delivered together */
-    bool armed;     /* the event counter is polled */
-    bool dump_owed; /* a dump was asked for within a task; the next turn answers */
+    int node;     /* its memory node; below 0: there is one only, or it is not known */
+    bool gathers; /* wakes are gathered in the submission queue, to be delivered together */
+    bool armed;   /* the event counter is polled */
+    bool owed;    /* the next turn has to dump, or to free, what came within a task or is left */
 
     struct rti_port **out; /* to each shard; NULL: nothing was sent yet */
     struct rti_port **in;  /* from each shard; atomic, stored by the sender */

@@ -353,7 +353,7 @@ void rt_spsc_flush(struct rt_spsc *channel)
 /* Receiving */
 
 /* Copy up to `count` items out; how many. */
-static size_t get(struct rt_spsc *channel, char *items, size_t count)
+static inline size_t get(struct rt_spsc *channel, char *items, size_t count)
 {
     const uint32_t readable = rti_ring_readable(&channel->ring, 1);
     const uint32_t n = readable < count ? readable : (uint32_t)count;
@@ -371,7 +371,7 @@ static size_t get(struct rt_spsc *channel, char *items, size_t count)
 
 /* `n` items were read. A quarter of the capacity is worth a trip of the line; less is released
  * before waiting. */
-static void received(struct rt_spsc *channel, size_t n)
+static inline void received(struct rt_spsc *channel, size_t n)
 {
     const uint32_t next = channel->ring.consumer.next;
 
