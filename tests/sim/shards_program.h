@@ -285,6 +285,9 @@ static void check_order(const struct message *message)
         (program.has_queues && rti_current->draining)) {
         return;
     }
+    if (program.has_adopted && rt_taskq_self()->id != message->queue) {
+        return; /* its queue was a parent when it came: it stands in another line than later ones */
+    }
     if (message->life > flow->life) { /* the first that comes of a queue that is new */
         *flow = (struct flow){ .life = message->life };
     }
