@@ -697,7 +697,7 @@ MUTANTS: Tuple[Mutant, ...] = (
            RACE, "assertion failed: part->gate.closed"),
     Mutant("the last first task is not told that a start is over", "shard/service.c",
            "    if (is_awaited) {\n", "    if (is_awaited && service == NULL) {\n",
-           RACE, "misuse: 'shard-0' has 1 tasks that live on"),
+           RACE, "check failed: level != RT_LOG_ERROR"),
     Mutant("a service starts behind the last first task", "shard/service.c",
            "    if (services->is_closed) {\n", "    if (services == NULL) {\n",
            "sim/service_test", "check failed: rt_service_start(&service"),
