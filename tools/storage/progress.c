@@ -11,7 +11,7 @@
 #define LINE_BYTES    160
 
 /* What has happened since the last look. */
-struct pace {
+struct speed {
     double operations; /* per second */
     double bytes;
 };
@@ -40,7 +40,7 @@ static double since(uint64_t *seen, const _Atomic uint64_t *counter, double seco
     return rate;
 }
 
-static void sample(struct progress *progress, size_t i, double seconds, struct pace *pace)
+static void sample(struct progress *progress, size_t i, double seconds, struct speed *speed)
 {
     struct instance *instance = &progress->instances[i];
     const bool counting = atomic_load_explicit(&instance->progress.counting, memory_order_relaxed);
@@ -51,8 +51,8 @@ static void sample(struct progress *progress, size_t i, double seconds, struct p
         const double operations = since(&seen[0], &instance->progress.operations[d], seconds);
         const double bytes = since(&seen[1], &instance->progress.bytes[d], seconds);
 
-        pace->operations += operations;
-        pace->bytes += bytes;
+        speed->operations += operations;
+        speed->bytes += bytes;
         if (counting && (d == JOB_READ ? job_reads(instance->job) : job_writes(instance->job))) {
             result_sample(&direction->iops, operations);
             result_sample(&direction->bandwidth, bytes / BYTES_PER_KIB);
@@ -76,7 +76,7 @@ static double done_of(const struct instance *instance, rt_time elapsed)
     return done < 1 ? done : 1;
 }
 
-static void show(struct progress *progress, const struct pace *pace, rt_time now)
+static void show(struct progress *progress, const struct speed *speed, rt_time now)
 {
     const rt_time elapsed = now - progress->began;
     char line[LINE_BYTES];
@@ -89,8 +89,8 @@ static void show(struct progress *progress, const struct pace *pace, rt_time now
         least = done < least ? done : least;
     }
     length = snprintf(line, sizeof(line), "stage %u of %u: %3.0f %%  %.0f IOPS  %.1f MiB/s",
-                      progress->stage + 1, progress->stages, 100 * least, pace->operations,
-                      pace->bytes / BYTES_PER_MIB);
+                      progress->stage + 1, progress->stages, 100 * least, speed->operations,
+                      speed->bytes / BYTES_PER_MIB);
     if (least > 0 && length > 0 && (size_t)length < sizeof(line)) {
         const double left = (double)elapsed * (1 - least) / least + (double)progress->later;
 
@@ -102,17 +102,17 @@ static void show(struct progress *progress, const struct pace *pace, rt_time now
 void progress_look(struct progress *progress, rt_time now)
 {
     const double seconds = (double)(now - progress->looked) / 1e9;
-    struct pace pace = { 0, 0 };
+    struct speed speed = { 0, 0 };
 
     if (seconds <= 0) {
         return;
     }
     for (size_t i = 0; i < progress->count; i++) {
-        sample(progress, i, seconds, &pace);
+        sample(progress, i, seconds, &speed);
     }
     progress->looked = now;
     if (progress->shown) {
-        show(progress, &pace, now);
+        show(progress, &speed, now);
     }
 }
 

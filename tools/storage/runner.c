@@ -505,7 +505,9 @@ static int run_with_signals(struct runner *runner)
         r = run_stages(runner);
         close(runner->signals);
     }
-    set_signals_blocked(false);
+    if (!runner->result->interrupted) { /* else an echo would end the program before its report */
+        set_signals_blocked(false);
+    }
     return r;
 }
 
