@@ -733,8 +733,13 @@ MUTANTS: Tuple[Mutant, ...] = (
            "    if (rti_uring_ready",
            "sim/loop_test", "error: Failure!"),
     Mutant("what a host's turn has to submit waits for the next turn", "core/executor.c",
-           "    rti_reactor_poll(reactor);\n    if (rti_uring_pending(&reactor->ring) == 0 &&",
+           "    rti_reactor_poll(reactor); /* which the kernel may refuse, or do a part of */\n"
+           "    if (rti_uring_pending(&reactor->ring) == 0 && ",
            "    if (",
+           "sim/loop_test", "error: Failure!"),
+    Mutant("a host's turn counts as one that waited for completions", "core/executor.c",
+           "        leave_to_host(executor, limit);\n",
+           "        leave_to_host(executor, limit);\n        executor->idled = true;\n",
            "sim/loop_test", "error: Failure!"),
 )
 
