@@ -375,7 +375,7 @@ static inline void received(struct rt_spsc *channel, size_t n)
 {
     const uint32_t next = channel->ring.consumer.next;
 
-    if ((next - channel->ring.consumer.released) * 4 >= channel->capacity) {
+    if ((uint64_t)(next - channel->ring.consumer.released) * 4 >= channel->capacity) {
         release(channel);
     }
     if (next / RTI_MESSAGES_PER_FLUSH != (next - (uint32_t)n) / RTI_MESSAGES_PER_FLUSH) {
