@@ -57,6 +57,7 @@ struct rt_spsc {
     char apart2[RTI_APART];
 
     /* read-only */
+    const struct rti_mesh *mesh; /* of the shards at its ends */
     size_t item_bytes;
     char *items;
     struct rti_inlet *inlet; /* of a mesh, to which this is the source so numbered; or NULL */
@@ -97,6 +98,7 @@ struct rt_spsc *rti_spsc_make(const struct rti_spsc_plan *plan)
         return NULL;
     }
     channel->word = plan->inlet != NULL ? ANY_WAITS : 0;
+    channel->mesh = rti_mesh_here()->mesh;
     channel->item_bytes = plan->item_bytes;
     channel->inlet = plan->inlet;
     channel->source = plan->source;
@@ -136,15 +138,25 @@ int rt_spsc_create(struct rt_spsc **out, size_t item_bytes, size_t capacity)
 
 /* The ends */
 
-static struct rti_executor *use(struct end *end, const char *call)
+/* The end is used for the first time, or on another shard. */
+static RTI_NOINLINE void use_first(const struct rt_spsc *channel, struct end *end,
+                                   struct rti_executor *executor, const char *call)
+{
+    if (end->executor != NULL) {
+        rti_executor_not_owner(end->executor, call, "this end of the channel");
+    }
+    if (rti_mesh_here()->mesh != channel->mesh) {
+        rti_misuse("%s(): the channel belongs to another runtime", call);
+    }
+    end->executor = executor;
+}
+
+static struct rti_executor *use(const struct rt_spsc *channel, struct end *end, const char *call)
 {
     struct rti_executor *executor = rti_executor_here(call);
 
     if (RTI_UNLIKELY(end->executor != executor)) {
-        if (end->executor != NULL) {
-            rti_executor_not_owner(end->executor, call, "this end of the channel");
-        }
-        end->executor = executor;
+        use_first(channel, end, executor, call);
     }
     if (RTI_UNLIKELY(end->in_use)) {
         rti_misuse("%s(): another task is in it, on the same channel", call);
@@ -332,7 +344,7 @@ static RTI_NOINLINE int send_all(struct rti_executor *executor, struct rt_spsc *
 int rt_spsc_send(struct rt_spsc *channel, const void *items, size_t count, size_t *done,
                  rt_time deadline)
 {
-    struct rti_executor *executor = use(&channel->producer.end, "rt_spsc_send");
+    struct rti_executor *executor = use(channel, &channel->producer.end, "rt_spsc_send");
     struct rti_ring *ring = &channel->ring;
 
     if (RTI_UNLIKELY(count != 1 || done != NULL || channel->producer.others_closed ||
@@ -346,7 +358,7 @@ int rt_spsc_send(struct rt_spsc *channel, const void *items, size_t count, size_
 
 void rt_spsc_flush(struct rt_spsc *channel)
 {
-    (void)use(&channel->producer.end, "rt_spsc_flush");
+    (void)use(channel, &channel->producer.end, "rt_spsc_flush");
     publish(channel);
 }
 
@@ -408,7 +420,7 @@ ssize_t rt_spsc_recv(struct rt_spsc *channel, void *items, size_t count, rt_time
 {
     int r = 1;
 
-    (void)use(&channel->consumer.end, "rt_spsc_recv");
+    (void)use(channel, &channel->consumer.end, "rt_spsc_recv");
     RTI_ASSERT(count > 0);
     while (r > 0) {
         const size_t n = get(channel, items, count);
@@ -428,7 +440,7 @@ size_t rti_spsc_take(struct rt_spsc *channel, void *items, size_t count)
 {
     size_t n;
 
-    (void)use(&channel->consumer.end, "rt_mesh_recv_any");
+    (void)use(channel, &channel->consumer.end, "rt_mesh_recv_any");
     n = get(channel, items, count);
     if (n > 0) {
         received(channel, n);
@@ -492,7 +504,7 @@ void rt_spsc_close_sender(struct rt_spsc *channel)
     if (is_closed(channel, SENDER_CLOSED)) {
         return; /* one of a mesh, by itself and then with all */
     }
-    (void)use(&channel->producer.end, "rt_spsc_close_sender");
+    (void)use(channel, &channel->producer.end, "rt_spsc_close_sender");
     publish(channel);
     channel->producer.others_closed = true; /* what is sent now aborts */
     close_end(channel, SENDER_CLOSED, SENDER_GONE, RECEIVER_GONE, CONSUMER_WAITS | ANY_WAITS,
@@ -504,7 +516,7 @@ void rt_spsc_close_receiver(struct rt_spsc *channel)
     if (is_closed(channel, RECEIVER_CLOSED)) {
         return;
     }
-    (void)use(&channel->consumer.end, "rt_spsc_close_receiver");
+    (void)use(channel, &channel->consumer.end, "rt_spsc_close_receiver");
     if (channel->inlet != NULL) {
         rti_inlet_end(channel->inlet, channel->source);
     }

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "rt/rt.h"
+#include "support/death.h"
 #include "support/rand.h"
 #include "support/shards.h"
 
@@ -346,6 +347,44 @@ static void what_was_sent_comes_in_order_and_nobody_hangs(void **state)
     }
 }
 
+/* ---- misuse ---- */
+
+static struct rt_spsc *of_another;
+
+static int create_one(void *arg)
+{
+    (void)arg;
+    T_CHECK(rt_spsc_create(&of_another, sizeof(int), 4) == 0);
+    return 0;
+}
+
+static int receive_from_another(void *arg)
+{
+    int item;
+
+    (void)arg;
+    return (int)rt_spsc_recv(of_another, &item, 1, 0);
+}
+
+/* Two runtimes, one within the other's host. */
+static int receive_beside_its_runtime(void *arg)
+{
+    struct rt_runtime *loop;
+    rt_time next;
+
+    (void)arg;
+    T_CHECK(rt_loop_open(&loop, NULL, create_one, NULL) == 0);
+    (void)!rt_loop_turn(loop, &next);
+    return rt_run(NULL, receive_from_another, NULL);
+}
+
+static void a_channel_of_another_runtime_aborts(void **state)
+{
+    (void)state;
+    assert_misuse_in_run(receive_beside_its_runtime, NULL,
+                         "rt_spsc_recv(): the channel belongs to another runtime");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -355,6 +394,7 @@ int main(void)
         cmocka_unit_test(a_wait_ends_by_a_cancel_and_by_a_close),
         cmocka_unit_test(an_end_that_need_not_wait_lets_other_tasks_run),
         cmocka_unit_test(what_was_sent_comes_in_order_and_nobody_hangs),
+        cmocka_unit_test(a_channel_of_another_runtime_aborts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
