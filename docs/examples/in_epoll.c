@@ -119,14 +119,17 @@ static int watch(int epoll_fd, int fd)
     return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
-/* What epoll_wait() takes: rounded up, -1 for ever. */
+/* What epoll_wait() takes: rounded up, -1 for ever. An int ends after 24 days, and is negative from
+ * there on: a turn too many, once a day, does no harm. */
 static int milliseconds_until(rt_time next)
 {
-    const rt_time left = next - rt_now();
+    const rt_time day = RT_SECONDS(24 * 60 * 60);
+    rt_time left = next - rt_now();
 
     if (next == RT_NEVER) {
         return -1;
     }
+    left = left < day ? left : day;
     return left <= 0 ? 0 : (int)((left + RT_MILLISECONDS(1) - 1) / RT_MILLISECONDS(1));
 }
 
