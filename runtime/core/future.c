@@ -158,6 +158,11 @@ static void end_polling(struct rti_executor *executor)
 static void drop(struct rti_executor *executor, struct rt_future *future, struct rt_future **begun)
 {
     while (*begun != NULL) {
+        struct rti_waiter *waiter = rti_future_waiter(*begun);
+
+        if (waiter->kind->unheard != NULL) {
+            waiter->kind->unheard(waiter);
+        }
         (*begun)->begun = OVER;
         *begun = (*begun)->next;
     }

@@ -63,6 +63,10 @@ struct rti_wait_kind {
      * of what it waited for. NULL: there is nothing. */
     void (*ended)(struct rti_waiter *waiter);
 
+    /* A wait of a future was done, and polling is over: nobody will look. NULL: there is nothing to
+     * let go of that `ended` has not. */
+    void (*unheard)(struct rti_waiter *waiter);
+
     /* There is room in the ring for an operation that is a leg; NULL in all other kinds. */
     void (*room)(struct rti_waiter *waiter);
 

@@ -331,14 +331,25 @@ static void turn_leave(struct rti_waiter *waiter)
     rti_waiters_remove(&file->futures, rti_queued_of(waiter));
 }
 
+/* Where the turn has come the file stays entered until the next poll, or until there will be none
+ * (F2): who made room may close files too. */
 static void turn_ended(struct rti_waiter *waiter)
 {
-    rti_file_leave((struct rt_file *)waiter->object);
+    if (waiter->result != 0) {
+        rti_file_leave((struct rt_file *)waiter->object);
+    }
 }
 
-static const struct rti_wait_kind turn_kind = { .name = "direct file",
-                                                .leave = turn_leave,
-                                                .ended = turn_ended };
+static void turn_unheard(struct rti_waiter *waiter)
+{
+    if (waiter->result == 0) {
+        rti_file_leave((struct rt_file *)waiter->object);
+    }
+}
+
+static const struct rti_wait_kind turn_kind = {
+    .name = "direct file", .leave = turn_leave, .ended = turn_ended, .unheard = turn_unheard
+};
 
 /* From here on the file is entered until the wait has ended, as for a transfer (F2). */
 static int wait_for_turn(struct rt_future *future, struct rt_file *file, rt_time deadline)
@@ -438,6 +449,7 @@ static int poll_transfer(struct rt_future *future, struct rt_file *file, const c
         if (rti_future_look(future, &turn_kind, call, &r) && r != 0) {
             return r;
         }
+        rti_file_leave((struct rt_file *)rti_future_waiter(future)->object);
     } else if (rti_future_look(
                    future, rti_file_is_direct(file) ? direct_kind_of(transfer) : kind_of(transfer),
                    call, &r)) {

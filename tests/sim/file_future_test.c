@@ -245,6 +245,42 @@ static void a_future_comes_after_the_misaligned_write_that_goes_on(void **state)
     run_streams(NULL, direct_wait_first);
 }
 
+static struct rt_task *one_that_reads;
+
+/* Its turn has come, and it was not polled since. */
+static int write_and_cancel_it(void *arg)
+{
+    T_CHECK(rt_file_write_at(arg, "x", 1, 1, RT_NEVER) == 1);
+    rt_cancel(one_that_reads);
+    return 0;
+}
+
+static int turn_in_vain_first(void *arg)
+{
+    struct rt_file *file = open_direct();
+    struct future_call read = direct_call(READ, file, 512);
+    struct rt_task *writer = NULL;
+
+    (void)arg;
+    sim_hold(IORING_OP_WRITE, SIM_RUNNING);
+    T_CHECK(rt_spawn(&writer, write_and_cancel_it, file) == 0);
+    pause_for(MS(1));
+    one_that_reads = spawn(&read);
+    pause_for(MS(1));
+    sim_unhold();
+    T_CHECK(sim_release(IORING_OP_WRITE, 1, SIM_NATURAL) == 1);
+    T_CHECK(join(one_that_reads) == -ECANCELED);
+    T_CHECK(join(writer) == 0);
+    T_CHECK(rt_file_close(file) == 0); /* it holds nothing */
+    return 0;
+}
+
+static void a_future_that_is_cancelled_when_its_turn_has_come_lets_the_file_go(void **state)
+{
+    (void)state;
+    run_streams(NULL, turn_in_vain_first);
+}
+
 static int null_first(void *arg)
 {
     (void)arg;
@@ -278,6 +314,32 @@ static int close_it(void *arg)
     return rt_file_close(arg);
 }
 
+static int write_and_close(void *arg)
+{
+    T_CHECK(rt_file_write_at(arg, "x", 1, 1, RT_NEVER) == 1);
+    return rt_file_close(arg);
+}
+
+/* A future whose turn has come by that write will use it. */
+static int close_of_file_of_next_turn(void *arg)
+{
+    struct rt_file *file = open_direct();
+    struct future_call read = direct_call(READ, file, 512);
+    struct rt_task *writer = NULL;
+    struct rt_task *reader;
+
+    (void)arg;
+    sim_hold(IORING_OP_WRITE, SIM_RUNNING);
+    T_CHECK(rt_spawn(&writer, write_and_close, file) == 0);
+    pause_for(MS(1));
+    reader = spawn(&read);
+    pause_for(MS(1));
+    sim_unhold();
+    T_CHECK(sim_release(IORING_OP_WRITE, 1, SIM_NATURAL) == 1);
+    (void)join(writer);
+    return join(reader);
+}
+
 static int lock_of_closing_file(void *arg)
 {
     struct rt_file *file = NULL;
@@ -296,6 +358,8 @@ static void misuse_aborts_and_names_the_call(void **state)
     (void)state;
     assert_misuse_in_task(drop_of_used_file, "rt_file_drop(): a task is using the file");
     assert_misuse_in_task(close_of_used_file, "rt_file_close(): another task is using the file");
+    assert_misuse_in_task(close_of_file_of_next_turn,
+                          "rt_file_close(): another task is using the file");
     assert_misuse_in_task(lock_of_closing_file,
                           "rt_file_try_lock(): another task is closing the file");
 }
@@ -309,6 +373,7 @@ int main(void)
         cmocka_unit_test(on_a_direct_file_a_future_transfers_what_is_aligned),
         cmocka_unit_test(a_future_comes_after_the_misaligned_write_that_goes_on),
         cmocka_unit_test(a_future_need_not_wait_for_a_writer_that_gave_up),
+        cmocka_unit_test(a_future_that_is_cancelled_when_its_turn_has_come_lets_the_file_go),
         cmocka_unit_test(to_drop_nothing_does_nothing),
         cmocka_unit_test(misuse_aborts_and_names_the_call),
     };
