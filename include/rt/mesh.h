@@ -162,7 +162,7 @@ void rt_mesh_close_receivers(struct rt_mesh *mesh);
  * others learn that. Twice is once. Works in a cancelled task too.
  *
  * @param shard  the calling one; or another one that has not used the mesh and will not, because
- *               it could not be reached, say: then nobody waits for it.
+ *               it could not be reached, say: then nobody waits for it. One shard leaves for it.
  * \context{In a task; no other one may be in a call on these ends. Does not suspend.}
  */
 RT_API RT_ON_SHARD

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "core/no_suspend.h"
 #include "cross/mesh.h"
 #include "os/sys.h"
 #include "rt/home.h"
@@ -55,6 +56,21 @@ static void give_back(struct rti_mesh_shard *here, struct rti_mesh_shard *target
     here->inbox.objects_sent_home++;
 }
 
+/* In a task a function that suspends would do well, and abort where the loop runs it. */
+static void free_here(struct rt_home_node *node)
+{
+    struct rti_executor *executor = rti_current;
+    struct rt_no_suspend section;
+
+    if (executor == NULL || executor->running == NULL) {
+        node->fn(node);
+        return;
+    }
+    rti_no_suspend_begin(executor, &section, "an rt_home_fn");
+    node->fn(node);
+    rti_no_suspend_end(executor, &section);
+}
+
 void rt_home_free(struct rt_home_node *node)
 {
     struct rti_mesh_shard *target = node->home;
@@ -65,7 +81,7 @@ void rt_home_free(struct rt_home_node *node)
     }
     node->next = NULL;
     if (target->executor == rti_current || target->home.ends) {
-        node->fn(node);
+        free_here(node);
         return;
     }
     if (RTI_UNLIKELY(rti_current == NULL || rti_current->inbox == NULL ||

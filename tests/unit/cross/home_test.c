@@ -177,6 +177,27 @@ static int free_twice(void *arg)
     return 0;
 }
 
+static void pause_a_moment(struct rt_home_node *node)
+{
+    (void)node;
+    rt_yield();
+}
+
+static int free_with_a_pause(void *arg)
+{
+    (void)arg;
+    rt_home_init(&nodes[0], pause_a_moment);
+    rt_home_free(&nodes[0]);
+    return 0;
+}
+
+/* Also where it is a task that runs it. */
+static void a_function_that_suspends_aborts(void **state)
+{
+    (void)state;
+    assert_misuse_in_task(free_with_a_pause, "in a no-suspend section: an rt_home_fn");
+}
+
 static void freeing_twice_aborts(void **state)
 {
     (void)state;
@@ -189,6 +210,7 @@ int main(void)
         cmocka_unit_test(an_object_is_freed_at_once_where_it_was_made),
         cmocka_unit_test(what_another_shard_frees_comes_home_and_is_counted),
         cmocka_unit_test(who_has_ended_may_be_woken_by_the_last_that_are_freed),
+        cmocka_unit_test(a_function_that_suspends_aborts),
         cmocka_unit_test(freeing_twice_aborts),
     };
 
