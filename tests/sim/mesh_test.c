@@ -194,13 +194,30 @@ static void check_items(uint32_t from, const char *items, ssize_t count)
     }
 }
 
+/* All at once, unless other tasks have some of them: these close their own. */
+static void close_what_is_left(const bool *is_taken)
+{
+    if (memchr(is_taken, true, program.producer_count) == NULL) {
+        rt_mesh_close_receivers(program.mesh);
+        return;
+    }
+    for (uint32_t i = 0; i < program.producer_count; i++) {
+        struct rt_spsc *channel;
+
+        if (!is_taken[i]) {
+            T_CHECK(rt_mesh_receiver(&channel, program.mesh, program.producers[i]) == 0);
+            rt_spsc_close_receiver(channel);
+        }
+    }
+}
+
+/* `arg`: by producer, which have a receiver of their own. */
 static int receive_from_any(void *arg)
 {
     const bool leaves = draw(6) == 0;
     char items[BATCH_MAX * ITEM_MAX];
     ssize_t r = 1;
 
-    (void)arg;
     while (r > 0 || r == -ETIME) {
         uint32_t from = UINT32_MAX;
 
@@ -215,8 +232,10 @@ static int receive_from_any(void *arg)
         }
         perhaps_pause((int)r);
     }
-    program.left[rt_shard_index()] = r != 0;
-    rt_mesh_close_receivers(program.mesh);
+    if (r != 0) {
+        program.left[rt_shard_index()] = true;
+    }
+    close_what_is_left(arg);
     return 0;
 }
 
@@ -243,16 +262,23 @@ static int receive_from_one(void *arg)
 
 /* ---- a shard ---- */
 
-static void receive(struct rt_group *tasks)
+/* All from any; each from one; or some from one, and the others from any. */
+static void receive(struct rt_group *tasks, bool *is_taken)
 {
-    if (draw(3) > 0) {
-        T_CHECK(rt_group_spawn(tasks, receive_from_any, NULL) == 0);
-        return;
-    }
-    for (uint32_t i = 0; i < program.producer_count; i++) {
-        void *from = (void *)(uintptr_t)program.producers[i];
+    const unsigned ones = draw(3); /* of 2 sources: none, one, both */
 
-        T_CHECK(rt_group_spawn(tasks, receive_from_one, from) == 0);
+    for (uint32_t i = 0; i < program.producer_count; i++) {
+        const uint32_t from = program.producers[i];
+        struct rt_spsc *channel;
+
+        is_taken[i] = draw(2) < ones;
+        if (is_taken[i]) {
+            T_CHECK(rt_mesh_receiver(&channel, program.mesh, from) == 0); /* no item goes before */
+            T_CHECK(rt_group_spawn(tasks, receive_from_one, (void *)(uintptr_t)from) == 0);
+        }
+    }
+    if (ones < 2) {
+        T_CHECK(rt_group_spawn(tasks, receive_from_any, is_taken) == 0);
     }
 }
 
@@ -260,13 +286,14 @@ static int work(void *arg)
 {
     const uint32_t shard = rt_shard_index();
     struct rt_group tasks = RT_GROUP_INIT;
+    bool is_taken[FEW_MAX] = { false };
 
     (void)arg;
     if (is_in(program.producers, program.producer_count, shard)) {
         T_CHECK(rt_group_spawn(&tasks, send_items, NULL) == 0);
     }
     if (is_in(program.consumers, program.consumer_count, shard)) {
-        receive(&tasks);
+        receive(&tasks, is_taken);
     }
     T_CHECK(rt_group_leave(&tasks, RT_NEVER) == 0);
     rt_mesh_leave(program.mesh, shard);
