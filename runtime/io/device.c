@@ -328,8 +328,8 @@ static struct rti_device *device_of(const struct rti_ticket *ticket)
 }
 
 /* Disks often complete many requests at once. Then all tasks go on, and the disk would rest until
- * the last of them has asked for more. So when this many are pending and the kernel has none, they
- * are submitted. */
+ * the last of them has asked for more. So when more than this are pending and the kernel has none,
+ * they are submitted. */
 #define BATCH 8
 
 static void go(struct rti_ticket *ticket, struct io_uring_sqe *sqe)
@@ -339,7 +339,7 @@ static void go(struct rti_ticket *ticket, struct io_uring_sqe *sqe)
 
     ticket->fill(ticket, sqe);
     rti_op_start(ticket->op, sqe);
-    if (pending >= BATCH && reactor->in_flight <= pending) {
+    if (pending > BATCH && reactor->in_flight <= pending) {
         (void)rti_uring_submit(&reactor->ring);
     }
 }
