@@ -158,6 +158,7 @@ static ssize_t transfer_in_parts(struct rt_file *file, const struct rti_transfer
     ssize_t n;
 
     part.iov = &memory;
+    part.count = 1; /* it is; clang-analyzer does not see that */
     do {
         memory.iov_base = (char *)transfer->iov->iov_base + done;
         memory.iov_len = bytes - done;
