@@ -151,7 +151,8 @@ static RTI_NOINLINE void use_first(const struct rt_spsc *channel, struct end *en
     end->executor = executor;
 }
 
-static struct rti_executor *use(const struct rt_spsc *channel, struct end *end, const char *call)
+static inline __attribute__((always_inline)) struct rti_executor *
+use(const struct rt_spsc *channel, struct end *end, const char *call)
 {
     struct rti_executor *executor = rti_executor_here(call);
 

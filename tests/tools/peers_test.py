@@ -61,7 +61,7 @@ class PeersTest(unittest.TestCase):
         found = []
         for program in self.programs:
             for row in run(program, "--list").stdout.split():
-                count = 2 if row.startswith(("xcore_", "foreign_")) or row == "tcp_echo" else 1
+                count = 2 if row.startswith(("xcore_", "mesh_", "foreign_")) or row == "tcp_echo" else 1
                 if len(self.cpus) >= count:
                     found.append((program, row, self.cpus[:count]))
         return found
