@@ -28,7 +28,9 @@
  * again, by the same name; it is the same handle then.
  *
  * Services that still run when the last first task has returned are stopped then, in
- * reverse order of start, while shards still talk to each other.
+ * reverse order of start, while shards still talk to each other. A start or a stop that another
+ * task is in by then is hurried: after the service's grace the calls inside, and what is being
+ * made, are cancelled.
  */
 #ifndef RT_SERVICE_H
 #define RT_SERVICE_H

@@ -135,6 +135,12 @@ void rti_scope_review(struct rt_task *task)
     }
 }
 
+void rti_scope_cancel(struct rt_scope *scope)
+{
+    scope->cancelled = 1;
+    rti_scope_review(scope->task);
+}
+
 /* Public */
 
 static void enter(struct rt_scope *scope, rt_time deadline, bool shield, const char *call)
@@ -176,8 +182,7 @@ void rt_scope_cancel(struct rt_scope *scope)
         rti_misuse("rt_scope_cancel(): the scope was left");
     }
     rti_executor_must_own(task->executor, "rt_scope_cancel");
-    scope->cancelled = 1;
-    rti_scope_review(task);
+    rti_scope_cancel(scope);
 }
 
 rt_time rt_deadline(void)

@@ -54,4 +54,7 @@ bool rti_scope_has_passed(const struct rt_task *task, rt_time deadline);
 /* A cancel came: end the fiber's wait, or arm its timer for when it will count. */
 void rti_scope_review(struct rt_task *task);
 
+/* rt_scope_cancel() where no task runs. The scope is one of this executor, and not left. */
+void rti_scope_cancel(struct rt_scope *scope);
+
 #endif /* RTI_CORE_SCOPE_H */

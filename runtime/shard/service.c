@@ -6,10 +6,14 @@
 #include <string.h>
 
 #include "base/sized.h"
+#include "core/scope.h"
+#include "cross/call.h"
 #include "os/sys.h"
 #include "rt/scope.h"
 #include "rt/timer.h"
 #include "shard/runtime.h"
+
+#define HURRY_AGAIN RT_MILLISECONDS(10)
 
 static struct rt_runtime *runtime_here(const char *call)
 {
@@ -212,7 +216,9 @@ static void say_done(struct rti_service_part *part, uint32_t order)
 
 static void close_part(struct rti_service_part *part)
 {
-    if (rt_gate_close(&part->gate, part->service->deadline) < 0) {
+    const rt_time deadline = part->is_hurried ? 0 : part->service->deadline;
+
+    if (rt_gate_close(&part->gate, deadline) < 0) {
         rti_service_cancel_calls(part);
         (void)rt_gate_close(&part->gate, RT_NEVER);
     }
@@ -318,6 +324,7 @@ static void take_down(struct rt_service *service, rt_time deadline)
 /* Side by side. The first error in order of shards. */
 static int create_all(struct rt_service *service, char *args, size_t arg_bytes, rt_time deadline)
 {
+    struct rti_service_part *here = &service->parts[rt_shard_index()];
     struct rt_scope scope; /* reaches this shard's create too, which runs in this task */
     int first = 0;
     int called;
@@ -327,7 +334,9 @@ static int create_all(struct rt_service *service, char *args, size_t arg_bytes, 
         service->starts[i] = (struct rt_call_part){ .shard = i, .arg = &service->parts[i] };
     }
     rt_scope_enter(&scope, deadline);
+    here->creating = &scope;
     called = rt_call_each(service->starts, service->shard_count, create_here, RT_NEVER);
+    here->creating = NULL;
     (void)rt_scope_leave(&scope);
     for (uint32_t i = 0; i < service->shard_count; i++) {
         const struct rt_call_part *start = &service->starts[i];
@@ -427,10 +436,50 @@ static struct rt_service *last_started(const struct rti_services *services)
     return last;
 }
 
+/* On the part's shard (V5). */
+static int hurry_part(void *arg)
+{
+    struct rti_service_part *part = arg;
+
+    part->is_hurried = 1;
+    if (part->creating != NULL) {
+        rti_scope_cancel(part->creating);
+    }
+    if (part->gate.closed != 0) {
+        rti_service_cancel_calls(part);
+    }
+    return 0;
+}
+
+/* False when a shard could not be told, for want of memory. */
+static bool hurry(struct rt_service *service)
+{
+    bool told = true;
+
+    for (uint32_t i = 0; i < service->shard_count; i++) {
+        told = rti_call_taskless(i, hurry_part, &service->parts[i], NULL) == 0 && told;
+    }
+    return told;
+}
+
+/* Another task starts or stops it: until that one or another may have settled (V5). A hurry waits,
+ * which takes the wake of who settles meanwhile: so the caller looks again behind it. */
+static void await_settled(struct rt_service *service, const struct rt_service **hurried)
+{
+    if (rt_park(*hurried == service ? RT_NEVER : rt_in(service->grace)) == -ETIME) {
+        if (hurry(service)) {
+            *hurried = service;
+        } else {
+            (void)rt_park(rt_in(HURRY_AGAIN));
+        }
+    }
+}
+
 /* V4: whose dependents have all stopped, for those were started later. */
 static void stop_all(struct rt_runtime *runtime)
 {
     struct rti_services *services = &runtime->services;
+    const struct rt_service *hurried = NULL;
     struct rt_service *service;
 
     do {
@@ -449,7 +498,7 @@ static void stop_all(struct rt_runtime *runtime)
             take_down(service, rt_in(service->grace));
             settle(runtime, service, RT_SERVICE_STOPPED);
         } else if (service != NULL) {
-            (void)rt_park(RT_NEVER); /* another task starts or stops it, and will settle */
+            await_settled(service, &hurried);
         }
     } while (service != NULL);
 }

@@ -25,6 +25,9 @@
  * V4 The last first task to return stops all services before that counts as a return
  *    (rti_services_first()). So calls still work, and when tasks are cancelled for the end of the
  *    runtime no service lives.
+ * V5 Where another task starts or stops a service meanwhile, V4 waits for the grace and then
+ *    hurries it: on every shard what is inside, or is being made, is asked to end. A part that
+ *    closes later does so without grace.
  */
 #ifndef RTI_SHARD_SERVICE_H
 #define RTI_SHARD_SERVICE_H
@@ -33,6 +36,7 @@
 
 #include "base/list.h"
 #include "rt/gate.h"
+#include "rt/scope.h"
 #include "rt/service.h"
 #include "rt/task.h"
 
@@ -50,6 +54,8 @@ struct rti_service_part {
     _Alignas(64) void *instance; /* from its create until its destroy; else NULL */
     struct rt_gate gate;         /* open while there is one, until CLOSE */
     struct rti_list calls;       /* inside */
+    struct rt_scope *creating;   /* of a start that was begun here and lasts; else NULL */
+    uint32_t is_hurried;         /* V5; never again 0, for nothing starts any more */
 
     /* written by its shard, read by any; atomic, relaxed */
     uint64_t begun;
@@ -112,7 +118,7 @@ int rti_services_first(void *arg);
 /* Whether the running task is inside of a call on this shard's part. */
 bool rti_service_is_inside(const struct rti_service_part *part);
 
-/* Ask the functions of all calls on this shard's part to end. */
+/* Ask the functions of all calls on this shard's part to end. Works where no task runs. */
 void rti_service_cancel_calls(struct rti_service_part *part);
 
 #endif /* RTI_SHARD_SERVICE_H */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/executor.h"
+#include "core/scope.h"
 #include "cross/mesh.h"
 #include "rt/scope.h"
 #include "shard/owner.h"
@@ -29,7 +30,7 @@ bool rti_service_is_inside(const struct rti_service_part *part)
 void rti_service_cancel_calls(struct rti_service_part *part)
 {
     for (struct rti_list *node = part->calls.next; node != &part->calls; node = node->next) {
-        rt_scope_cancel(&RTI_CONTAINER_OF(node, struct inside, link)->scope);
+        rti_scope_cancel(&RTI_CONTAINER_OF(node, struct inside, link)->scope);
     }
 }
 

@@ -499,6 +499,78 @@ static void the_end_of_the_first_tasks_cancels_the_calls_that_are_inside(void **
     run_that_leaves(leave_a_call, ".CBA");
 }
 
+static int stop_in_its_own_time(void *service)
+{
+    T_CHECK(rt_service_stop(service, RT_NEVER) == 0);
+    return 0;
+}
+
+static int leave_a_stop(void *arg)
+{
+    struct rt_service *service = start("base");
+    struct rt_service_stats stats;
+    struct rt_task *task;
+
+    (void)arg;
+    T_CHECK(rt_spawn(&task, call_for_ever, service) == 0);
+    rt_detach(task);
+    await_inside(1);
+    T_CHECK(rt_spawn(&task, stop_in_its_own_time, service) == 0);
+    rt_detach(task);
+    do {
+        rt_yield();
+        rt_service_stats(service, 0, &stats, sizeof(stats));
+    } while (stats.state == RT_SERVICE_RUNNING);
+    return 0;
+}
+
+static void the_end_of_the_first_tasks_hurries_a_stop_that_is_under_way(void **state)
+{
+    (void)state;
+    run_that_leaves(leave_a_stop, ".CBA");
+}
+
+static int create_until_asked(void **instance, void *arg)
+{
+    int r;
+
+    if (rt_shard_index() != 1) {
+        return create(instance, arg);
+    }
+    seen.inside++;
+    r = rt_sleep_until(RT_NEVER);
+    note('.');
+    return r;
+}
+
+static int start_in_its_own_time(void *arg)
+{
+    struct rt_service_options options = options_of("slow");
+    struct rt_service *service = NULL;
+
+    (void)arg;
+    options.create = create_until_asked;
+    T_CHECK(rt_service_start(&service, &options, NULL, 0, RT_NEVER) == -ECANCELED);
+    return 0;
+}
+
+static int leave_a_start(void *arg)
+{
+    struct rt_task *task;
+
+    (void)arg;
+    T_CHECK(rt_spawn(&task, start_in_its_own_time, NULL) == 0);
+    rt_detach(task);
+    await_inside(1);
+    return 0;
+}
+
+static void the_end_of_the_first_tasks_cancels_a_start_that_is_under_way(void **state)
+{
+    (void)state;
+    run_that_leaves(leave_a_start, ".CA");
+}
+
 static void destroy_and_start(void *instance)
 {
     const struct rt_service_options options = options_of("too late");
@@ -727,6 +799,8 @@ int main(void)
         cmocka_unit_test(what_others_depend_on_is_busy),
         cmocka_unit_test(the_end_of_the_first_tasks_stops_all_in_reverse_order_of_start),
         cmocka_unit_test(the_end_of_the_first_tasks_cancels_the_calls_that_are_inside),
+        cmocka_unit_test(the_end_of_the_first_tasks_hurries_a_stop_that_is_under_way),
+        cmocka_unit_test(the_end_of_the_first_tasks_cancels_a_start_that_is_under_way),
         cmocka_unit_test(no_service_starts_when_all_first_tasks_have_returned),
         cmocka_unit_test(options_that_make_no_sense_are_refused_with_a_text),
         cmocka_unit_test(a_stop_in_a_call_of_its_own_and_a_wrong_shard_abort),
