@@ -81,7 +81,8 @@ struct rt_service_options {
  * Make an instance on every shard, side by side. All or nothing.
  *
  * When one cannot be made, those that were are destroyed, the highest shard first. Each
- * instance has a task that waits on its shard for the stop, and counts in config.tasks_max.
+ * instance has a task that waits on its shard for the stop, and counts in config.tasks_max. It
+ * belongs to the queue in which create ran: the caller's keeps it (rt_taskq_destroy()).
  *
  * @param out        gets the service, on success only.
  * @param options    read before the call returns.

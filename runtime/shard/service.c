@@ -20,6 +20,14 @@ static struct rt_runtime *runtime_here(const char *call)
     return RTI_CONTAINER_OF(rti_mesh_of_task(call)->mesh, struct rt_runtime, mesh);
 }
 
+static void must_be_of(const struct rt_service *service, const struct rt_runtime *runtime,
+                       const char *call)
+{
+    if (RTI_UNLIKELY(service->mesh != &runtime->mesh)) {
+        rti_misuse("%s(): the service '%s' belongs to another runtime", call, service->name);
+    }
+}
+
 /* Records */
 
 void rti_services_init(struct rti_services *services, uint32_t shard_count)
@@ -375,6 +383,10 @@ static int read_options(const struct rt_runtime *runtime, struct rt_service_opti
                 out->name != NULL ? out->name : "", wrong);
         return -EINVAL;
     }
+    for (uint32_t i = 0; i < out->depends_count; i++) {
+        RTI_ASSERT(out->depends_on[i] != NULL);
+        must_be_of(out->depends_on[i], runtime, "rt_service_start");
+    }
     return 0;
 }
 
@@ -408,6 +420,7 @@ int rt_service_stop(struct rt_service *service, rt_time deadline)
     struct rt_runtime *runtime = runtime_here("rt_service_stop");
     int r;
 
+    must_be_of(service, runtime, "rt_service_stop");
     if (rti_service_is_inside(&service->parts[rt_shard_index()])) {
         rti_misuse("rt_service_stop() was called in a call of the service '%s': it would wait for "
                    "itself",

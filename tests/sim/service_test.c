@@ -680,6 +680,66 @@ static void a_stop_in_a_call_of_its_own_and_a_wrong_shard_abort(void **state)
     assert_misuse_in_task(call_no_shard, "there is no shard 1, there are 1");
 }
 
+static struct rt_service *of_another;
+
+static int start_one(void *arg)
+{
+    (void)arg;
+    of_another = start("other");
+    return rt_sleep_until(RT_NEVER);
+}
+
+static int stop_that(void *arg)
+{
+    (void)arg;
+    return rt_service_stop(of_another, 0);
+}
+
+static int start_upon_that(void *arg)
+{
+    struct rt_service_options options = options_of("mine");
+    struct rt_service *service;
+
+    (void)arg;
+    options.depends_on = &of_another;
+    options.depends_count = 1;
+    return rt_service_start(&service, &options, NULL, 0, RT_NEVER);
+}
+
+/* Two runtimes, one within the other's host. */
+static int run_beside_another(rt_task_fn fn)
+{
+    struct rt_runtime *loop;
+    rt_time next;
+
+    T_CHECK(rt_loop_open(&loop, NULL, start_one, NULL) == 0);
+    while (of_another == NULL) {
+        (void)!rt_loop_turn(loop, &next);
+    }
+    return rt_run(NULL, fn, NULL);
+}
+
+static int stop_beside(void *arg)
+{
+    (void)arg;
+    return run_beside_another(stop_that);
+}
+
+static int depend_beside(void *arg)
+{
+    (void)arg;
+    return run_beside_another(start_upon_that);
+}
+
+static void a_service_of_another_runtime_aborts(void **state)
+{
+    (void)state;
+    assert_misuse_in_run(stop_beside, NULL,
+                         "rt_service_stop(): the service 'other' belongs to another runtime");
+    assert_misuse_in_run(depend_beside, NULL,
+                         "rt_service_start(): the service 'other' belongs to another runtime");
+}
+
 /* ---- all shards at once ---- */
 
 static void add_up(void *into, const struct rt_call_part *part)
@@ -804,6 +864,7 @@ int main(void)
         cmocka_unit_test(no_service_starts_when_all_first_tasks_have_returned),
         cmocka_unit_test(options_that_make_no_sense_are_refused_with_a_text),
         cmocka_unit_test(a_stop_in_a_call_of_its_own_and_a_wrong_shard_abort),
+        cmocka_unit_test(a_service_of_another_runtime_aborts),
         cmocka_unit_test(all_are_asked_at_once_and_folded_in_order),
         cmocka_unit_test(a_key_is_asked_for_at_its_owner),
         cmocka_unit_test(counts_of_each_shard_are_visible),
