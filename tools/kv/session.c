@@ -215,14 +215,13 @@ static void linger(struct session *session)
 static int session_task(void *arg)
 {
     struct session *session = arg;
+    struct rt_task *self = session->task; /* stays the session's where there is no other */
     const int r = serve(session);
 
-    if (r == -ECANCELED && session->shard->stage == SHARD_DRAINING) {
-        rt_detach(session->task);
-        session->task = NULL;
-        if (rt_spawn(&session->task, session_task, session) == 0) {
-            return 0;
-        }
+    if (r == -ECANCELED && session->shard->stage == SHARD_DRAINING &&
+        rt_spawn(&session->task, session_task, session) == 0) {
+        rt_detach(self);
+        return 0;
     }
     if (r == -ESHUTDOWN) {
         linger(session);
