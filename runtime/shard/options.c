@@ -79,7 +79,7 @@ enum kind {
         "  --io-worker-place shard|others\n" \
         "                       CPUs that these run on (shard: the shard's own)\n") \
     ROW(TEXT, disk_models, \
-        "  --disk-models FILE   what disks can do, by rt-storage calibrate (it is learned)\n") \
+        "  --disk-models FILE   what disks can do, by rt-storage calibrate (learned)\n") \
     ROW(LEVEL, log_level, \
         "  --log-level error|warning|info\n" \
         "                       the least important lines to log (warning)\n") \

@@ -33,7 +33,7 @@ static const char *const variables[] = {
     "RT_LOG_LEVEL",    "RT_DUMP_SIGNAL",  "RT_DUMP_FILE",
     "RT_DUMP_FORMAT",  "RT_DISABLE",      "RT_STALL",
     "RT_TIMER_SLACK",  "RT_NEAR",         "RT_IO_WORKER_PLACE",
-    "RT_SPIN_POLICY",
+    "RT_SPIN_POLICY",  "RT_DISK_MODELS",
 };
 
 static int without_variables(void **state)
