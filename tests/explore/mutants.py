@@ -692,7 +692,7 @@ MUTANTS: Tuple[Mutant, ...] = (
            "        rti_service_cancel_calls(part);\n"
            "        (void)rt_gate_close(&part->gate, RT_NEVER);\n",
            "        rti_service_cancel_calls(part);\n",
-           "sim/service_test", "assertion failed: part->gate.closed"),
+           RACE, "assertion failed: part->gate.closed"),
     Mutant("a keeper takes any wake for an order", "shard/service.c",
            "    while ((order = __atomic_load_n(&part->order, __ATOMIC_ACQUIRE)) == done) {\n",
            "    if ((order = __atomic_load_n(&part->order, __ATOMIC_ACQUIRE)) == done) {\n",

@@ -61,7 +61,8 @@ class PeersTest(unittest.TestCase):
         found = []
         for program in self.programs:
             for row in run(program, "--list").stdout.split():
-                count = 2 if row.startswith(("xcore_", "mesh_", "foreign_")) or row == "tcp_echo" else 1
+                pair = row.startswith(("xcore_", "mesh_", "foreign_")) or row == "tcp_echo"
+                count = 2 if pair else 1
                 if len(self.cpus) >= count:
                     found.append((program, row, self.cpus[:count]))
         return found
