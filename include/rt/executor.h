@@ -127,8 +127,8 @@ struct rt_config {
     uint32_t blocking_queue;   /* its calls that wait for a thread; 1..16777216; default 1024 */
     uint32_t io_worker_place;  /* enum rt_io_worker_place; default RT_IO_WORKER_SHARD */
     uint32_t spin_policy;      /* enum rt_spin_policy; default RT_SPIN_FIXED */
-    const char *disk_models; /* a file with what `rt-storage calibrate --config` measured; default:
-                                  how much a disk can do at a time is learned */
+    const char *disk_models; /* by what task queues share disks (rt/taskq.h): a file of `rt-storage
+                                calibrate --config`, or "learn"; default: they do not */
 };
 
 #define RT_CONFIG_INIT \

@@ -214,7 +214,8 @@ int rti_disk_models_read(struct rti_disk_models *models, const char *path,
     int r;
 
     *models = (struct rti_disk_models){ 0 };
-    if (path == NULL) {
+    models->learns = path != NULL && strcmp(path, "learn") == 0;
+    if (path == NULL || models->learns) {
         return 0;
     }
     text = rti_sys_alloc(FILE_BYTES_MAX);

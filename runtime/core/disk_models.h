@@ -15,6 +15,7 @@
 #ifndef RTI_CORE_DISK_MODELS_H
 #define RTI_CORE_DISK_MODELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,7 @@ struct rti_disk_figures {
 struct rti_disk_models {
     struct rti_disk_figures *figures;
     size_t count;
+    bool learns; /* what disks can do that have none */
 };
 
 /* Of a text with a 0 at its end, which is changed. 0; -EINVAL: the log says what is wrong in which
@@ -38,7 +40,7 @@ struct rti_disk_models {
 int rti_disk_models_parse(struct rti_disk_models *models, char *text, const char *path,
                           const struct rti_log *log);
 
-/* Of a file; NULL: there are none. Also an error of reading it, which the log tells. */
+/* Of a file; NULL: there are none; "learn": there are none, and disks are learned. Also an error of reading it, which the log tells. */
 int rti_disk_models_read(struct rti_disk_models *models, const char *path,
                          const struct rti_log *log);
 

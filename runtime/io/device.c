@@ -16,6 +16,16 @@ struct rti_shared_device {
     struct rti_disk_model model;
     uint32_t shards;  /* that have met it, and not ended */
     bool is_measured; /* there is a model: that of the shard which met it first */
+    bool is_governed; /* its capacity is known, or learned: else nobody waits but for limits */
+};
+
+/* More than can be in flight. */
+#define NO_CAPACITY (1ull << 50)
+
+/* Of a device that nobody has measured costs matter to nobody. */
+static const struct rti_disk_model any_model = {
+    .request_cost = { RTI_DISK_REQUEST_COST, RTI_DISK_REQUEST_COST },
+    .byte_cost = { RTI_DISK_BYTE_COST, RTI_DISK_BYTE_COST },
 };
 
 /* All that this shard has met. */
@@ -53,14 +63,27 @@ static void take_figures(struct rti_shared_device *device, const struct rti_disk
         device->model.request_cost[i] = figures->request_ns[i] * 1000;
         device->model.byte_cost[i] = (uint32_t)figures->byte_ps[i];
     }
-    device->is_measured = true;
     rti_disk_share_init(&device->share, figures->capacity_ns * 1000);
+}
+
+/* What its capacity is. */
+static void init_shared(struct rti_shared_device *device, const struct rti_disk_models *models)
+{
+    const struct rti_disk_figures *figures = rti_disk_models_find(models, device->number);
+
+    device->is_measured = figures != NULL || !models->learns;
+    device->is_governed = figures != NULL || models->learns;
+    if (figures != NULL) {
+        take_figures(device, figures);
+    } else {
+        device->model = any_model;
+        rti_disk_share_init(&device->share, models->learns ? RTI_DISK_CAPACITY_FIRST : NO_CAPACITY);
+    }
 }
 
 /* NULL for want of memory. */
 static struct rti_shared_device *join_shared(uint64_t number, const struct rti_disk_models *models)
 {
-    const struct rti_disk_figures *figures = rti_disk_models_find(models, number);
     struct rti_shared_device *device;
 
     rti_sys_mutex_lock(&shared_mutex);
@@ -68,11 +91,8 @@ static struct rti_shared_device *join_shared(uint64_t number, const struct rti_d
     if (device == NULL) {
         device = rti_sys_alloc(sizeof(*device));
         if (device != NULL) {
-            rti_disk_share_init(&device->share, RTI_DISK_CAPACITY_FIRST);
-            if (figures != NULL) {
-                take_figures(device, figures);
-            }
             device->number = number;
+            init_shared(device, models);
             device->next = shared_first;
             shared_first = device;
         }
@@ -312,7 +332,8 @@ bool rti_device_is_shared(struct rti_device *device, struct rt_taskq *queue)
 {
     const struct rti_device_line *line = line_of(device, queue);
 
-    return line != NULL && rti_disk_has_others(&device->disk, &line->queue, rti_sys_now());
+    return line != NULL && device->of->is_governed &&
+           rti_disk_has_others(&device->disk, &line->queue, rti_sys_now());
 }
 
 /* ---- tickets ---- */

@@ -79,7 +79,9 @@ enum kind {
         "  --io-worker-place shard|others\n" \
         "                       CPUs that these run on (shard: the shard's own)\n") \
     ROW(TEXT, disk_models, \
-        "  --disk-models FILE   what disks can do, by rt-storage calibrate (learned)\n") \
+        "  --disk-models FILE|learn\n" \
+        "                       by what task queues share disks: as rt-storage calibrate\n" \
+        "                       measured, or as is learned (they do not share)\n") \
     ROW(LEVEL, log_level, \
         "  --log-level error|warning|info\n" \
         "                       the least important lines to log (warning)\n") \

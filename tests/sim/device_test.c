@@ -37,6 +37,7 @@ static void run_on(const struct sim_config *sim_config, rt_task_fn first)
 {
     struct rt_config config = RT_CONFIG_INIT;
 
+    config.disk_models = "learn";
     assert_int_equal(run_sim(sim_config, &config, first, NULL), 0);
 }
 
@@ -235,6 +236,44 @@ static int read_much(void *arg)
     return rt_file_close(file);
 }
 
+static int read_much_ungoverned(void *arg)
+{
+    static char much[4 * PART] __attribute__((aligned(4096)));
+    struct rt_taskq *queue = make_queue(1000, 0);
+    struct rt_taskq_stats stats;
+    struct request small = { .bytes = SMALL, .deadline = RT_NEVER };
+    struct rt_task *tasks[MANY];
+
+    (void)arg;
+    sim_file_put("data", much, sizeof(much));
+    T_CHECK(rt_file_open(&file, "data", O_RDWR | O_DIRECT, 0, RT_NEVER) == 0);
+    T_CHECK(join(start(queue, request, &small)) == SMALL);
+    T_CHECK(rt_file_read_at(file, much, sizeof(much), 0, RT_NEVER) == sizeof(much));
+    rt_taskq_stats(rt_taskq_self(), &stats, sizeof(stats));
+    T_CHECK(stats.disk_requests == 1); /* not in parts */
+    sim_hold(IORING_OP_READ, SIM_RUNNING);
+    for (unsigned i = 0; i < MANY; i++) {
+        requests[i] = (struct request){ .bytes = PART, .deadline = RT_NEVER };
+        tasks[i] = start(i % 2 != 0 ? queue : rt_taskq_self(), request, &requests[i]);
+    }
+    T_CHECK(rt_sleep_until(rt_in(RT_MILLISECONDS(1))) == 0);
+    T_CHECK(sim_held(IORING_OP_READ) == MANY);
+    sim_unhold();
+    T_CHECK(sim_release(IORING_OP_READ, MANY, SIM_NATURAL) == MANY);
+    for (unsigned i = 0; i < MANY; i++) {
+        T_CHECK(join(tasks[i]) == PART);
+    }
+    return rt_file_close(file);
+}
+
+static void without_a_word_about_disks_nobody_waits(void **state)
+{
+    struct rt_config config = RT_CONFIG_INIT;
+
+    (void)state;
+    assert_int_equal(run_sim(&device, &config, read_much_ungoverned, NULL), 0);
+}
+
 static void much_goes_in_parts_while_others_use_the_disk(void **state)
 {
     (void)state;
@@ -330,6 +369,7 @@ static void a_request_without_an_entry_waits_for_one(void **state)
 
     (void)state;
     config.ring_entries = 8;
+    config.disk_models = "learn";
     assert_int_equal(run_sim(&device, &config, fill_ring, NULL), 0);
 }
 
@@ -452,6 +492,7 @@ static void shards_share_a_disk_whatever_fails(void **state)
         struct shards shards;
 
         shards_init(&shards, rt_test_seed(i), 1 + i % 3);
+        shards.runtime.disk_models = i % 2 == 0 ? "learn" : NULL;
         shards_run(&shards, write_on_shard, NULL);
         assert_int_equal(shards.faults, 0);
         assert_int_equal(t_failures(), 0);
@@ -465,6 +506,7 @@ int main(void)
         cmocka_unit_test(who_is_alone_does_not_wait),
         cmocka_unit_test(a_limit_holds_and_the_shard_wakes_for_it),
         cmocka_unit_test(much_goes_in_parts_while_others_use_the_disk),
+        cmocka_unit_test(without_a_word_about_disks_nobody_waits),
         cmocka_unit_test(a_wait_for_the_disk_ends_by_deadline_and_cancel),
         cmocka_unit_test(a_request_without_an_entry_waits_for_one),
         cmocka_unit_test(a_model_says_how_much_fits),
