@@ -25,9 +25,10 @@
  * a queue with a goal, nobody's slice is longer than the smallest goal.
  *
  * The shares govern a queue's part of a disk in the same way, where its tasks read
- * and write direct files (O_DIRECT), once config.disk_models says what disks can do: while a disk has more to do than it can, the queues
- * get of it by their shares, on one shard and between shards. What the page cache does
- * is the kernel's, and nobody's here.
+ * and write direct files (O_DIRECT), once config.disk_models says what disks can do:
+ * while a disk has more to do than it can, the queues get of it by their shares, on
+ * one shard and between shards. What the page cache does is the kernel's, and
+ * nobody's here.
  *
  * A queue may be part of another one, on one level: the parent's shares say what
  * its children get together, and theirs divide that. A parent has no tasks of

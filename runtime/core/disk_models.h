@@ -40,7 +40,8 @@ struct rti_disk_models {
 int rti_disk_models_parse(struct rti_disk_models *models, char *text, const char *path,
                           const struct rti_log *log);
 
-/* Of a file; NULL: there are none; "learn": there are none, and disks are learned. Also an error of reading it, which the log tells. */
+/* Of a file; NULL: there are none; "learn": there are none, and disks are learned. Also an error of
+ * reading it, which the log tells. */
 int rti_disk_models_read(struct rti_disk_models *models, const char *path,
                          const struct rti_log *log);
 

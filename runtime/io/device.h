@@ -54,8 +54,8 @@ int rti_device_get(struct rti_executor *executor, uint64_t number, struct rti_de
 /* The number; 0 of NULL. */
 uint64_t rti_device_number(const struct rti_device *device);
 
-/* Whether the device is governed (config.disk_models), and others use it too, or have within the last second: other task queues or shards.
- * Then who asks for much at a time keeps them waiting. */
+/* Whether the device is governed (config.disk_models), and others use it too, or have within the
+ * last second: other task queues or shards. Then who asks for much at a time keeps them waiting. */
 bool rti_device_is_shared(struct rti_device *device, struct rt_taskq *queue);
 
 /*
