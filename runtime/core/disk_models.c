@@ -86,23 +86,53 @@ static int end_section(struct parse *parse)
     return 0;
 }
 
-static int begin_section(struct parse *parse, const char *line)
+/* A whole number at `text`, up to `max`; what stands behind it, or NULL when there is none. */
+static char *read_number(char *text, uint64_t max, uint64_t *value)
+{
+    char *end = NULL;
+
+    if (*text < '0' || *text > '9') { /* no sign, and no space */
+        return NULL;
+    }
+    errno = 0;
+    *value = strtoull(text, &end, 10);
+    return errno != 0 || *value > max ? NULL : end;
+}
+
+/* "[device 254:0]" */
+static bool read_section(char *line, uint64_t *device)
+{
+    static const char begin[] = "[device ";
+    uint64_t major;
+    uint64_t minor;
+    char *rest;
+
+    if (strncmp(line, begin, sizeof(begin) - 1) != 0) {
+        return false;
+    }
+    rest = read_number(line + sizeof(begin) - 1, UINT32_MAX, &major);
+    if (rest == NULL || *rest != ':') {
+        return false;
+    }
+    rest = read_number(rest + 1, UINT32_MAX, &minor);
+    *device = rest != NULL ? major << 32 | minor : 0;
+    return rest != NULL && strcmp(rest, "]") == 0;
+}
+
+static int begin_section(struct parse *parse, char *line)
 {
     struct rti_disk_models *models = parse->models;
     struct rti_disk_figures *more;
-    unsigned major;
-    unsigned minor;
-    int end = -1;
+    uint64_t device;
     int r = end_section(parse);
 
     if (r < 0) {
         return r;
     }
-    if (sscanf(line, "[device %u:%u]%n", &major, &minor, &end) != 2 || end < 0 ||
-        line[end] != '\0') {
+    if (!read_section(line, &device)) {
         return complain(parse, parse->line, "expected a section such as [device 254:0]", line);
     }
-    if (rti_disk_models_find(models, (uint64_t)major << 32 | minor) != NULL) {
+    if (rti_disk_models_find(models, device) != NULL) {
         return complain(parse, parse->line, "the device stands above too", line);
     }
     if (models->count == MODELS_MAX) {
@@ -118,7 +148,7 @@ static int begin_section(struct parse *parse, const char *line)
     rti_sys_free(models->figures);
     models->figures = more;
     models->count++;
-    current(parse)->device = (uint64_t)major << 32 | minor;
+    current(parse)->device = device;
     parse->section = parse->line;
     memset(parse->seen, 0, sizeof(parse->seen));
     return 0;
@@ -130,16 +160,31 @@ static bool is_for_people(const char *name)
            strcmp(name, "write_saturation_depth") == 0;
 }
 
-static int take_value(struct parse *parse, const char *line)
+/* "key = 123" */
+static bool read_value(char *line, char **name_end, uint64_t *value)
+{
+    char *rest = line + strspn(line, "abcdefghijklmnopqrstuvwxyz_");
+
+    *name_end = rest;
+    rest += strspn(rest, " \t");
+    if (*name_end == line || *rest != '=') {
+        return false;
+    }
+    rest++;
+    rest = read_number(rest + strspn(rest, " \t"), UINT64_MAX, value);
+    return rest != NULL && *rest == '\0';
+}
+
+static int take_value(struct parse *parse, char *line)
 {
     char name[32];
-    unsigned long long value;
-    int end = -1;
+    char *name_end;
+    uint64_t value = 0;
 
-    if (sscanf(line, "%31[a-z_] = %llu%n", name, &value, &end) != 2 || line[end] != '\0' ||
-        strchr(line, '-') != NULL) {
+    if (!read_value(line, &name_end, &value)) {
         return complain(parse, parse->line, "expected KEY = WHOLE NUMBER", line);
     }
+    snprintf(name, sizeof(name), "%.*s", (int)(name_end - line), line);
     if (parse->models->count == 0) {
         return complain(parse, parse->line, "stands before the first section", line);
     }

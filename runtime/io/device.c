@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "core/executor.h"
 #include "os/sys.h"
@@ -153,10 +154,23 @@ static bool read_text(const char *path, char *text, size_t bytes)
     return n > 0;
 }
 
+/* Of a text such as "254:0"; false when it is none. */
+static bool read_number(const char *text, uint64_t *number)
+{
+    char *end = NULL;
+    const unsigned long major = strtoul(text, &end, 10);
+
+    if (*end != ':') {
+        return false;
+    }
+    *number = (uint64_t)major << 32 | strtoul(end + 1, NULL, 10);
+    return true;
+}
+
 /* The number of the disk that a partition is of; or of the device itself. */
 static uint64_t disk_of(uint64_t number)
 {
-    unsigned numbers[2];
+    uint64_t disk = number;
     char path[64];
     char text[32];
 
@@ -167,11 +181,7 @@ static uint64_t disk_of(uint64_t number)
     }
     snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/../dev", (unsigned)(number >> 32),
              (unsigned)number);
-    if (!read_text(path, text, sizeof(text)) ||
-        sscanf(text, "%u:%u", &numbers[0], &numbers[1]) != 2) {
-        return number;
-    }
-    return (uint64_t)numbers[0] << 32 | numbers[1];
+    return read_text(path, text, sizeof(text)) && read_number(text, &disk) ? disk : number;
 }
 
 static struct rti_device *meet(struct devices *devices, uint64_t number,
