@@ -401,7 +401,7 @@ int rt_service_start(struct rt_service **out, const struct rt_service_options *o
     if (r == 0) {
         r = begin_to_start(runtime, &service, &complete);
     }
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     r = create_all(service, args, arg_bytes, deadline);
