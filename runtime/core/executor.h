@@ -72,22 +72,22 @@ struct rti_executor {
     uint32_t queues_runnable;
     uint32_t shares_fns; /* queues whose shares are asked for */
     uint32_t shared_count;
-    uint32_t shared_room;        /* of `shared` */
-    uint32_t index;              /* of the shard in its runtime */
-    uint32_t spurious_per_mille; /* of turns, that wake some task for nothing; debug builds */
-    struct rt_taskq **shared;    /* queues that every shard has, by number; the default one is 0 */
-    struct rt_taskq *worked;     /* those that have given the kernel work */
-    uint64_t turn_begin;         /* ticks at which this turn began to run tasks */
-    uint64_t charged_at;         /* L1 */
-    rt_time cpu_charged;         /* CPU time of the thread up to which a lone queue was charged */
-    uint64_t seen;               /* ticks as looked at last */
-    uint64_t runs_gone;          /* task runs of queues that are no more */
-    rt_time sampled_at;          /* turn in which callbacks were asked for shares */
+    uint32_t shared_room;             /* of `shared` */
+    uint32_t index;                   /* of the shard in its runtime */
+    uint32_t spurious_per_mille;      /* of turns, that wake some task for nothing; debug builds */
+    enum rti_stack_class stack_class; /* of tasks that name none */
+    struct rt_taskq **shared; /* queues that every shard has, by number; the default one is 0 */
+    struct rt_taskq *worked;  /* those that have given the kernel work */
+    uint64_t turn_begin;      /* ticks at which this turn began to run tasks */
+    uint64_t charged_at;      /* L1 */
+    rt_time cpu_charged;      /* CPU time of the thread up to which a lone queue was charged */
+    uint64_t seen;            /* ticks as looked at last */
+    uint64_t runs_gone;       /* task runs of queues that are no more */
+    rt_time sampled_at;       /* turn in which callbacks were asked for shares */
 
     struct rti_task_table tasks;
     struct rti_stack_pool *stacks;
     struct rti_stack_marks stack_marks;
-    enum rti_stack_class stack_class; /* of tasks that name none */
     struct rti_reactor reactor;
     struct rti_wheel wheel;
     struct rti_inbox *inbox;     /* what is between shards; NULL: nothing */

@@ -79,11 +79,11 @@ static int join(struct rt_task *task)
 /* One request. Reads all go to the same memory, which nobody looks at. */
 
 struct request {
-    uint32_t bytes;
     rt_time deadline;
     rt_time ended;
     unsigned *ends; /* counts those that have ended; NULL: nobody asks */
     unsigned place; /* among them */
+    uint32_t bytes;
 };
 
 static int request(void *arg)

@@ -158,7 +158,8 @@ static int make_batches(struct stage *stage)
     stage->batches = calloc(stage->count, sizeof(*stage->batches));
     stage->order = calloc(stage->count, sizeof(struct instance *));
     if (stage->batches == NULL || stage->order == NULL) {
-        return complain(-ENOMEM, "no memory for %zu instances", stage->count);
+        (void)complain(-ENOMEM, "no memory for %zu instances", stage->count);
+        return -ENOMEM;
     }
     next = stage->order;
     for (size_t i = 0; i < stage->count; i++) {

@@ -237,7 +237,7 @@ static void look_at_disk(struct rt_taskq_stats *stats)
 /* At a depth of 1, what the queue's sums have risen by is this operation's. */
 static void record_disk(struct run *run, const struct rt_taskq_stats *before)
 {
-    struct rt_taskq_stats now;
+    struct rt_taskq_stats now = { 0 };
 
     look_at_disk(&now);
     if (run->counting) {
@@ -249,7 +249,7 @@ static void record_disk(struct run *run, const struct rt_taskq_stats *before)
 static int operate(struct slot *slot, const struct workload_io *io)
 {
     struct run *run = slot->run;
-    struct rt_taskq_stats before;
+    struct rt_taskq_stats before = { 0 };
     rt_time issued;
     int taken;
     int r;
