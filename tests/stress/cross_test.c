@@ -192,9 +192,9 @@ static void ten_million_items_arrive_in_order(void **state)
 #define CROWD_AT_LEAST 50 /* messages that each tries to send, however slow the machine is */
 
 struct note {
-    uint32_t from;
     uint64_t number; /* of a post: in order of sending, per sender and receiver; of a call 0 */
-    bool came;       /* of a call */
+    uint32_t from;
+    bool came; /* of a call */
 };
 
 struct crowd_shard {
