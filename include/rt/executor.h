@@ -160,7 +160,8 @@ struct rt_config {
  *
  * @param config  read before `first` starts; the strings must stay valid. NULL = defaults.
  * @return what `first` returned; or, before `first` was started, an error whose
- *         text went to config.log: -EINVAL (a wrong value in config or in RT_DISABLE),
+ *         text went to config.log: -EINVAL (a wrong value in config, in RT_DISABLE or in
+ *         the file config.disk_models, which may also give an error of reading it),
  *         -E2BIG (config of a newer library), -EBUSY (this thread runs an executor),
  *         -ENOMEM, -EMFILE, -EPERM (no io_uring, or called on an alternate signal
  *         stack), -ENOSYS or -EOPNOTSUPP (no io_uring, or one older than Linux 6.1).
