@@ -2,8 +2,8 @@
 /*
  * Channels between many shards: see rt/mesh.h for what is promised.
  *
- * Method: each promise by hand: on one shard, whose mesh is a channel to itself, or
- * on a few of the simulated kernel. What is misused aborts in a child. Random
+ * Method: each promise by hand, on the simulated kernel: on one shard, whose mesh is
+ * a channel to itself, or on a few. What is misused aborts in a child. Random
  * programs are in tests/sim/mesh_test.c.
  */
 #include "support/harness.h"
@@ -14,18 +14,10 @@
 
 #include "rt/rt.h"
 #include "support/death.h"
+#include "support/first.h"
 #include "support/shards.h"
 
 #define SHARDS 4
-
-static void run_one(rt_task_fn first)
-{
-    struct rt_config config = RT_CONFIG_INIT;
-
-    config.log_level = RT_LOG_ERROR;
-    assert_int_equal(rt_run(&config, first, NULL), 0);
-    assert_int_equal(t_failures(), 0);
-}
 
 static void run_many(uint32_t count, rt_task_fn first)
 {
@@ -122,8 +114,7 @@ static void options_that_make_no_mesh_are_refused_with_a_text(void **state)
 
     (void)state;
     config.log = hear;
-    assert_int_equal(rt_run(&config, make_wrong_ones, NULL), 0);
-    assert_int_equal(t_failures(), 0);
+    assert_int_equal(run_config(&config, make_wrong_ones, NULL), 0);
 }
 
 /* ---- on one shard ---- */
@@ -160,7 +151,7 @@ static int send_to_itself(void *arg)
 static void what_is_sent_comes_and_an_end_that_is_closed_twice_is_closed(void **state)
 {
     (void)state;
-    run_one(send_to_itself);
+    run_first(send_to_itself);
 }
 
 static int close_before_use(void *arg)
@@ -191,7 +182,7 @@ static int close_before_use(void *arg)
 static void an_end_may_be_closed_before_its_channel_is_made(void **state)
 {
     (void)state;
-    run_one(close_before_use);
+    run_first(close_before_use);
 }
 
 static int receive_any(void *mesh)
@@ -267,7 +258,7 @@ static int end_waits(void *arg)
 static void a_wait_for_any_ends_by_an_item_a_cancel_and_a_close(void **state)
 {
     (void)state;
-    run_one(end_waits);
+    run_first(end_waits);
 }
 
 /* ---- between shards ---- */

@@ -2,7 +2,7 @@
 /*
  * Objects that go home: see rt/home.h for what is promised.
  *
- * Method: by hand on one shard and on two of the simulated kernel; what is misused
+ * Method: by hand, on one shard and on two of the simulated kernel; what is misused
  * aborts in a child. Random programs are in tests/sim/home_test.c.
  */
 #include "support/harness.h"
@@ -12,6 +12,7 @@
 #include "cross/mesh.h"
 #include "rt/rt.h"
 #include "support/death.h"
+#include "support/first.h"
 #include "support/rand.h"
 #include "support/shards.h"
 
@@ -47,8 +48,7 @@ static void an_object_is_freed_at_once_where_it_was_made(void **state)
 {
     (void)state;
     freed = 0;
-    assert_int_equal(rt_run(NULL, free_at_home, NULL), 0);
-    assert_int_equal(t_failures(), 0);
+    run_first(free_at_home);
     assert_int_equal(freed, 2);
 }
 
