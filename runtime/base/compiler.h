@@ -55,4 +55,15 @@
 #define RTI_RETURNS_AFTER_SWITCH
 #endif
 
+/* Get the line for writing, without waiting for it. A hint: processors that do not know it do
+ * nothing. (gcc's __builtin_prefetch() would get it for reading, or need -mprfchw.) */
+static inline void rti_prefetch_write(const void *at)
+{
+#if defined(__x86_64__)
+    __asm__ volatile("prefetchw %0" : : "m"(*(const char *)at));
+#else
+    __builtin_prefetch(at, 1);
+#endif
+}
+
 #endif /* RTI_BASE_COMPILER_H */

@@ -9,6 +9,8 @@
 
 /* Replies */
 
+#define REPLIES_AHEAD (RTI_RING_AHEAD_BYTES / sizeof(struct rti_reply))
+
 /* The oldest late reply gets a slot; false when there is none. */
 static bool send_oldest_late(struct rti_mesh_shard *shard, struct rti_port *port)
 {
@@ -53,6 +55,7 @@ static void answer(struct rti_mesh_shard *shard, struct rti_port *port, struct r
         port->reply_slots[rti_ring_push(&port->replies)] = (struct rti_reply){ .call = call,
                                                                                .result = result,
                                                                                .error = error };
+        rti_prefetch_write(&port->reply_slots[rti_ring_ahead(&port->replies, REPLIES_AHEAD)]);
         rti_mesh_sent(shard, &port->receiver.outlet);
         return;
     }

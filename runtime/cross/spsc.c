@@ -63,7 +63,8 @@ struct rt_spsc {
     struct rti_inlet *inlet; /* of a mesh, to which this is the source so numbered; or NULL */
     uint32_t source;
     uint32_t capacity;
-    int node; /* that the items were asked from */
+    uint32_t ahead; /* items (RTI_RING_AHEAD_BYTES), but not what the consumer may not have read */
+    int node;       /* that the items were asked from */
 };
 
 /* Making */
@@ -104,6 +105,8 @@ struct rt_spsc *rti_spsc_make(const struct rti_spsc_plan *plan)
     channel->source = plan->source;
     channel->capacity = entries;
     channel->node = plan->node;
+    channel->ahead = (uint32_t)(RTI_RING_AHEAD_BYTES / plan->item_bytes);
+    channel->ahead = channel->ahead < entries / 4 ? channel->ahead : entries / 4;
     rti_ring_init(&channel->ring, entries);
     rti_list_init(&channel->producer.unsent);
     channel->consumer.pauses = PAUSES_FIRST;
@@ -270,6 +273,12 @@ static void copy(char *to, const char *from, size_t bytes)
     }
 }
 
+static inline void fetch_ahead(const struct rt_spsc *channel)
+{
+    rti_prefetch_write(channel->items +
+                       rti_ring_ahead(&channel->ring, channel->ahead) * channel->item_bytes);
+}
+
 /* Copy up to `count` items in; how many. */
 static size_t put(struct rt_spsc *channel, const char *items, size_t count)
 {
@@ -285,6 +294,7 @@ static size_t put(struct rt_spsc *channel, const char *items, size_t count)
                (n - straight) * channel->item_bytes);
     }
     channel->ring.producer.next += n;
+    fetch_ahead(channel);
     return n;
 }
 
@@ -353,6 +363,7 @@ int rt_spsc_send(struct rt_spsc *channel, const void *items, size_t count, size_
         return send_all(executor, channel, items, count, done, deadline);
     }
     copy(channel->items + rti_ring_push(ring) * channel->item_bytes, items, channel->item_bytes);
+    fetch_ahead(channel);
     sent(executor, channel, 1);
     return 0;
 }
