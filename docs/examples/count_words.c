@@ -73,7 +73,7 @@ static int table_count(void *instance, void *text)
 /* All words of a line on their way, then all answers. What was begun is ended in any case. */
 static int count_line(struct rt_service *service, char *line)
 {
-    struct rt_service_call calls[WORDS_PER_LINE];
+    struct rt_call calls[WORDS_PER_LINE];
     char *rest = NULL;
     uint32_t begun = 0;
     int error = 0;
@@ -93,7 +93,7 @@ static int count_line(struct rt_service *service, char *line)
     }
     for (uint32_t i = 0; i < begun; i++) {
         int result = 0;
-        const int r = rt_service_call_end(&calls[i], &result, RT_NEVER);
+        const int r = rt_call_end(&calls[i], &result, RT_NEVER);
 
         error = error < 0 ? error : r < 0 ? r : result;
     }

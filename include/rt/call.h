@@ -46,7 +46,8 @@ extern "C" {
 /**
  * Run fn(arg) on a shard and wait for its result.
  *
- * The deadline, or the one of a scope of the caller's if that is earlier, goes along:
+ * The deadline, or the one of a scope of the caller's if that is earlier, goes along when it is no
+ * more than 13 days off:
  * the function runs in a scope of it (rt/scope.h), and is not run when it has passed. At the
  * deadline its waits end with -ETIME; then, and when the caller is cancelled, its task is
  * cancelled. The call returns when the function has returned, and so may outlast its

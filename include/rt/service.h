@@ -51,6 +51,9 @@ typedef int (*rt_service_fn)(void *instance, void *arg);
 /** Services that one service may depend on. */
 #define RT_SERVICE_DEPENDS_MAX 8
 
+/** Names that the services of a runtime may have, stopped ones included. */
+#define RT_SERVICES_MAX 1000
+
 /** Bytes of a name, with its end. */
 #define RT_SERVICE_NAME_BYTES 32
 
@@ -91,8 +94,9 @@ struct rt_service_options {
  * @param deadline   past it, or when the caller is cancelled, what is being made is cancelled.
  * @return 0; the first error in order of shards: what create returned, or as of rt_call();
  *         -EEXIST when a service of the name has not stopped; -EINVAL for a name or a grace out of
- *         range, too many dependencies, or one that does not run, with a text in the log;
- *         -ESHUTDOWN when all first tasks have returned; -ENOMEM; -E2BIG as of rt_spawn_with().
+ *         range, too many dependencies, or one that does not run; -ENOSPC for a name beyond
+ *         RT_SERVICES_MAX, as the one before with a text in the log; -ESHUTDOWN when all first
+ *         tasks have returned; -ENOMEM; -E2BIG as of rt_spawn_with().
  * \context{In a task. Suspends.}
  */
 RT_API RT_MUST_CHECK RT_SUSPENDS
@@ -153,36 +157,16 @@ RT_API RT_MUST_CHECK RT_SUSPENDS
 int rt_service_call(struct rt_service *service, uint32_t shard, rt_service_fn fn, void *arg,
                     int *result, rt_time deadline);
 
-/** A call under way; in the caller's memory from its begin until its end returns. 128 bytes: what
- * the other shard reads shares no cache line with what the caller writes meanwhile. */
-struct rt_service_call {
-    /* private */
-    void *part;
-    rt_service_fn fn;
-    void *arg;
-    uint32_t is_refused;
-    uint32_t reserved;
-    struct rt_call call __attribute__((aligned(64)));
-};
-
 /**
  * Send a call and go on without waiting for its result, as rt_call_begin() does.
  *
- * @return as rt_call_begin(). On 0 it must be ended with rt_service_call_end(), by the same task.
+ * @return as rt_call_begin(). On 0 it must be ended with rt_call_end(), by the same task. That
+ *         returns -ESHUTDOWN also when the service did not run: then `fn` did not run either.
  * \context{In a task. Suspends.}
  */
 RT_API RT_MUST_CHECK RT_SUSPENDS
-int rt_service_call_begin(struct rt_service_call *call, struct rt_service *service, uint32_t shard,
+int rt_service_call_begin(struct rt_call *call, struct rt_service *service, uint32_t shard,
                           rt_service_fn fn, void *arg, rt_time deadline);
-
-/**
- * Wait for the result, as rt_call_end() does.
- *
- * @return as rt_service_call(). The call has ended in every case.
- * \context{In the task that began the call. Suspends.}
- */
-RT_API RT_MUST_CHECK RT_SUSPENDS
-int rt_service_call_end(struct rt_service_call *call, int *result, rt_time deadline);
 
 /**
  * The shard that owns a key: the jump consistent hash (Lamping and Veach, 2014) of the

@@ -245,16 +245,17 @@ void rti_call_take_replies(struct rti_mesh_shard *shard, struct rti_port *port)
 }
 
 /* A call to the caller's own shard: a cancel of the caller is one of the function. */
-static void run_here(const struct rti_request *request, rt_time deadline)
+static void run_here(struct rti_mesh_shard *shard, const struct rti_request *request,
+                     rt_time deadline)
 {
     struct rt_call *call = request->call;
 
     call->error = 0;
     call->result = rti_terms_have_deadline(request->terms)
-                       ? rti_call_run_until(request->fn, request->arg,
+                       ? rti_call_run_until(shard, request, false,
                                             rti_scope_end_at(rti_current->running, deadline),
                                             &call->error)
-                       : request->fn(request->arg);
+                       : rti_call_run(shard, request, false, &call->error);
     if (call->result == -ECANCELED && rti_scope_ends(rti_current->running)) {
         call->error = -ECANCELED;
     }
@@ -272,7 +273,7 @@ static RTI_NOINLINE int begin_with_care(struct rti_mesh_shard *shard,
         return r;
     }
     if (to == shard->index) {
-        run_here(request, deadline);
+        run_here(shard, request, deadline);
         return 0;
     }
     if (shard->executor->draining) {
@@ -308,9 +309,17 @@ static inline __attribute__((always_inline)) int send_call(struct rti_mesh_shard
     if (RTI_UNLIKELY(port == NULL)) {
         return begin_with_care(shard, request, to, deadline);
     }
-    rti_prefetch_write(&port->request_slots[rti_ring_ahead(&port->requests, REQUESTS_AHEAD)]);
     push(shard, port, request);
+    rti_ring_fetch_ahead(&port->requests, port->request_slots, sizeof(*request), REQUESTS_AHEAD);
     return 0;
+}
+
+int rti_call_begin_request(struct rti_request *request, uint32_t to, rt_time deadline)
+{
+    struct rti_mesh_shard *shard = begin("rt_service_call_begin", to);
+
+    request->terms |= shard->executor->active->id;
+    return send_call(shard, request, to, deadline);
 }
 
 int rt_call_begin(struct rt_call *call, uint32_t to, rt_task_fn fn, void *arg, rt_time deadline)
@@ -329,16 +338,30 @@ static inline rt_time end_at(const struct rt_task *task, rt_time deadline)
                                                               : deadline;
 }
 
+/* Its deadline goes along. */
+static inline uint64_t terms_within(const struct rti_executor *executor, rt_time deadline)
+{
+    return rti_terms(executor->active->id, end_at(executor->running, deadline),
+                     executor->turn_time);
+}
+
+int rti_call_begin_request_within(struct rti_request *request, uint32_t to, rt_time deadline)
+{
+    struct rti_mesh_shard *shard = begin("rt_service_call", to);
+
+    request->terms |= terms_within(shard->executor, deadline);
+    return send_call(shard, request, to, deadline);
+}
+
 int rti_call_begin_within(struct rt_call *call, uint32_t to, rt_task_fn fn, void *arg,
                           rt_time deadline)
 {
     struct rti_mesh_shard *shard = begin("rt_call", to);
-    struct rti_executor *executor = shard->executor;
     const struct rti_request request = {
         .fn = fn,
         .arg = arg,
         .call = call,
-        .terms = rti_terms(executor->active->id, end_at(executor->running, deadline)),
+        .terms = terms_within(shard->executor, deadline),
     };
 
     return send_call(shard, &request, to, deadline);
@@ -428,24 +451,24 @@ int rt_call(uint32_t to, rt_task_fn fn, void *arg, int *result, rt_time deadline
 int rti_call_taskless(uint32_t to, rt_task_fn fn, void *arg, int *result)
 {
     struct rti_mesh_shard *shard = begin("rti_call_taskless", to);
-    struct rt_call call = { .shard = (uint16_t)to,
-                            .home = (uint16_t)shard->index,
-                            .state = RTI_CALL_SENT };
+    struct rt_call call;
     const struct rti_request request = {
         .fn = fn, .arg = arg, .call = &call, .terms = RTI_TERMS_TASKLESS
     };
-    struct rti_port *port = open_port(shard, to);
+    int value;
+    int r;
 
-    if (port == NULL) {
-        const int r = begin_with_care(shard, &request, to, RT_NEVER);
-
-        if (r < 0) {
-            return r;
-        }
+    if (to == shard->index) {
+        value = fn(arg);
+        r = 0;
     } else {
-        push(shard, port, &request);
+        r = send_call(shard, &request, to, RT_NEVER);
+        r = r < 0 ? r : rt_call_end(&call, &value, RT_NEVER);
     }
-    return rt_call_end(&call, result, RT_NEVER);
+    if (r == 0 && result != NULL) {
+        *result = value;
+    }
+    return r;
 }
 
 /* Posts */

@@ -38,6 +38,7 @@
 #define RTI_CROSS_CALL_H
 
 #include "core/wait.h"
+#include "cross/mesh.h"
 #include "cross/port.h"
 
 struct rti_inbox;
@@ -75,9 +76,26 @@ void rti_call_look_for_reply(const struct rt_call *call, rt_time deadline);
 int rti_call_begin_within(struct rt_call *call, uint32_t to, rt_task_fn fn, void *arg,
                           rt_time deadline);
 
-/* Run a function that has a deadline. `error` gets -ETIME when that has passed and the function has
- * not run, or gave way; else it stays. */
-int rti_call_run_until(rt_task_fn fn, void *arg, rt_time deadline, int *error);
+/* The same two, of a service: `request` has call, function and argument, and terms that name the
+ * service only. */
+int rti_call_begin_request(struct rti_request *request, uint32_t to, rt_time deadline);
+int rti_call_begin_request_within(struct rti_request *request, uint32_t to, rt_time deadline);
+
+/* Run a request's function, in a task that `is_own` or the caller's. `error` gets -ESHUTDOWN when a
+ * service was not there to run it; else it stays. */
+static inline int rti_call_run(struct rti_mesh_shard *shard, const struct rti_request *request,
+                               bool is_own, int *error)
+{
+    if (RTI_LIKELY(rti_terms_service(request->terms) == 0)) {
+        return request->fn(request->arg);
+    }
+    return shard->mesh->service_ops->run(shard, request, is_own, error);
+}
+
+/* The same until a deadline. `error` gets -ETIME when that has passed and the function has not run,
+ * or gave way. */
+int rti_call_run_until(struct rti_mesh_shard *shard, const struct rti_request *request, bool is_own,
+                       rt_time deadline, int *error);
 
 /* The error of a call that has ended so. -ETIME is that of `deadline` or of a scope of the
  * caller's, unless the caller had a reason of its own before, which is not 0 then. */

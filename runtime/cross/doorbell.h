@@ -48,14 +48,9 @@ void rti_doorbell_fini(struct rti_doorbell *doorbell);
  * is unconditional: to test the bit first would need a fence between store and load. */
 static inline bool rti_doorbell_ring(struct rti_doorbell *doorbell, uint32_t word, uint64_t bits)
 {
-    uint64_t *const shared = &doorbell->words[word].bits;
-    uint64_t old = 0; /* a guess: a load would get the line, and the exchange get it once more */
-
     /* pairs with the exchange in rti_doorbell_take() and the CAS in rti_doorbell_try_sleep() */
-    while (!__atomic_compare_exchange_n(shared, &old, old | bits, false, __ATOMIC_ACQ_REL,
-                                        __ATOMIC_RELAXED)) {
-    }
-    return old == RTI_DOORBELL_SLEEPS;
+    return __atomic_fetch_or(&doorbell->words[word].bits, bits, __ATOMIC_ACQ_REL) ==
+           RTI_DOORBELL_SLEEPS;
 }
 
 static inline bool rti_doorbell_ring_sender(struct rti_doorbell *doorbell, uint32_t sender)

@@ -46,6 +46,17 @@
 
 struct rti_mesh;
 
+/* What services hang in: cross knows of them by number only. */
+struct rti_service_ops {
+    /* Run a request of a service, in a task that `is_own`, or the caller's own. `error` gets
+     * -ESHUTDOWN when the function was not run; else it stays. */
+    int (*run)(struct rti_mesh_shard *shard, const struct rti_request *request, bool is_own,
+               int *error);
+
+    /* The function that runs inline suspends: what `run` has put into shard->inside. */
+    void (*suspends)(void *inside);
+};
+
 struct rti_mesh_shard {
     struct rti_inbox inbox;
     struct rti_mesh *mesh;
@@ -66,6 +77,7 @@ struct rti_mesh_shard {
     struct rti_list starved;         /* ports with posts that wait for a task to end */
     struct rt_task *pump;            /* the task that starts calls, or NULL */
     struct rti_pool served;          /* requests that have a task which has not run yet */
+    void *inside;                    /* the call of a service that runs inline, or NULL */
     uint32_t replies_late;           /* replies that wait for room, in all ports (P3) */
 
     struct rti_closing_shard closing;
@@ -81,6 +93,7 @@ struct rti_mesh_shard {
 };
 
 struct rti_mesh {
+    const struct rti_service_ops *service_ops; /* set before any shard runs */
     uint32_t shard_count;
     uint8_t taskqs[RTI_SHARED_TASKQS]; /* by number: a state (cross/taskqs.c); atomic */
     uint32_t port_entries;             /* a power of two */

@@ -31,32 +31,48 @@
 /*
  * Terms: under which a request is run, in one word, so that two slots fill a line.
  *
- *     bit 63 ... 12                          11 ... 0
- *     deadline of the caller, or 0: none     number of the caller's task queue
+ *     bit 63 ... 22                    21 ... 12                  11 ... 0
+ *     deadline of the caller, or 0     number of a service, or 0  number of the caller's task queue
  *
  * The deadline is in steps of 1024 ns, rounded up: the function has no less time than its caller.
+ * Of the steps there are the low bits: with the time of the reader they give the deadline, which is
+ * 13 days off at most, for one that is further does not go along.
  */
-#define RTI_TERMS_QUEUE_BITS    12
-#define RTI_TERMS_STEP_BITS     10
-#define RTI_TERMS_QUEUE_MASK    ((1ull << RTI_TERMS_QUEUE_BITS) - 1)
-#define RTI_TERMS_DEADLINE_MASK (UINT64_MAX >> RTI_TERMS_QUEUE_BITS)
+#define RTI_TERMS_QUEUE_BITS     12
+#define RTI_TERMS_SERVICE_BITS   10
+#define RTI_TERMS_DEADLINE_SHIFT (RTI_TERMS_QUEUE_BITS + RTI_TERMS_SERVICE_BITS)
+#define RTI_TERMS_STEP_BITS      10
+#define RTI_TERMS_QUEUE_MASK     ((1ull << RTI_TERMS_QUEUE_BITS) - 1)
+#define RTI_TERMS_SERVICE_MASK   ((1ull << RTI_TERMS_SERVICE_BITS) - 1)
+#define RTI_TERMS_DEADLINE_MASK  (UINT64_MAX >> RTI_TERMS_DEADLINE_SHIFT)
+#define RTI_TERMS_PASSED         1ull /* in place of a deadline: it has passed */
+#define RTI_TERMS_FAR            (1ll << 50)
 
 /* In place of terms: the function does not wait and needs no task. It runs where requests are taken
  * out of the ring. */
 #define RTI_TERMS_TASKLESS UINT64_MAX
 
-static inline uint64_t rti_terms(uint32_t queue, rt_time deadline)
-{
-    uint64_t steps;
+/* So none is that. */
+#define RTI_SERVICE_NUMBER_MAX (RTI_TERMS_SERVICE_MASK - 1)
 
-    if (deadline == RT_NEVER) {
-        return queue;
+static inline uint64_t rti_terms(uint32_t queue, rt_time deadline, rt_time now)
+{
+    uint64_t steps = RTI_TERMS_PASSED;
+
+    if (deadline > now) {
+        if (deadline - now >= RTI_TERMS_FAR) {
+            return queue;
+        }
+        steps = (((uint64_t)deadline - 1) >> RTI_TERMS_STEP_BITS) + 1;
+        steps &= RTI_TERMS_DEADLINE_MASK;
+        steps = steps > RTI_TERMS_PASSED ? steps : RTI_TERMS_PASSED + 1;
     }
-    steps = deadline <= 0 ? 1 : (((uint64_t)deadline - 1) >> RTI_TERMS_STEP_BITS) + 1;
-    if (RTI_UNLIKELY(steps >= RTI_TERMS_DEADLINE_MASK)) { /* in more than 100 years */
-        return queue;
-    }
-    return steps << RTI_TERMS_QUEUE_BITS | queue;
+    return steps << RTI_TERMS_DEADLINE_SHIFT | queue;
+}
+
+static inline uint64_t rti_terms_of_service(uint32_t number)
+{
+    return (uint64_t)number << RTI_TERMS_QUEUE_BITS;
 }
 
 static inline uint32_t rti_terms_queue(uint64_t terms)
@@ -64,19 +80,34 @@ static inline uint32_t rti_terms_queue(uint64_t terms)
     return (uint32_t)(terms & RTI_TERMS_QUEUE_MASK);
 }
 
+static inline uint32_t rti_terms_service(uint64_t terms)
+{
+    return (uint32_t)(terms >> RTI_TERMS_QUEUE_BITS & RTI_TERMS_SERVICE_MASK);
+}
+
 static inline bool rti_terms_have_deadline(uint64_t terms)
 {
-    return terms > RTI_TERMS_QUEUE_MASK;
+    return terms >> RTI_TERMS_DEADLINE_SHIFT != 0;
 }
 
 /* Of terms that have one. */
-static inline rt_time rti_terms_deadline(uint64_t terms)
+static inline rt_time rti_terms_deadline(uint64_t terms, rt_time now)
 {
-    return (rt_time)(terms >> RTI_TERMS_QUEUE_BITS << RTI_TERMS_STEP_BITS);
+    const uint64_t steps = terms >> RTI_TERMS_DEADLINE_SHIFT;
+    const uint64_t steps_now = (uint64_t)now >> RTI_TERMS_STEP_BITS;
+    const uint64_t left = (steps - steps_now) & RTI_TERMS_DEADLINE_MASK;
+
+    if (steps == RTI_TERMS_PASSED || left > RTI_TERMS_DEADLINE_MASK / 2) {
+        return 0;
+    }
+    return (rt_time)((steps_now + left) << RTI_TERMS_STEP_BITS);
 }
 
 struct rti_request {
-    rt_task_fn fn;
+    union {
+        rt_task_fn fn;
+        int (*of_service)(void *instance, void *arg); /* where the terms name one */
+    };
     void *arg;
     struct rt_call *call; /* NULL: a post */
     uint64_t terms;

@@ -55,7 +55,8 @@ static void answer(struct rti_mesh_shard *shard, struct rti_port *port, struct r
         port->reply_slots[rti_ring_push(&port->replies)] = (struct rti_reply){ .call = call,
                                                                                .result = result,
                                                                                .error = error };
-        rti_prefetch_write(&port->reply_slots[rti_ring_ahead(&port->replies, REPLIES_AHEAD)]);
+        rti_ring_fetch_ahead(&port->replies, port->reply_slots, sizeof(struct rti_reply),
+                             REPLIES_AHEAD);
         rti_mesh_sent(shard, &port->receiver.outlet);
         return;
     }
@@ -228,7 +229,8 @@ static bool gave_way(int result)
     return result == -ETIME || result == -ECANCELED;
 }
 
-RTI_NOINLINE int rti_call_run_until(rt_task_fn fn, void *arg, rt_time deadline, int *error)
+RTI_NOINLINE int rti_call_run_until(struct rti_mesh_shard *shard, const struct rti_request *request,
+                                    bool is_own, rt_time deadline, int *error)
 {
     const struct rti_executor *executor = rti_current;
     struct rt_task *self = executor->running;
@@ -240,7 +242,7 @@ RTI_NOINLINE int rti_call_run_until(rt_task_fn fn, void *arg, rt_time deadline, 
         return 0;
     }
     rt_scope_enter(&scope, deadline);
-    result = fn(arg);
+    result = rti_call_run(shard, request, is_own, error);
     if (RTI_UNLIKELY((self->state & RTI_TASK_SCOPED) == 0 || self->scope != &scope)) {
         rti_task_has_not_left(self);
     }
@@ -264,9 +266,10 @@ static inline __attribute__((always_inline)) bool run_inline(struct rti_mesh_sha
     self->call = request->call;
     self->state |= RTI_TASK_INLINE | (shard->executor->draining ? RTI_TASK_CANCEL : 0);
     if (RTI_LIKELY(!rti_terms_have_deadline(request->terms))) {
-        result = request->fn(request->arg);
+        result = rti_call_run(shard, request, true, &error);
     } else {
-        result = rti_call_run_until(request->fn, request->arg, rti_terms_deadline(request->terms),
+        result = rti_call_run_until(shard, request, true,
+                                    rti_terms_deadline(request->terms, shard->executor->turn_time),
                                     &error);
     }
     suspended = (self->state & RTI_TASK_INLINE) == 0;
@@ -420,6 +423,10 @@ void rti_call_detach(struct rti_inbox *inbox, struct rt_task *task)
     struct rti_mesh_shard *shard = RTI_CONTAINER_OF(inbox, struct rti_mesh_shard, inbox);
 
     task->state &= ~(uint32_t)RTI_TASK_INLINE;
+    if (shard->inside != NULL) {
+        shard->mesh->service_ops->suspends(shard->inside);
+        shard->inside = NULL;
+    }
     if (task == shard->pump) {
         shard->pump = NULL;
         shard->executor->tasks.extra--;

@@ -275,8 +275,7 @@ static void copy(char *to, const char *from, size_t bytes)
 
 static inline void fetch_ahead(const struct rt_spsc *channel)
 {
-    rti_prefetch_write(channel->items +
-                       rti_ring_ahead(&channel->ring, channel->ahead) * channel->item_bytes);
+    rti_ring_fetch_ahead(&channel->ring, channel->items, channel->item_bytes, channel->ahead);
 }
 
 /* Copy up to `count` items in; how many. */

@@ -203,6 +203,7 @@ static int init_shards(struct rt_runtime *runtime, uint32_t count)
         return r;
     }
     rti_services_init(&runtime->services, count);
+    runtime->mesh.service_ops = &rti_service_ops;
     for (uint32_t i = 0; i < count; i++) {
         struct rti_shard *shard = &runtime->shards[i];
 

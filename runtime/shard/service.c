@@ -72,17 +72,24 @@ static struct rt_service *record_of(const struct rti_services *services, const c
     return service;
 }
 
-/* Under the mutex. NULL when there is no memory. */
-static struct rt_service *make_record(struct rt_runtime *runtime, const char *name)
+/* Under the mutex. 0, -ENOMEM or -ENOSPC. */
+static int make_record(struct rt_runtime *runtime, struct rt_service **out, const char *name)
 {
     struct rti_services *services = &runtime->services;
     const uint32_t count = runtime->mesh.shard_count;
     const size_t parts = count * sizeof(struct rti_service_part);
-    struct rt_service *service = rti_sys_alloc(sizeof(*service) + parts +
-                                               count * sizeof(struct rt_call_part));
+    struct rt_service *service;
 
+    if (services->count == RT_SERVICES_MAX) {
+        rti_log(&runtime->log, RT_LOG_ERROR,
+                "service '%s' cannot start: %u have had names of their own; a stopped one's name "
+                "can be used again",
+                name, RT_SERVICES_MAX);
+        return -ENOSPC;
+    }
+    service = rti_sys_alloc(sizeof(*service) + parts + count * sizeof(struct rt_call_part));
     if (service == NULL) {
-        return NULL;
+        return -ENOMEM;
     }
     memcpy(service->name, name, strlen(name));
     service->mesh = &runtime->mesh;
@@ -96,8 +103,11 @@ static struct rt_service *make_record(struct rt_runtime *runtime, const char *na
         part->gate.closed = 1;
         rti_list_init(&part->calls);
     }
+    service->number = ++services->count;
+    services->all[service->number] = service;
     __atomic_store_n(&services->newest, service, __ATOMIC_RELEASE); /* pairs with record_of() */
-    return service;
+    *out = service;
+    return 0;
 }
 
 /* The runtime's states */
@@ -150,12 +160,11 @@ static int begin_to_start(struct rt_runtime *runtime, struct rt_service **out,
         r = -EINVAL;
     }
     if (r == 0 && service == NULL) {
-        service = make_record(runtime, options->name);
-        r = service != NULL ? 0 : -ENOMEM;
+        r = make_record(runtime, &service, options->name);
     }
     if (r == 0) {
         fill_record(service, options);
-        service->number = ++services->starts;
+        service->start = ++services->starts;
         set_state(service, RT_SERVICE_STARTING);
         *out = service;
     }
@@ -442,7 +451,7 @@ static struct rt_service *last_started(const struct rti_services *services)
     struct rt_service *last = NULL;
 
     for (struct rt_service *s = services->newest; s != NULL; s = s->next) {
-        if (state_of(s) != RT_SERVICE_STOPPED && (last == NULL || s->number > last->number)) {
+        if (state_of(s) != RT_SERVICE_STOPPED && (last == NULL || s->start > last->start)) {
             last = s;
         }
     }

@@ -21,7 +21,9 @@
  *
  * V1 Only the task that moved the state to STARTING or STOPPING gives orders.
  * V2 An instance is destroyed only after all parts have closed: no call is inside anywhere.
- * V3 A call is inside from before it looks at the instance until its function has returned.
+ * V3 A call is inside from before it looks at the instance until its function has returned. In a
+ *    task of its own it enters the gate only when it first suspends: before that nothing else runs
+ *    on the shard, its keeper neither.
  * V4 The last first task to return stops all services before that counts as a return
  *    (rti_services_first()). So calls still work, and when tasks are cancelled for the end of the
  *    runtime no service lives.
@@ -76,11 +78,12 @@ struct rt_service {
     struct rt_service *next;     /* the one made before it; fixed */
     const struct rti_mesh *mesh; /* of its runtime; fixed */
     uint32_t shard_count;
-    uint32_t state; /* enum rt_service_state; atomic, written under the mutex */
+    uint32_t number; /* 1 to RT_SERVICES_MAX, in requests; fixed */
+    uint32_t state;  /* enum rt_service_state; atomic, written under the mutex */
     char name[RT_SERVICE_NAME_BYTES];
 
     /* under the mutex */
-    uint64_t number;     /* of the start: later ones are greater */
+    uint64_t start;      /* its place among all starts: later ones are greater */
     uint32_t dependents; /* services that have not stopped and depend on this one */
 
     /* fixed from STARTING until STOPPED */
@@ -103,11 +106,18 @@ struct rti_services {
     pthread_mutex_t mutex;     /* held for a few loads and stores, by starts and stops only */
     struct rt_service *newest; /* head of the list of records; atomic */
     uint64_t starts;
+    uint32_t count;       /* of records */
     uint32_t firsts_left; /* first tasks that have not returned; atomic */
     bool is_closed;       /* the last one has: no service starts any more */
     bool is_awaited;      /* it waits for starts and stops of others: `closer` is told */
     struct rt_waker closer;
+
+    /* By number; stored before anybody has the handle, so who can name it sees it. */
+    struct rt_service *all[RT_SERVICES_MAX + 1];
 };
+
+/* Of the mesh. */
+extern const struct rti_service_ops rti_service_ops;
 
 void rti_services_init(struct rti_services *services, uint32_t shard_count);
 void rti_services_fini(struct rti_services *services);

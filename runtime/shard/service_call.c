@@ -5,32 +5,43 @@
 
 #include "core/executor.h"
 #include "core/scope.h"
+#include "cross/call.h"
 #include "cross/mesh.h"
 #include "rt/scope.h"
 #include "shard/owner.h"
+#include "shard/runtime.h"
 #include "shard/service.h"
 
 /* A call that is inside. In the frame of the task that runs its function. */
 struct inside {
     struct rti_list link;
-    const struct rt_task *task;
-    struct rt_scope scope; /* what a stop cancels: on the caller's own shard the task is its own */
+    struct rti_service_part *part;
+    struct rt_task *task;
+    struct rt_scope *scope; /* what a stop cancels; NULL: the task, which is the call's own */
 };
 
 bool rti_service_is_inside(const struct rti_service_part *part)
 {
+    const struct inside *inline_one = rti_mesh_here()->inside;
+
     for (const struct rti_list *node = part->calls.next; node != &part->calls; node = node->next) {
         if (RTI_CONTAINER_OF(node, struct inside, link)->task == rti_current->running) {
             return true;
         }
     }
-    return false;
+    return inline_one != NULL && inline_one->part == part;
 }
 
 void rti_service_cancel_calls(struct rti_service_part *part)
 {
     for (struct rti_list *node = part->calls.next; node != &part->calls; node = node->next) {
-        rti_scope_cancel(&RTI_CONTAINER_OF(node, struct inside, link)->scope);
+        const struct inside *inside = RTI_CONTAINER_OF(node, struct inside, link);
+
+        if (inside->scope != NULL) {
+            rti_scope_cancel(inside->scope);
+        } else {
+            rti_task_cancel(inside->task);
+        }
     }
 }
 
@@ -40,95 +51,131 @@ static inline void count(uint64_t *counter)
     __atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
 }
 
-/* On the instance's shard. False when there is none, or it is closed: the function did not run. */
-static inline bool run(struct rti_service_part *part, rt_service_fn fn, void *arg, int *result)
+static inline bool is_refused(struct rti_service_part *part)
 {
-    struct inside self;
-
-    if (RTI_UNLIKELY(rt_gate_enter(&part->gate) < 0)) {
+    if (RTI_UNLIKELY(part->gate.closed != 0)) {
         count(&part->refused);
-        return false;
+        return true;
     }
-    self.task = rti_current->running;
-    rti_list_push_back(&part->calls, &self.link);
     count(&part->begun);
-    rt_scope_enter(&self.scope, RT_NEVER);
-    *result = fn(part->instance, arg);
-    (void)rt_scope_leave(&self.scope);
-    if (*result < 0) {
+    return false;
+}
+
+static inline void count_done(struct rti_service_part *part, int result)
+{
+    if (result < 0) {
         count(&part->errors);
     }
     count(&part->done_calls);
-    rti_list_remove(&self.link);
-    rt_gate_leave(&part->gate);
+}
+
+static void enter(struct inside *self)
+{
+    const int r = rt_gate_enter(&self->part->gate);
+
+    RTI_ASSERT(r == 0); /* it was open when the function began, and no keeper has run since */
+    self->task = rti_current->running;
+    rti_list_push_back(&self->part->calls, &self->link);
+}
+
+static void leave(struct inside *self)
+{
+    rti_list_remove(&self->link);
+    rt_gate_leave(&self->part->gate);
+}
+
+/* On the instance's shard, in the caller's task. False when there is none, or it is closed: the
+ * function did not run. */
+static inline bool run(struct rti_service_part *part, rt_service_fn fn, void *arg, int *result)
+{
+    struct rt_scope scope;
+    struct inside self = { .part = part, .scope = &scope };
+
+    if (is_refused(part)) {
+        return false;
+    }
+    enter(&self);
+    rt_scope_enter(&scope, RT_NEVER);
+    *result = fn(part->instance, arg);
+    (void)rt_scope_leave(&scope);
+    leave(&self);
+    count_done(part, *result);
     return true;
 }
 
-/* One */
-
-static int run_one(void *arg)
+/* The same in a task of its own. While it has not suspended no keeper has run, and nobody can ask:
+ * so it need not enter before (V3). */
+static inline bool run_inline(struct rti_mesh_shard *shard, struct rti_service_part *part,
+                              rt_service_fn fn, void *arg, int *result)
 {
-    struct rt_service_call *call = arg;
+    struct inside self = { .part = part };
+
+    if (is_refused(part)) {
+        return false;
+    }
+    shard->inside = &self;
+    *result = fn(part->instance, arg);
+    if (RTI_LIKELY(shard->inside == &self)) {
+        shard->inside = NULL;
+    } else {
+        leave(&self);
+    }
+    count_done(part, *result);
+    return true;
+}
+
+static void suspends(void *inside)
+{
+    enter(inside);
+}
+
+static int run_request(struct rti_mesh_shard *shard, const struct rti_request *request, bool is_own,
+                       int *error)
+{
+    const struct rt_runtime *runtime = RTI_CONTAINER_OF(shard->mesh, struct rt_runtime, mesh);
+    const uint32_t number = rti_terms_service(request->terms);
+    struct rti_service_part *part = &runtime->services.all[number]->parts[shard->index];
     int result = 0;
 
-    if (!run(call->part, call->fn, call->arg, &result)) {
-        call->is_refused = 1;
+    if (!(is_own ? run_inline(shard, part, request->of_service, request->arg, &result)
+                 : run(part, request->of_service, request->arg, &result))) {
+        *error = -ESHUTDOWN;
     }
     return result;
 }
 
-static void prepare(struct rt_service_call *call, struct rt_service *service, uint32_t shard,
-                    rt_service_fn fn, void *arg)
+const struct rti_service_ops rti_service_ops = { .run = run_request, .suspends = suspends };
+
+/* One */
+
+static struct rti_request request_of(const struct rt_service *service, struct rt_call *call,
+                                     rt_service_fn fn, void *arg)
 {
-    if (RTI_UNLIKELY(shard >= service->shard_count)) {
-        rti_misuse("rt_service_call(): there is no shard %u, there are %u", shard,
-                   service->shard_count);
-    }
     if (RTI_DEBUG && service->mesh != rti_mesh_of_task("rt_service_call")->mesh) {
         rti_misuse("rt_service_call(): the service '%s' belongs to another runtime", service->name);
     }
-    call->part = &service->parts[shard];
-    call->fn = fn;
-    call->arg = arg;
-    call->is_refused = 0;
+    return (struct rti_request){
+        .of_service = fn, .arg = arg, .call = call, .terms = rti_terms_of_service(service->number)
+    };
 }
 
-static inline int outcome(const struct rt_service_call *call, int r, int value, int *result)
-{
-    if (r == 0 && RTI_UNLIKELY(call->is_refused)) {
-        r = -ESHUTDOWN;
-    }
-    if (r == 0 && result != NULL) {
-        *result = value;
-    }
-    return r;
-}
-
-int rt_service_call_begin(struct rt_service_call *call, struct rt_service *service, uint32_t shard,
+int rt_service_call_begin(struct rt_call *call, struct rt_service *service, uint32_t shard,
                           rt_service_fn fn, void *arg, rt_time deadline)
 {
-    prepare(call, service, shard, fn, arg);
-    return rt_call_begin(&call->call, shard, run_one, call, deadline);
+    struct rti_request request = request_of(service, call, fn, arg);
+
+    return rti_call_begin_request(&request, shard, deadline);
 }
 
-int rt_service_call_end(struct rt_service_call *call, int *result, rt_time deadline)
-{
-    int value = 0;
-    const int r = rt_call_end(&call->call, &value, deadline);
-
-    return outcome(call, r, value, result);
-}
-
+RTI_RETURNS_AFTER_SWITCH
 int rt_service_call(struct rt_service *service, uint32_t shard, rt_service_fn fn, void *arg,
                     int *result, rt_time deadline)
 {
-    struct rt_service_call call;
-    int value = 0;
-    int r;
+    struct rt_call call;
+    struct rti_request request = request_of(service, &call, fn, arg);
+    const int r = rti_call_begin_request_within(&request, shard, deadline);
 
-    prepare(&call, service, shard, fn, arg);
-    r = rt_call(shard, run_one, &call, &value, deadline);
-    return outcome(&call, r, value, result);
+    return r < 0 ? r : rt_call_end(&call, result, deadline);
 }
 
 /* All */

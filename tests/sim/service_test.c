@@ -276,7 +276,7 @@ static void a_name_is_given_once_and_again_after_a_stop(void **state)
 
 /* ---- stop ---- */
 
-static int begin_stay(struct rt_service_call calls[SHARDS], struct rt_service *service, int *value)
+static int begin_stay(struct rt_call calls[SHARDS], struct rt_service *service, int *value)
 {
     int r = 0;
 
@@ -299,7 +299,7 @@ static int let_go(void *arg)
 static int stop_with_calls(void *arg)
 {
     struct rt_service *service = start("busy");
-    struct rt_service_call calls[SHARDS];
+    struct rt_call calls[SHARDS];
     struct rt_task *releaser;
     int result = 0;
     int value = 5;
@@ -310,7 +310,7 @@ static int stop_with_calls(void *arg)
     T_CHECK(rt_service_stop(service, RT_NEVER) == 0);
     T_CHECK(wrote("..CBA"));
     for (uint32_t i = 1; i < SHARDS; i++) {
-        T_CHECK(rt_service_call_end(&calls[i], &result, RT_NEVER) == 0 && result == value);
+        T_CHECK(rt_call_end(&calls[i], &result, RT_NEVER) == 0 && result == value);
     }
     T_CHECK(rt_join(releaser, NULL, RT_NEVER) == 0);
     return 0;
@@ -325,7 +325,7 @@ static void a_stop_waits_for_the_calls_that_are_inside(void **state)
 static int stop_past_deadline(void *arg)
 {
     struct rt_service *service = start("stuck");
-    struct rt_service_call calls[SHARDS];
+    struct rt_call calls[SHARDS];
     int result = 0;
     int value = 5;
 
@@ -334,7 +334,7 @@ static int stop_past_deadline(void *arg)
     T_CHECK(rt_service_stop(service, rt_in(RT_MICROSECONDS(20))) == 0);
     T_CHECK(wrote("..CBA"));
     for (uint32_t i = 1; i < SHARDS; i++) {
-        T_CHECK(rt_service_call_end(&calls[i], &result, RT_NEVER) == 0 && result == -ECANCELED);
+        T_CHECK(rt_call_end(&calls[i], &result, RT_NEVER) == 0 && result == -ECANCELED);
     }
     return 0;
 }
@@ -818,7 +818,7 @@ static int return_error(void *instance, void *arg)
 static int look_at_stats(void *arg)
 {
     struct rt_service *service = start("seen");
-    struct rt_service_call call;
+    struct rt_call call;
     struct rt_service_stats stats;
     int value = 0;
 
@@ -830,7 +830,7 @@ static int look_at_stats(void *arg)
     T_CHECK(stats.state == RT_SERVICE_RUNNING && stats.in_flight == 1);
     T_CHECK(stats.done == 1 && stats.errors == 1 && stats.refused == 0);
     seen.may_go = true;
-    T_CHECK(rt_service_call_end(&call, NULL, RT_NEVER) == 0);
+    T_CHECK(rt_call_end(&call, NULL, RT_NEVER) == 0);
     T_CHECK(rt_service_stop(service, RT_NEVER) == 0);
     T_CHECK(rt_service_call(service, 1, return_error, NULL, NULL, RT_NEVER) == -ESHUTDOWN);
     rt_service_stats(service, 1, &stats, sizeof(stats));

@@ -274,7 +274,7 @@ static void end_call(struct batch *batch)
     int r;
 
     batch->under_way = false;
-    r = rt_service_call_end(&batch->call, &result, RT_NEVER);
+    r = rt_call_end(&batch->call, &result, RT_NEVER);
     batch->error = r < 0 ? r : result;
 }
 

@@ -53,7 +53,7 @@ struct request {
 
 /* The parts of one shard. Lent to that shard while it is called, so it shares no cache line. */
 struct batch {
-    struct rt_service_call call; /* begins a cache line */
+    struct rt_call call __attribute__((aligned(64)));
     struct part *parts;
     uint32_t *answer_lens; /* of each part that was run: bytes of its answer in `reply` */
     uint32_t index;        /* of the shard that runs it */
@@ -63,7 +63,7 @@ struct batch {
     uint32_t walked; /* parts whose answers were taken */
     struct buffer reply;
     size_t reply_at; /* first byte that was not taken */
-    bool under_way;  /* rt_service_call_end() is due */
+    bool under_way;  /* rt_call_end() is due */
     int error;       /* the parts that were not done cannot be, for this reason */
 };
 

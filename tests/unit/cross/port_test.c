@@ -111,25 +111,56 @@ static void a_port_that_lacks_memory_is_none_and_leaves_none(void **state)
 
 static void terms_keep_the_queue_and_give_the_function_no_less_time(void **state)
 {
-    static const rt_time deadlines[] = { 1, 1023, 1024, 1025, 123456789, RT_SECONDS(86400) * 365 };
+    static const rt_time lengths[] = { 1, 1023, 1024, 1025, 123456789, RT_SECONDS(86400) * 13 };
+    static const rt_time nows[] = { 0, 1, RT_SECONDS(1000), (1ll << 52) - 1000, RT_NEVER / 2 };
     const uint32_t queue = RTI_TERMS_QUEUE_MASK;
 
     (void)state;
-    assert_int_equal(rti_terms(queue, RT_NEVER), queue);
-    assert_false(rti_terms_have_deadline(rti_terms(queue, RT_NEVER)));
-    assert_false(
-        rti_terms_have_deadline(rti_terms(queue, RT_NEVER - 1))); /* no less than for ever */
-    for (size_t i = 0; i < sizeof(deadlines) / sizeof(deadlines[0]); i++) {
-        const uint64_t terms = rti_terms(queue, deadlines[i]);
+    for (size_t i = 0; i < sizeof(nows) / sizeof(nows[0]); i++) {
+        for (size_t j = 0; j < sizeof(lengths) / sizeof(lengths[0]); j++) {
+            const rt_time now = nows[i];
+            const rt_time deadline = now + lengths[j];
+            const uint64_t terms = rti_terms(queue, deadline, now);
 
-        assert_true(rti_terms_have_deadline(terms) && terms != RTI_TERMS_TASKLESS);
-        assert_int_equal(rti_terms_queue(terms), queue);
-        assert_true(rti_terms_deadline(terms) >= deadlines[i]);
-        assert_true(rti_terms_deadline(terms) < deadlines[i] + 1024);
-        assert_int_equal(rti_terms_queue(rti_terms(0, deadlines[i])), 0);
+            assert_true(rti_terms_have_deadline(terms) && terms != RTI_TERMS_TASKLESS);
+            assert_int_equal(rti_terms_queue(terms), queue);
+            assert_int_equal(rti_terms_service(terms), 0);
+            assert_true(rti_terms_deadline(terms, now) >= deadline);
+            assert_true(rti_terms_deadline(terms, now) < deadline + 3 * 1024);
+            /* the reader's clock may be another moment's */
+            assert_int_equal(rti_terms_deadline(terms, now + lengths[j] / 2),
+                             rti_terms_deadline(terms, now));
+            assert_int_equal(rti_terms_queue(rti_terms(0, deadline, now)), 0);
+        }
+        assert_int_equal(rti_terms_deadline(rti_terms(3, nows[i], nows[i]), nows[i]), 0);
+        assert_int_equal(rti_terms_deadline(rti_terms(3, -5, nows[i]), nows[i]), 0);
+        assert_int_equal(rti_terms(queue, RT_NEVER, nows[i]), queue);
+        assert_int_equal(rti_terms(queue, nows[i] + RT_SECONDS(86400) * 14, nows[i]), queue);
     }
-    assert_int_equal(rti_terms_deadline(rti_terms(3, 0)), 1024); /* has passed long ago */
-    assert_int_equal(rti_terms_deadline(rti_terms(3, -5)), 1024);
+}
+
+static void a_deadline_that_passes_under_way_is_read_as_passed(void **state)
+{
+    const rt_time now = RT_SECONDS(1000);
+    const uint64_t terms = rti_terms(0, now + 5000, now);
+
+    (void)state;
+    assert_true(rti_terms_deadline(terms, now + 1000000) <= now + 1000000);
+    assert_true(rti_terms_deadline(terms, now + RT_SECONDS(86400)) <= now + RT_SECONDS(86400));
+}
+
+static void terms_name_a_service_beside_the_rest(void **state)
+{
+    const rt_time now = RT_SECONDS(1000);
+    const uint64_t terms = rti_terms_of_service(RTI_SERVICE_NUMBER_MAX) |
+                           rti_terms(RTI_TERMS_QUEUE_MASK, now + 5000, now);
+
+    (void)state;
+    assert_int_equal(rti_terms_service(terms), RTI_SERVICE_NUMBER_MAX);
+    assert_int_equal(rti_terms_queue(terms), RTI_TERMS_QUEUE_MASK);
+    assert_true(rti_terms_deadline(terms, now) >= now + 5000);
+    assert_true(rti_terms_deadline(terms, now) < now + 5000 + 1024);
+    assert_false(rti_terms_have_deadline(rti_terms_of_service(RTI_SERVICE_NUMBER_MAX)));
 }
 
 int main(void)
@@ -139,6 +170,8 @@ int main(void)
         cmocka_unit_test(a_credit_comes_back_when_a_post_starts_also_when_counters_wrap),
         cmocka_unit_test(who_uses_a_credit_may_ask_again),
         cmocka_unit_test(terms_keep_the_queue_and_give_the_function_no_less_time),
+        cmocka_unit_test(a_deadline_that_passes_under_way_is_read_as_passed),
+        cmocka_unit_test(terms_name_a_service_beside_the_rest),
         cmocka_unit_test(posts_that_wait_are_counted_over_the_wrap),
         cmocka_unit_test(a_port_that_lacks_memory_is_none_and_leaves_none),
     };

@@ -56,7 +56,7 @@ static struct rt_service *service; /* set when a row begins */
 static uint32_t other;             /* the shard that serves: likewise */
 
 struct rt_service_record {
-    struct rt_service_call call;
+    struct rt_call call;
 };
 
 static inline void rt_ask(struct rt_service_record *record, void *arg)
@@ -69,7 +69,7 @@ static inline int rt_answer(struct rt_service_record *record)
 {
     int result = 0;
 
-    must("rt_service_call_end", rt_service_call_end(&record->call, &result, RT_NEVER));
+    must("rt_call_end", rt_call_end(&record->call, &result, RT_NEVER));
     return result;
 }
 
