@@ -10,6 +10,11 @@
 #include "os/sys.h"
 #include "rt/scope.h"
 
+#define BUFFER_DEFAULT ((uint32_t)128 * 1024)
+#define BUFFER_MAX     ((uint32_t)16 * 1024 * 1024)
+#define BESIDE_DEFAULT 4u
+#define BESIDE_MAX     64u
+
 /* Where the next operation begins, counted from the chunk's start. */
 static size_t next_start(const struct rti_chunk *chunk)
 {
@@ -115,6 +120,16 @@ bool rti_chunk_fits(size_t buffer_bytes, const struct rt_file *file)
 {
     return buffer_bytes % RTI_CHUNK_ALIGN == 0 && buffer_bytes % unit_of(file) == 0 &&
            file->memory_align <= RTI_CHUNK_ALIGN;
+}
+
+int rti_chunks_options(uint32_t *buffer_bytes, uint32_t *beside, const struct rt_file *file)
+{
+    *buffer_bytes = *buffer_bytes == 0 ? BUFFER_DEFAULT : *buffer_bytes;
+    *beside = *beside == 0 ? BESIDE_DEFAULT : *beside;
+    return *buffer_bytes <= BUFFER_MAX && *beside <= BESIDE_MAX &&
+                   rti_chunk_fits(*buffer_bytes, file)
+               ? 0
+               : -EINVAL;
 }
 
 struct rti_chunk *rti_chunks_create(uint32_t count, size_t buffer_bytes, struct rt_file *file,

@@ -43,6 +43,11 @@ struct rti_chunk {
 /* Whether buffers of so many bytes can be moved from and to the file. */
 bool rti_chunk_fits(size_t buffer_bytes, const struct rt_file *file);
 
+/* What readers and writers let their callers choose: the size of a buffer, and how many may be on
+ * their way beside the one in use. A 0 becomes the default. 0, or -EINVAL: out of range, or the
+ * file cannot be read in such parts. */
+int rti_chunks_options(uint32_t *buffer_bytes, uint32_t *beside, const struct rt_file *file);
+
 /* A row of chunks for one file, with an aligned buffer each; NULL for want of memory. */
 struct rti_chunk *rti_chunks_create(uint32_t count, size_t buffer_bytes, struct rt_file *file,
                                     bool writes);

@@ -23,12 +23,6 @@ struct rti_shared_device {
 /* More than can be in flight. */
 #define NO_CAPACITY (1ull << 50)
 
-/* Of a device that nobody has measured costs matter to nobody. */
-static const struct rti_disk_model any_model = {
-    .request_cost = { RTI_DISK_REQUEST_COST, RTI_DISK_REQUEST_COST },
-    .byte_cost = { RTI_DISK_BYTE_COST, RTI_DISK_BYTE_COST },
-};
-
 /* All that this shard has met. */
 struct devices {
     struct rti_devices seen_by_turn;
@@ -77,7 +71,7 @@ static void init_shared(struct rti_shared_device *device, const struct rti_disk_
     if (figures != NULL) {
         take_figures(device, figures);
     } else {
-        device->model = any_model;
+        device->model = rti_disk_guess;
         rti_disk_share_init(&device->share, models->learns ? RTI_DISK_CAPACITY_FIRST : NO_CAPACITY);
     }
 }

@@ -9,7 +9,7 @@
 
 #define SCALE 16
 
-static const struct rti_disk_model guess = {
+const struct rti_disk_model rti_disk_guess = {
     .request_cost = { RTI_DISK_REQUEST_COST, RTI_DISK_REQUEST_COST },
     .byte_cost = { RTI_DISK_BYTE_COST, RTI_DISK_BYTE_COST },
 };
@@ -40,7 +40,8 @@ static void init_level(struct rti_disk_level *level)
 void rti_disk_init(struct rti_disk *disk, struct rti_disk_share *share,
                    const struct rti_disk_model *model, rt_time now)
 {
-    *disk = (struct rti_disk){ .model = model != NULL ? *model : guess, .learns = model == NULL };
+    *disk = (struct rti_disk){ .model = model != NULL ? *model : rti_disk_guess,
+                               .learns = model == NULL };
     init_level(&disk->root);
     rti_disk_part_init(&disk->part, share);
     rti_disk_depth_init(&disk->depth, rti_disk_share_capacity(share), now);

@@ -67,6 +67,9 @@ struct rti_disk_model {
     uint32_t byte_cost[2];    /* of each byte */
 };
 
+/* Costs by the size of a request, of a device that nobody has measured. */
+extern const struct rti_disk_model rti_disk_guess;
+
 /* Queues that compete with each other: those without a parent, or the children of one. */
 struct rti_disk_level {
     rti_disk_tag now;        /* virtual time, Q1 */

@@ -21,11 +21,6 @@
 #include "os/sys.h"
 #include "rt/task.h"
 
-#define BUFFER_DEFAULT ((uint32_t)128 * 1024)
-#define BUFFER_MAX     ((uint32_t)16 * 1024 * 1024)
-#define AHEAD_DEFAULT  4u
-#define AHEAD_MAX      64u
-
 struct rt_reader {
     struct rti_executor *executor; /* whose it is */
     struct rti_chunk *chunks;      /* ahead_max + 1 */
@@ -47,12 +42,10 @@ static int read_options(struct rt_reader_options *out, const struct rt_reader_op
     if (r < 0) {
         return r;
     }
-    out->buffer_bytes = out->buffer_bytes == 0 ? BUFFER_DEFAULT : out->buffer_bytes;
-    out->ahead = out->ahead == 0 ? AHEAD_DEFAULT : out->ahead;
-    return !rti_chunk_fits(out->buffer_bytes, file) || out->buffer_bytes > BUFFER_MAX ||
-                   out->ahead > AHEAD_MAX || out->offset > INT64_MAX || out->reserved != 0
-               ? -EINVAL
-               : 0;
+    if (out->offset > INT64_MAX || out->reserved != 0) {
+        return -EINVAL;
+    }
+    return rti_chunks_options(&out->buffer_bytes, &out->ahead, file);
 }
 
 int rt_reader_open(struct rt_reader **out, struct rt_file *file,

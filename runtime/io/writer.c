@@ -22,11 +22,6 @@
 #include "os/sys.h"
 #include "rt/scope.h"
 
-#define BUFFER_DEFAULT ((uint32_t)128 * 1024)
-#define BUFFER_MAX     ((uint32_t)16 * 1024 * 1024)
-#define BEHIND_DEFAULT 4u
-#define BEHIND_MAX     64u
-
 struct rt_writer {
     struct rti_executor *executor; /* whose it is */
     struct rt_file *file;
@@ -53,13 +48,10 @@ static int read_options(struct rt_writer_options *out, const struct rt_writer_op
     if (r < 0) {
         return r;
     }
-    out->buffer_bytes = out->buffer_bytes == 0 ? BUFFER_DEFAULT : out->buffer_bytes;
-    out->behind = out->behind == 0 ? BEHIND_DEFAULT : out->behind;
-    return !rti_chunk_fits(out->buffer_bytes, file) || out->buffer_bytes > BUFFER_MAX ||
-                   out->behind > BEHIND_MAX || out->offset > INT64_MAX ||
-                   out->reserve_bytes > INT64_MAX || out->reserved != 0
-               ? -EINVAL
-               : 0;
+    if (out->offset > INT64_MAX || out->reserve_bytes > INT64_MAX || out->reserved != 0) {
+        return -EINVAL;
+    }
+    return rti_chunks_options(&out->buffer_bytes, &out->behind, file);
 }
 
 int rt_writer_open(struct rt_writer **out, struct rt_file *file,
