@@ -62,6 +62,8 @@ class TidyTest(unittest.TestCase):
         self.names("tools/bench/a.c", '#include "core/task.h"\n', "layers:2")
         self.passes("include/rt/a.h", '#include "rt/base.h"\n')
         self.passes("tools/bench/a.c", '#include "stats.h"\n#include <rt/rt.h>\n')
+        self.passes("tools/kv/a.c", '#include "base/siphash.h"\n')
+        self.names("tools/kv/a.c", '#include "base/list.h"\n', "layers:2")
 
     def test_function_length(self) -> None:
         self.names("tests/a.c", function(71), "function-length:2")
