@@ -153,6 +153,31 @@ RT_API RT_MUST_CHECK RT_SUSPENDS
 ssize_t rt_file_write_buffer(struct rt_file *file, struct rt_buffer *buffer, size_t at,
                              size_t bytes, uint64_t offset, rt_time deadline);
 
+/**
+ * As rt_file_read_buffer(), from a poll function.
+ *
+ * Each poll names the buffer, so the future keeps a reference until it has the result, or until its
+ * drop. On a direct file what is not aligned is refused, as by rt_poll_file_read_at().
+ *
+ * @return RT_PENDING; as rt_file_read_buffer(); -ENOMEM.
+ * \context{In a poll function, on the shard of file and buffer. Does not suspend.}
+ */
+RT_API RT_MUST_CHECK RT_ON_SHARD
+int rt_poll_file_read_buffer(struct rt_future *future, struct rt_file *file,
+                             struct rt_buffer *buffer, size_t at, size_t bytes, uint64_t offset,
+                             rt_time deadline);
+
+/**
+ * As rt_file_write_buffer(), from a poll function; the buffer as in rt_poll_file_read_buffer().
+ *
+ * @return RT_PENDING; as rt_file_write_buffer(); -ENOMEM.
+ * \context{In a poll function, on the shard of file and buffer. Does not suspend.}
+ */
+RT_API RT_MUST_CHECK RT_ON_SHARD
+int rt_poll_file_write_buffer(struct rt_future *future, struct rt_file *file,
+                              struct rt_buffer *buffer, size_t at, size_t bytes, uint64_t offset,
+                              rt_time deadline);
+
 #ifdef __cplusplus
 }
 #endif

@@ -52,7 +52,7 @@ struct rt_file {
 /* A transfer; the kinds of wait that tell a read from a write are in io/file_transfer.c. */
 struct rti_transfer {
     const struct iovec *iov;
-    const struct rt_buffer *buffer; /* that its one part lies in; NULL: other memory */
+    struct rt_buffer *buffer; /* that its one part lies in; NULL: other memory */
     uint64_t offset;
     unsigned count; /* of parts */
     bool writes;
@@ -95,6 +95,10 @@ void rti_file_share_unlock(struct rt_file *file);
 /* A whole call. */
 ssize_t rti_file_transfer(struct rt_file *file, const struct rti_transfer *transfer,
                           const char *call, rt_time deadline);
+
+/* The same of a future, for a call rt_poll_*(). */
+int rti_file_poll_transfer(struct rt_future *future, struct rt_file *file, const char *call,
+                           const struct rti_transfer *transfer, rt_time deadline);
 
 /* One on a direct file that is aligned as that wants it (F3); a short count is possible. */
 ssize_t rti_file_transfer_aligned(struct rt_file *file, const struct rti_transfer *transfer,

@@ -45,3 +45,29 @@ ssize_t rt_file_write_buffer(struct rt_file *file, struct rt_buffer *buffer, siz
 
     return move(file, &write, buffer, "rt_file_write_buffer", deadline);
 }
+
+/* Of futures */
+
+int rt_poll_file_read_buffer(struct rt_future *future, struct rt_file *file,
+                             struct rt_buffer *buffer, size_t at, size_t bytes, uint64_t offset,
+                             rt_time deadline)
+{
+    const struct iovec part = part_of(buffer, at, bytes, "rt_poll_file_read_buffer");
+    const struct rti_transfer read = {
+        .iov = &part, .buffer = buffer, .count = 1, .offset = offset
+    };
+
+    return rti_file_poll_transfer(future, file, "rt_poll_file_read_buffer", &read, deadline);
+}
+
+int rt_poll_file_write_buffer(struct rt_future *future, struct rt_file *file,
+                              struct rt_buffer *buffer, size_t at, size_t bytes, uint64_t offset,
+                              rt_time deadline)
+{
+    const struct iovec part = part_of(buffer, at, bytes, "rt_poll_file_write_buffer");
+    const struct rti_transfer write = {
+        .iov = &part, .buffer = buffer, .count = 1, .offset = offset, .writes = true
+    };
+
+    return rti_file_poll_transfer(future, file, "rt_poll_file_write_buffer", &write, deadline);
+}

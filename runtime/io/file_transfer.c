@@ -7,6 +7,7 @@
 
 static void transfer_ended(struct rti_waiter *waiter);
 static void direct_ended(struct rti_waiter *waiter);
+static void buffer_ended(struct rti_waiter *waiter);
 
 static const struct rti_wait_kind read_kind = { .name = "read",
                                                 .abort = rti_op_abort,
@@ -20,6 +21,14 @@ static const struct rti_wait_kind direct_read_kind = { RTI_TICKET_KIND("read"),
 static const struct rti_wait_kind direct_write_kind = { RTI_TICKET_KIND("write"),
                                                         .ended = direct_ended };
 
+/* Of a future, with a buffer of the pool. */
+static const struct rti_wait_kind buffer_read_kind = { .name = "read",
+                                                       .abort = rti_op_abort,
+                                                       .ended = buffer_ended };
+static const struct rti_wait_kind buffer_write_kind = { .name = "write",
+                                                        .abort = rti_op_abort,
+                                                        .ended = buffer_ended };
+
 static const struct rti_wait_kind *kind_of(const struct rti_transfer *transfer)
 {
     return transfer->writes ? &write_kind : &read_kind;
@@ -28,6 +37,11 @@ static const struct rti_wait_kind *kind_of(const struct rti_transfer *transfer)
 static const struct rti_wait_kind *direct_kind_of(const struct rti_transfer *transfer)
 {
     return transfer->writes ? &direct_write_kind : &direct_read_kind;
+}
+
+static const struct rti_wait_kind *buffer_kind_of(const struct rti_transfer *transfer)
+{
+    return transfer->writes ? &buffer_write_kind : &buffer_read_kind;
 }
 
 static unsigned transfer_bytes(size_t bytes)
@@ -300,7 +314,8 @@ ssize_t rt_file_write_all(struct rt_file *file, const void *buf, size_t bytes, u
 
 /* Of futures */
 
-/* A future has no room for it, and perhaps its caller's frame is gone when the turn comes. */
+/* A future has no room for it, and perhaps its caller's frame is gone when the turn comes. With a
+ * buffered file it says only whose buffer is kept. */
 struct future_turn {
     struct turn turn;
     struct iovec part;
@@ -313,14 +328,45 @@ static void transfer_ended(struct rti_waiter *waiter)
     rti_file_leave((struct rt_file *)waiter->object);
 }
 
-static void direct_ended(struct rti_waiter *waiter)
+/* NULL for want of memory. The buffer is kept as long as the transfer (B4). */
+static struct future_turn *make_turn(struct rt_file *file, const struct rti_transfer *transfer)
+{
+    struct future_turn *turn = rti_pool_get(&file->handle.executor->handles);
+
+    if (turn != NULL) {
+        turn->part = *transfer->iov;
+        turn->turn.file = file;
+        turn->turn.transfer.buffer = transfer->buffer;
+        if (transfer->buffer != NULL) {
+            transfer->buffer->refs++;
+        }
+    }
+    return turn;
+}
+
+static void end_turn(struct future_turn *turn)
+{
+    if (turn->turn.transfer.buffer != NULL) {
+        rti_buffer_release(turn->turn.transfer.buffer);
+    }
+    rti_pool_put(&turn->turn.file->handle.executor->handles, turn);
+}
+
+static void buffer_ended(struct rti_waiter *waiter)
 {
     struct future_turn *turn = (struct future_turn *)waiter->object;
     struct rt_file *file = turn->turn.file;
 
-    rti_pool_put(&file->handle.executor->handles, turn);
-    rti_rwlock_end_read(&file->direct_lock);
+    end_turn(turn);
     rti_file_leave(file);
+}
+
+static void direct_ended(struct rti_waiter *waiter)
+{
+    struct future_turn *turn = (struct future_turn *)waiter->object;
+
+    rti_rwlock_end_read(&turn->turn.file->direct_lock);
+    buffer_ended(waiter);
 }
 
 /* A future's wait for the end of a misaligned write (F1), before that for its own transfer. */
@@ -382,8 +428,7 @@ static int check(const struct rt_file *file, const struct rti_transfer *transfer
 static int begin_direct(struct rt_future *future, struct rt_file *file,
                         const struct rti_transfer *transfer, rt_time deadline)
 {
-    struct rti_pool *pool = &file->handle.executor->handles;
-    struct future_turn *turn = rti_pool_get(pool);
+    struct future_turn *turn = make_turn(file, transfer);
     struct rti_transfer kept = *transfer;
     int r;
 
@@ -391,16 +436,15 @@ static int begin_direct(struct rt_future *future, struct rt_file *file,
         r = -ENOMEM;
         goto unlock;
     }
-    turn->part = *transfer->iov;
     kept.iov = &turn->part;
     r = take_turn(&turn->turn, rti_future_memory(future), file, &kept);
     if (r < 0) {
-        goto put;
+        goto end;
     }
     return rti_future_wait(future, deadline);
 
-put:
-    rti_pool_put(pool, turn);
+end:
+    end_turn(turn);
 unlock:
     rti_rwlock_end_read(&file->direct_lock);
     rti_file_leave(file);
@@ -422,6 +466,30 @@ static int begin_buffered(struct rt_future *future, struct rt_file *file,
     return rti_op_wait(future, sqe, deadline);
 }
 
+static int begin_with_buffer(struct rt_future *future, struct rt_file *file,
+                             const struct rti_transfer *transfer, rt_time deadline)
+{
+    struct future_turn *turn = make_turn(file, transfer);
+    struct io_uring_sqe *sqe;
+    int r = -ENOMEM;
+
+    if (turn == NULL) {
+        goto leave;
+    }
+    if (rti_op_lacks_room(future, buffer_kind_of(transfer), &sqe, &r)) {
+        goto end;
+    }
+    prepare(sqe, file, transfer);
+    rti_future_waiter(future)->object = turn;
+    return rti_op_wait(future, sqe, deadline);
+
+end:
+    end_turn(turn);
+leave:
+    rti_file_leave(file);
+    return r;
+}
+
 /* The file is entered; left again when the transfer has ended, or was not begun. */
 static int begin_poll(struct rt_future *future, struct rt_file *file,
                       const struct rti_transfer *transfer, rt_time deadline)
@@ -433,7 +501,8 @@ static int begin_poll(struct rt_future *future, struct rt_file *file,
         return r;
     }
     if (!rti_file_is_direct(file)) {
-        return begin_buffered(future, file, transfer, deadline);
+        return transfer->buffer != NULL ? begin_with_buffer(future, file, transfer, deadline)
+                                        : begin_buffered(future, file, transfer, deadline);
     }
     if (!rti_rwlock_try_read(&file->direct_lock)) {
         return wait_for_turn(future, file, deadline);
@@ -441,8 +510,17 @@ static int begin_poll(struct rt_future *future, struct rt_file *file,
     return begin_direct(future, file, transfer, deadline);
 }
 
-static int poll_transfer(struct rt_future *future, struct rt_file *file, const char *call,
-                         const struct rti_transfer *transfer, rt_time deadline)
+static const struct rti_wait_kind *future_kind_of(const struct rt_file *file,
+                                                  const struct rti_transfer *transfer)
+{
+    if (rti_file_is_direct(file)) {
+        return direct_kind_of(transfer);
+    }
+    return transfer->buffer != NULL ? buffer_kind_of(transfer) : kind_of(transfer);
+}
+
+int rti_file_poll_transfer(struct rt_future *future, struct rt_file *file, const char *call,
+                           const struct rti_transfer *transfer, rt_time deadline)
 {
     int r;
 
@@ -451,9 +529,7 @@ static int poll_transfer(struct rt_future *future, struct rt_file *file, const c
             return r;
         }
         rti_file_leave((struct rt_file *)rti_future_waiter(future)->object);
-    } else if (rti_future_look(
-                   future, rti_file_is_direct(file) ? direct_kind_of(transfer) : kind_of(transfer),
-                   call, &r)) {
+    } else if (rti_future_look(future, future_kind_of(file, transfer), call, &r)) {
         return r;
     }
     rti_file_enter(file, call);
@@ -467,7 +543,7 @@ int rt_poll_file_read_at(struct rt_future *future, struct rt_file *file, void *b
     const struct iovec part = { .iov_base = buf, .iov_len = bytes };
     const struct rti_transfer read = { .iov = &part, .count = 1, .offset = offset };
 
-    return poll_transfer(future, file, "rt_poll_file_read_at", &read, deadline);
+    return rti_file_poll_transfer(future, file, "rt_poll_file_read_at", &read, deadline);
 }
 
 int rt_poll_file_write_at(struct rt_future *future, struct rt_file *file, const void *buf,
@@ -478,5 +554,5 @@ int rt_poll_file_write_at(struct rt_future *future, struct rt_file *file, const 
         .iov = &part, .count = 1, .offset = offset, .writes = true
     };
 
-    return poll_transfer(future, file, "rt_poll_file_write_at", &write, deadline);
+    return rti_file_poll_transfer(future, file, "rt_poll_file_write_at", &write, deadline);
 }

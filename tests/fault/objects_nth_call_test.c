@@ -196,6 +196,33 @@ static int read_in_scope(struct rt_file *file)
     return rt_scope_leave(&scope);
 }
 
+struct buffer_reader {
+    struct rt_future future;
+    struct rt_file *file;
+    struct rt_buffer *buffer;
+};
+
+static int read_buffer(struct rt_future *future)
+{
+    struct buffer_reader *self = (struct buffer_reader *)future;
+
+    return rt_poll_file_read_buffer(future, self->file, self->buffer, 0, 4, 0, RT_NEVER);
+}
+
+static int read_by_buffer(struct rt_file *file)
+{
+    struct buffer_reader reader = { .future = RT_FUTURE_INIT(read_buffer, NULL), .file = file };
+    int r = rt_buffer_get(&reader.buffer, 4);
+
+    if (r < 0) {
+        return r;
+    }
+    r = rt_await(&reader.future, RT_NEVER);
+    T_CHECK(r == -ENOMEM || (r == 4 && memcmp(rt_buffer_data(reader.buffer), "data", 4) == 0));
+    rt_buffer_put(reader.buffer);
+    return r < 0 ? r : 0;
+}
+
 static int use_file(void)
 {
     struct rt_file *file;
@@ -203,6 +230,7 @@ static int use_file(void)
 
     if (r == 0) {
         r = read_in_scope(file);
+        r = r == 0 ? read_by_buffer(file) : r;
         T_CHECK(rt_file_close(file) == 0);
     }
     return r;
