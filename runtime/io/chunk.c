@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/list.h"
+#include "core/executor.h"
 #include "io/file.h"
 #include "os/sys.h"
 #include "rt/scope.h"
@@ -39,6 +40,22 @@ static bool goes_on(struct rti_chunk *chunk, size_t start, ssize_t n)
     return false;
 }
 
+static const char *call_of(const struct rti_chunk *chunk)
+{
+    return chunk->writes ? "rt_writer_write" : "rt_reader_peek";
+}
+
+static struct rti_transfer transfer_from(const struct rti_chunk *chunk, size_t start,
+                                         struct iovec *part)
+{
+    *part = (struct iovec){ .iov_base = chunk->buf + start, .iov_len = chunk->bytes - start };
+    return (struct rti_transfer){ .iov = part,
+                                  .buffer = chunk->buffer,
+                                  .count = 1,
+                                  .offset = chunk->offset + start,
+                                  .writes = chunk->writes };
+}
+
 static int poll_chunk(struct rt_future *future)
 {
     struct rti_chunk *chunk = RTI_CONTAINER_OF(future, struct rti_chunk, future);
@@ -46,14 +63,12 @@ static int poll_chunk(struct rt_future *future)
     int n;
 
     do {
-        char *buf;
+        struct rti_transfer transfer;
+        struct iovec part;
 
         start = next_start(chunk);
-        buf = chunk->buf + start;
-        n = chunk->writes ? rt_poll_file_write_at(future, chunk->file, buf, chunk->bytes - start,
-                                                  chunk->offset + start, RT_NEVER)
-                          : rt_poll_file_read_at(future, chunk->file, buf, chunk->bytes - start,
-                                                 chunk->offset + start, RT_NEVER);
+        transfer = transfer_from(chunk, start, &part);
+        n = rti_file_poll_transfer(future, chunk->file, call_of(chunk), &transfer, RT_NEVER);
         if (n == RT_PENDING) {
             return RT_PENDING;
         }
@@ -100,13 +115,12 @@ void rti_chunk_run(struct rti_chunk *chunk, uint64_t offset, size_t bytes)
     prepare(chunk, offset, bytes);
     rt_shield(&shield, RT_NEVER); /* as the task of its own would not be cancelled either */
     do {
-        char *buf;
+        struct rti_transfer transfer;
+        struct iovec part;
 
         start = next_start(chunk);
-        buf = chunk->buf + start;
-        n = chunk->writes
-                ? rt_file_write_at(chunk->file, buf, bytes - start, offset + start, RT_NEVER)
-                : rt_file_read_at(chunk->file, buf, bytes - start, offset + start, RT_NEVER);
+        transfer = transfer_from(chunk, start, &part);
+        n = rti_file_transfer(chunk->file, &transfer, call_of(chunk), RT_NEVER);
     } while (goes_on(chunk, start, n));
     rt_scope_leave(&shield);
 }
@@ -132,30 +146,52 @@ int rti_chunks_options(uint32_t *buffer_bytes, uint32_t *beside, const struct rt
                : -EINVAL;
 }
 
+/* Of the pool; where that has none, and for a file in the page cache, where it would save nothing,
+ * of the heap. */
+static bool take_buffer(struct rti_chunk *chunk, size_t buffer_bytes)
+{
+    if (!rti_file_is_direct(chunk->file) || buffer_bytes > RTI_BUFFER_MAX ||
+        rti_buffers_get(&rti_current->buffers, &chunk->buffer, buffer_bytes) < 0) {
+        return false;
+    }
+    chunk->buf = rti_buffer_memory(chunk->buffer);
+    return true;
+}
+
+static bool take_memory(struct rti_chunk *chunk, size_t buffer_bytes)
+{
+    chunk->memory = rti_sys_alloc(buffer_bytes + RTI_CHUNK_ALIGN - 1);
+    chunk->buf = (char *)(((uintptr_t)chunk->memory + RTI_CHUNK_ALIGN - 1) &
+                          ~(uintptr_t)(RTI_CHUNK_ALIGN - 1));
+    return chunk->memory != NULL;
+}
+
 struct rti_chunk *rti_chunks_create(uint32_t count, size_t buffer_bytes, struct rt_file *file,
                                     bool writes)
 {
-    const size_t chunks_bytes = count * sizeof(struct rti_chunk);
-    struct rti_chunk *chunks = rti_sys_alloc(chunks_bytes + RTI_CHUNK_ALIGN + count * buffer_bytes);
-    uintptr_t bufs;
+    struct rti_chunk *chunks = rti_sys_alloc(count * sizeof(*chunks));
 
-    if (chunks == NULL) {
-        return NULL;
-    }
-    bufs = ((uintptr_t)chunks + chunks_bytes + RTI_CHUNK_ALIGN - 1) / RTI_CHUNK_ALIGN *
-           RTI_CHUNK_ALIGN;
-    for (uint32_t i = 0; i < count; i++) {
-        chunks[i] = (struct rti_chunk){ .ended = RT_EVENT_INIT,
-                                        .file = file,
-                                        .buf = (char *)bufs + i * buffer_bytes,
-                                        .writes = writes,
-                                        .unit = unit_of(file) };
+    for (uint32_t i = 0; chunks != NULL && i < count; i++) {
+        chunks[i] = (struct rti_chunk){
+            .ended = RT_EVENT_INIT, .file = file, .writes = writes, .unit = unit_of(file)
+        };
         rt_event_set(&chunks[i].ended);
+        if (!take_buffer(&chunks[i], buffer_bytes) && !take_memory(&chunks[i], buffer_bytes)) {
+            rti_chunks_destroy(chunks, i);
+            return NULL;
+        }
     }
     return chunks;
 }
 
-void rti_chunks_destroy(struct rti_chunk *chunks)
+void rti_chunks_destroy(struct rti_chunk *chunks, uint32_t count)
 {
+    for (uint32_t i = 0; i < count; i++) {
+        if (chunks[i].buffer != NULL) {
+            rti_buffer_release(chunks[i].buffer);
+        } else {
+            rti_sys_free(chunks[i].memory);
+        }
+    }
     rti_sys_free(chunks);
 }

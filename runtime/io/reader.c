@@ -282,6 +282,6 @@ void rt_reader_close(struct rt_reader *reader)
     }
     rti_executor_must_own(reader->executor, "rt_reader_close");
     give_up(reader);
-    rti_chunks_destroy(reader->chunks);
+    rti_chunks_destroy(reader->chunks, reader->count);
     rti_sys_free(reader);
 }

@@ -293,7 +293,7 @@ int rt_writer_close(struct rt_writer *writer)
     (void)rt_group_leave(&writer->group, RT_NEVER); /* after an error: those under way still */
     give_back(writer);
     rt_scope_leave(&shield);
-    rti_chunks_destroy(writer->chunks);
+    rti_chunks_destroy(writer->chunks, writer->count);
     rti_sys_free(writer);
     return r;
 }

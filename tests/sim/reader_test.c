@@ -463,6 +463,65 @@ static void options_out_of_range_are_refused(void **state)
     run_first(options_first, &(struct sim_config){ .seed = 1 }, 100);
 }
 
+static struct rt_stats stats(void)
+{
+    struct rt_stats now;
+
+    rt_stats_get(&now, sizeof(now));
+    return now;
+}
+
+/* Two buffers of the file, by a reader that has two. */
+static void read_two(struct rt_file *file, uint64_t of_pool)
+{
+    struct rt_reader *reader = open_reader(file, 1);
+    const void *data;
+
+    T_CHECK(stats().buffers_in_use == of_pool);
+    for (uint64_t i = 0; i < 2; i++) {
+        T_CHECK(rt_reader_peek(reader, &data, RT_NEVER) == UNIT && is_data(data, UNIT, i * UNIT));
+        rt_reader_consume(reader, UNIT);
+    }
+    rt_reader_close(reader);
+}
+
+static int pool_first(void *arg)
+{
+    struct rt_file *direct = open_data(O_RDONLY | O_DIRECT);
+    struct rt_file *buffered = open_data(O_RDONLY);
+    const uint64_t *by_opcode = sim_stats()->by_opcode;
+    struct rt_buffer *all[4];
+
+    (void)arg;
+    read_two(buffered, 0);
+    T_CHECK(by_opcode[IORING_OP_READ_FIXED] == 0 && stats().buffer_bytes == 0);
+    read_two(direct, 2);
+    T_CHECK(by_opcode[IORING_OP_READ_FIXED] >= 2 && stats().buffers_in_use == 0);
+    for (unsigned i = 0; i < 4; i++) {
+        T_CHECK(rt_buffer_get(&all[i], RT_BUFFER_BYTES_MAX) == 0);
+    }
+    read_two(direct, 4); /* there is none left: counted, and done without */
+    T_CHECK(stats().buffers_refused == 2);
+    for (unsigned i = 0; i < 4; i++) {
+        rt_buffer_put(all[i]);
+    }
+    T_CHECK(rt_file_close(buffered) == 0 && rt_file_close(direct) == 0);
+    return 0;
+}
+
+static void a_direct_file_is_read_into_buffers_of_the_pool_while_it_has_any(void **state)
+{
+    struct rt_config config = RT_CONFIG_INIT;
+
+    (void)state;
+    config.buffer_bytes = 1; /* 4 MiB, the least */
+    sim_begin(&(struct sim_config){ .seed = 1 });
+    put_data(BYTES_MAX);
+    assert_int_equal(rt_run(&config, pool_first, NULL), 0);
+    assert_int_equal(sim_end(NULL), 0);
+    assert_int_equal(t_failures(), 0);
+}
+
 static int greedy_first(void *arg)
 {
     struct rt_file *file;
@@ -496,6 +555,7 @@ int main(void)
         cmocka_unit_test(a_read_goes_on_behind_a_deadline_that_passed),
         cmocka_unit_test(a_shielded_task_reads_on_when_the_shard_ends),
         cmocka_unit_test(options_out_of_range_are_refused),
+        cmocka_unit_test(a_direct_file_is_read_into_buffers_of_the_pool_while_it_has_any),
         cmocka_unit_test(consuming_more_than_was_peeked_aborts),
     };
 
