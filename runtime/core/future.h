@@ -56,7 +56,7 @@ bool rti_future_waits_by(const struct rt_future *future, const struct rti_wait_k
 int rti_future_wait(struct rt_future *future, rt_time deadline);
 
 void rti_future_run(struct rt_task *task);       /* the loop: poll the task, which runs */
-void rti_future_run_ended(struct rt_task *task); /* in wait.c: it has to wait, or to run again */
+void rti_future_run_ended(struct rt_task *task); /* in run.c: it has to wait, or to run again */
 void rti_future_wait_done(struct rti_waiter *waiter);
 
 /* Of a fiber that awaits, in wait.c: suspend until a wake. */

@@ -1,303 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Wait: the only code that suspends a task, and so the only that switches.
- *
- * A task that suspends goes straight on with the next one of its queue while
- * the quota lasts; the loop is entered only when there is none or I/O is due.
+ * Wait: how waits begin, suspend (core/run.h) and are finished; and the waits that need nothing
+ * else: sleep, park, join.
  */
 #include "core/wait.h"
 
 #include "core/executor.h"
 #include "core/future.h"
+#include "core/run.h"
 #include "core/runnable.h"
 #include "core/scope.h"
 #include "core/select.h"
-#include "core/trace.h"
 #include "core/waiters.h"
-#include "rt/no_suspend.h"
 #include "rt/timer.h"
-
-/* Whether the quota has room for one more run. */
-static inline bool may_run(struct rti_executor *executor)
-{
-    return RTI_LIKELY(--executor->runs_left.left >= 0) || rti_slice_may_run(executor);
-}
-
-/* Where another queue is to go on, the loop needs not be entered for it: unless the scheduler may
- * have to ask for shares, which it does in no task. */
-static RTI_NOINLINE struct rt_task *next_of_others(struct rti_executor *executor)
-{
-    if (executor->shares_fns > 0 || !rti_slice_choose_among(executor)) {
-        return NULL;
-    }
-    return rti_taskq_pop(executor->active);
-}
-
-/* The task to go on with, or NULL: the loop has to. */
-static inline struct rt_task *next_task(struct rti_executor *executor)
-{
-    struct rt_task *next;
-
-    if (!may_run(executor)) {
-        return NULL;
-    }
-    next = rti_taskq_pop(executor->active);
-    if (RTI_UNLIKELY(next == NULL && executor->queue_count > 1)) {
-        next = next_of_others(executor);
-    }
-    return next;
-}
-
-/* Mark `task` as the one that runs (T1, T2); the fiber to switch to. A future has none: it is
- * polled on the loop's. */
-static inline struct rti_fiber *begin_run_untraced(struct rti_executor *executor,
-                                                   struct rt_task *task)
-{
-    executor->running = task;
-    task->state = (task->state & ~(uint32_t)RTI_TASK_SCHEDULED) | RTI_TASK_RUNNING;
-    if (RTI_LIKELY((task->state & RTI_TASK_FUTURE) == 0)) {
-        __asm__ volatile(
-            ""); /* a branch: what a conditional move gives is known too late (measured) */
-        return &task->fiber;
-    }
-    return &executor->loop;
-}
-
-/* The same, also of no task. */
-static inline struct rti_fiber *begin_run(struct rti_executor *executor, struct rt_task *task)
-{
-    struct rti_fiber *to;
-
-    if (task == NULL) {
-        executor->running = NULL;
-        return &executor->loop;
-    }
-    to = begin_run_untraced(executor, task);
-    rti_trace(executor, RT_TRACE_RUN, task, NULL, NULL, 0);
-    return to;
-}
-
-/* A call that runs inline suspends for the first time (T7). Being asked to end already, it may find
- * its wait over. */
-static RTI_NOINLINE bool detach(struct rti_executor *executor, struct rt_task *task)
-{
-    executor->inbox->ops->detach(executor->inbox, task);
-    return task->waiter != NULL && task->waiter->done;
-}
-
-static RTI_COLD RTI_NORETURN void must_not_suspend(const struct rti_executor *executor,
-                                                   const struct rt_task *task)
-{
-    const char *name = task->name != NULL ? task->name : "";
-    const char *what = task->waiter != NULL ? task->waiter->kind->name : "yield";
-
-    if ((task->state & RTI_TASK_STAYS) != 0) {
-        rti_misuse("task %u '%s' suspends (%s) in a no-suspend section: %s", task->index, name,
-                   what, executor->sections->where);
-    }
-    rti_misuse("task %u '%s' suspends (%s) in the %s function of a future", task->index, name, what,
-               executor->dropping ? "drop" : "poll");
-}
-
-/* The first suspension of a call that runs inline, or one where none may be. */
-static RTI_NOINLINE bool before_suspending(struct rti_executor *executor, struct rt_task *task)
-{
-    if ((task->state & RTI_TASK_PINNED) != 0) {
-        must_not_suspend(executor, task);
-    }
-    return detach(executor, task);
-}
-
-/* To the next task, or to the loop. Looking for it may publish what others wait for, and so wake
- * this one (T1). */
-static inline __attribute__((always_inline)) void switch_away(struct rti_executor *executor,
-                                                              struct rt_task *task)
-{
-    struct rt_task *next = next_task(executor);
-
-    task->state &= ~(uint32_t)RTI_TASK_RUNNING;
-    if ((task->state & RTI_TASK_SCHEDULED) != 0) { /* woken or yielding: behind all others */
-        rti_trace(executor, RT_TRACE_SCHEDULE, task, NULL, NULL, 0);
-        rti_taskq_push(task->queue, task);
-    }
-    rti_fiber_switch(&task->fiber, begin_run(executor, next));
-}
-
-static inline bool has_next(const struct rti_executor *executor)
-{
-    return rti_taskq_length(executor->active) > 0;
-}
-
-/*
- * The short way of a suspension, for most of them: nobody traces, the countdown of runs goes on,
- * the task has none of the bits `careful`, and no other queue is to be chosen. No call but the
- * switch, so that the compiler keeps nothing over it and saves no register.
- */
-static inline __attribute__((always_inline)) bool
-can_go_quickly(const struct rti_executor *executor, const struct rt_task *task, uint32_t careful)
-{
-    return RTI_LIKELY(executor->runs_left.left > 0 && executor->trace == NULL &&
-                      (task->state & careful) == 0 &&
-                      (has_next(executor) || executor->queue_count == 1));
-}
-
-/* Where to go on then: with the next task, or with the loop. */
-static inline __attribute__((always_inline)) struct rti_fiber *
-next_quickly(struct rti_executor *executor)
-{
-    if (RTI_UNLIKELY(!has_next(executor))) {
-        executor->running = NULL;
-        __asm__ volatile(""); /* as in begin_run_untraced() */
-        return &executor->loop;
-    }
-    executor->runs_left.left--;
-    return begin_run_untraced(executor, rti_taskq_take(executor->active));
-}
-
-static inline void suspend(struct rti_executor *executor, struct rt_task *task)
-{
-    if (RTI_UNLIKELY((task->state & (RTI_TASK_INLINE | RTI_TASK_PINNED)) != 0) &&
-        before_suspending(executor, task)) {
-        return;
-    }
-    switch_away(executor, task);
-}
-
-/* Run tasks of the active queue until it is empty or its slice is over. */
-static void run_slice(struct rti_executor *executor)
-{
-    struct rt_task *task;
-
-    while ((task = next_task(executor)) != NULL) {
-        struct rti_fiber *to = begin_run(executor, task);
-
-        if (to != &executor->loop) {
-            rti_fiber_switch(&executor->loop, to);
-            task = executor->running; /* a fiber that came here to have this one polled */
-        }
-        if (task != NULL) {
-            rti_future_run(task);
-            executor->running = NULL;
-        }
-    }
-}
-
-/* Whether a queue is there to run, which then is the active one. */
-static inline bool choose(struct rti_executor *executor)
-{
-    if (RTI_UNLIKELY(executor->queue_count > 1)) {
-        return rti_slice_choose_among(executor);
-    }
-    return !executor->turn_over && rti_taskq_length(executor->active) > 0;
-}
-
-void rti_executor_run_tasks(struct rti_executor *executor)
-{
-    while (choose(executor)) {
-        run_slice(executor);
-    }
-}
-
-/* A future's run ends without a suspension. */
-void rti_future_run_ended(struct rt_task *task)
-{
-    const uint32_t state = task->state;
-
-    task->state = state & ~(uint32_t)RTI_TASK_RUNNING;
-    if ((state & RTI_TASK_SCHEDULED) != 0) { /* T1 */
-        rti_trace(task->executor, RT_TRACE_SCHEDULE, task, NULL, NULL, 0);
-        rti_make_runnable(task->executor, task);
-    }
-}
-
-/* Nobody else can run: so the loop would run this task again, while the quota lasts. */
-static RTI_NOINLINE bool runs_on_alone(struct rti_executor *executor, const struct rt_task *task)
-{
-    if (executor->trace != NULL || (task->state & (RTI_TASK_INLINE | RTI_TASK_PINNED)) != 0 ||
-        !may_run(executor)) {
-        return false;
-    }
-    executor->active->runs_alone++;
-    return true;
-}
-
-static RTI_NOINLINE RTI_NORETURN void exit_with_care(struct rti_executor *executor,
-                                                     struct rt_task *task)
-{
-    rti_fiber_exit_to(&task->fiber, begin_run(executor, next_task(executor)));
-}
-
-void rti_task_exit(struct rt_task *task)
-{
-    struct rti_executor *executor = rti_current;
-    struct rti_fiber *to;
-
-    if (!can_go_quickly(executor, task, 0)) {
-        exit_with_care(executor, task);
-    }
-    to = next_quickly(executor);
-    rti_taskq_prefetch(executor->active); /* many that end together: their slots are cold */
-    rti_fiber_exit_to(&task->fiber, to);
-}
-
-static RTI_NOINLINE void yield_with_care(struct rti_executor *executor, struct rt_task *task)
-{
-    if (!has_next(executor) && runs_on_alone(executor, task)) {
-        return;
-    }
-    task->state |= RTI_TASK_SCHEDULED;
-    rti_trace(executor, RT_TRACE_YIELD, task, NULL, NULL, 0);
-    suspend(executor, task);
-}
-
-/* Mostly another task of the queue can run: then this one changes places with it. */
-void rt_yield(void)
-{
-    struct rti_executor *executor = rti_executor_here("rt_yield");
-    struct rt_task *task = executor->running;
-    struct rt_task *next;
-
-    if (!can_go_quickly(executor, task, RTI_TASK_INLINE | RTI_TASK_PINNED)) {
-        yield_with_care(executor, task);
-        return;
-    }
-    executor->runs_left.left--;
-    if (!has_next(executor)) { /* the loop would run this one again */
-        executor->active->runs_alone++;
-        return;
-    }
-    next = rti_taskq_exchange(executor->active, task);
-    task->state = (task->state | RTI_TASK_SCHEDULED) & ~(uint32_t)RTI_TASK_RUNNING;
-    rti_fiber_switch(&task->fiber, begin_run_untraced(executor, next));
-}
-
-static inline bool is_due(struct rti_executor *executor)
-{
-    return RTI_UNLIKELY(--executor->calls_left.left < 0) && rti_slice_must_yield(executor);
-}
-
-bool rt_should_yield(void)
-{
-    return is_due(rti_executor_here("rt_should_yield"));
-}
-
-void rti_yield_if_due(void)
-{
-    struct rti_executor *executor = rti_current;
-
-    if (is_due(executor) && (executor->running->state & RTI_TASK_PINNED) == 0) {
-        rt_yield();
-    }
-}
-
-void rt_yield_if_due(void)
-{
-    struct rti_executor *executor = rti_executor_here("rt_yield_if_due");
-
-    if (is_due(executor)) {
-        rt_yield();
-    }
-}
 
 static inline __attribute__((always_inline)) void init(struct rti_executor *executor,
                                                        struct rti_waiter *waiter,
@@ -378,7 +93,7 @@ static RTI_NOINLINE void go_on_waiting(struct rti_executor *executor,
                                        const struct rti_waiter *waiter)
 {
     while (!waiter->done) { /* Q2 */
-        suspend(executor, waiter->task);
+        rti_suspend(executor, waiter->task);
     }
 }
 
@@ -422,13 +137,14 @@ static inline __attribute__((always_inline)) int wait_quickly(struct rti_executo
 {
     struct rt_task *task = executor->running;
 
-    if (!can_go_quickly(executor, task,
-                        RTI_TASK_SCOPED | RTI_TASK_SCHEDULED | RTI_TASK_INLINE | RTI_TASK_PINNED)) {
+    if (!rti_can_go_quickly(executor, task,
+                            RTI_TASK_SCOPED | RTI_TASK_SCHEDULED | RTI_TASK_INLINE |
+                                RTI_TASK_PINNED)) {
         return wait_with_care(waiter, RT_NEVER);
     }
     task->waiter = waiter;
     task->state &= ~(uint32_t)RTI_TASK_RUNNING;
-    rti_fiber_switch(&task->fiber, next_quickly(executor));
+    rti_fiber_switch(&task->fiber, rti_next_quickly(executor));
     if (RTI_UNLIKELY(!waiter->done || rti_timer_is_armed(&waiter->timer))) { /* Q2 */
         return end_with_care(waiter);
     }
@@ -653,7 +369,7 @@ static RTI_NOINLINE int park_with_care(struct rti_executor *executor,
         return r;
     }
     if ((task->state & RTI_TASK_SCHEDULED) != 0) {
-        suspend(executor, task);
+        rti_suspend(executor, task);
         return 0;
     }
     init(executor, &waiter, kind, object);

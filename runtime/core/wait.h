@@ -23,7 +23,8 @@
  *    not done is spurious and the task waits on.
  * Q3 A wait whose event has happened ends with its result, whatever else came.
  *
- * This file holds the only code that suspends a task.
+ * Only wait.c suspends a task, by the switch of core/run.h. Yields, runs and
+ * exits, also those declared here, are in core/run.c.
  */
 #ifndef RTI_CORE_WAIT_H
 #define RTI_CORE_WAIT_H

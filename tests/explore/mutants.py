@@ -10,12 +10,14 @@ Those in the scheduler and in slices are for other tests to find, which own time
 
 A mutant is a text of one source and what stands there instead. The source is compiled as it was
 for rt_testing, and linked before it into the test, whose program must then fail. That the text
-is there exactly once is demanded too: who changes the source changes the mutant.
+is there exactly once is demanded too: who changes the source changes the mutant. That of a header
+is put into each source that includes it.
 
 First each test is linked in the same way with the sources as they are, and must pass. Exit status
 1 when one of this is not so.
 """
 import argparse
+import glob
 import json
 import os
 import shlex
@@ -54,7 +56,7 @@ MUTANTS: Tuple[Mutant, ...] = (
            "        return;",
            "(RTI_TASK_COMPLETED | RTI_TASK_CLOSED)) != 0) {\n        return;",
            "task_test", "wakes"),
-    Mutant("a suspension clears SCHEDULED", "core/wait.c",
+    Mutant("a suspension clears SCHEDULED", "core/run.h",
            "next_task(executor);\n\n    task->state &= ~(uint32_t)RTI_TASK_RUNNING;\n",
            "next_task(executor);\n\n"
            "    task->state &= ~(uint32_t)(RTI_TASK_RUNNING | RTI_TASK_SCHEDULED);\n",
@@ -64,7 +66,8 @@ MUTANTS: Tuple[Mutant, ...] = (
            "(RTI_TASK_CANCEL | RTI_TASK_SCOPED)) != 0)) {",
            "task_test", "wakes"),
     Mutant("a bare wake ends any wait", "core/wait.c",
-           "    while (!waiter->done) { /* Q2 */\n        suspend(executor, waiter->task);\n    }",
+           "    while (!waiter->done) { /* Q2 */\n"
+           "        rti_suspend(executor, waiter->task);\n    }",
            "    (void)executor;\n    (void)waiter;",
            "task_test", "sleep"),
     Mutant("a finish does not wake", "core/wait.c",
@@ -113,7 +116,7 @@ MUTANTS: Tuple[Mutant, ...] = (
            "sim/wait_cycle_test", "check failed: links_asked_for(0) == 0"),
 
     # Cancel, join and deadline
-    Mutant("a run clears CANCEL", "core/wait.c",
+    Mutant("a run clears CANCEL", "core/run.h",
            "task->state = (task->state & ~(uint32_t)RTI_TASK_SCHEDULED) | RTI_TASK_RUNNING;",
            "task->state = (task->state & ~(uint32_t)(RTI_TASK_SCHEDULED | RTI_TASK_CANCEL)) |\n"
            "                  RTI_TASK_RUNNING;",
@@ -784,6 +787,14 @@ class Build:
         with open(os.path.join(self.runtime, source), encoding="utf-8") as file:
             return file.read()
 
+    def users(self, source: str) -> List[str]:
+        """The source itself, or those that include the header."""
+        if source.endswith(".c"):
+            return [source]
+        paths = glob.glob(os.path.join(self.runtime, "*/*.c"))
+        sources = sorted(os.path.relpath(path, self.runtime) for path in paths)
+        return [user for user in sources if include(source) in self.read(user)]
+
     def compile(self, source: str, path: str, out: str, pointed: bool) -> None:
         """Compiles `path` as `source` was."""
         target = "rt_test_pointed" if pointed else "rt_testing"
@@ -835,21 +846,29 @@ def run_program(path: str, program: str) -> Tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def compile_text(build: Build, source: str, text: str, test: str, folder: str) -> str:
-    path = os.path.join(folder, os.path.basename(source))
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
-    build.compile(source, path, f"{path}.o", build.is_pointed(test, source))
-    return f"{path}.o"
+def include(header: str) -> str:
+    return f'#include "{header}"\n'
+
+
+def compile_text(build: Build, source: str, text: str, test: str, folder: str) -> Dict[str, str]:
+    """The objects of `source`, with this text: by the sources that they are in the place of."""
+    objects = {}
+    for user in build.users(source):
+        path = os.path.join(folder, os.path.basename(user))
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text if user == source else build.read(user).replace(include(source), text))
+        build.compile(user, path, f"{path}.o", build.is_pointed(test, user))
+        objects[user] = f"{path}.o"
+    return objects
 
 
 def check_unchanged(build: Build, test: str) -> str:
     """The test with all that its mutants will change, as it is; what is wrong, or ''."""
     with tempfile.TemporaryDirectory() as folder:
         sources = sorted({mutant.source for mutant in MUTANTS if mutant.test == test})
-        objects = {}
+        objects: Dict[str, str] = {}
         for source in sources:
-            objects[source] = compile_text(build, source, build.read(source), test, folder)
+            objects.update(compile_text(build, source, build.read(source), test, folder))
         path = os.path.join(folder, "test")
         build.link_test(test, objects, path)
         status, output = run_program(path, "")
@@ -866,7 +885,7 @@ def check_mutant(build: Build, mutant: Mutant) -> Tuple[bool, str]:
         changed = compile_text(build, mutant.source, text.replace(mutant.text, mutant.instead),
                                mutant.test, folder)
         path = os.path.join(folder, "test")
-        build.link_test(mutant.test, {mutant.source: changed}, path)
+        build.link_test(mutant.test, changed, path)
         status, output = run_program(path, mutant.program)
     if "/" in mutant.test and status != 0 and f": {mutant.program}" in output:
         return True, verdict(output)
