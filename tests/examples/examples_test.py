@@ -5,7 +5,7 @@
     examples_test.py --bin DIR [--kv RT_KV] [unittest options]
 
 DIR holds hello, life_of_a_task, echo, copy, pipeline, session_future, cache, latency_queue,
-append_log, count_names, word_count and in_epoll; and, where their libraries are there, in_libuv and
+append_log, count_names, mesh_shuffle and in_epoll; and, where their libraries are there, in_libuv and
 client_library, which talks to the server RT_KV.
 Nothing is waited for by sleeping: a server is ready when it has said where it listens. Exit status
 77 when the kernel has no io_uring.
@@ -77,7 +77,7 @@ class Usage(ExampleTest):
                         ["append_log"], ["append_log", "--tasks", "0", "a"],
                         ["append_log", "--records", "1x", "a"], ["append_log", "a", "b"],
                         ["count_names"], ["count_names", "a", "b"],
-                        ["word_count"], ["word_count", "a", "b"],
+                        ["mesh_shuffle"], ["mesh_shuffle", "a", "b"],
                         ["in_epoll"], ["in_epoll", "a", "b"], ["in_epoll", "--help"]):
             with self.subTest(command=command):
                 result = run(*command)
@@ -87,7 +87,7 @@ class Usage(ExampleTest):
 
     def test_help_is_printed_to_standard_output(self) -> None:
         for name in ("life_of_a_task", "echo", "copy", "pipeline", "session_future",
-                     "latency_queue", "append_log", "count_names", "word_count"):
+                     "latency_queue", "append_log", "count_names", "mesh_shuffle"):
             with self.subTest(name=name):
                 result = run(name, "--help")
                 self.assert_ends(result, 0)
@@ -483,7 +483,7 @@ class CountNames(ExampleTest):
                          f"count_names: cannot read {path}: No such file or directory\n")
 
 
-class WordCount(ExampleTest):
+class MeshShuffle(ExampleTest):
     def test_words_are_counted_the_same_on_any_number_of_shards(self) -> None:
         draw = random.Random(7)
         words = [f"word{int(draw.paretovariate(1)) % 500}" for _ in range(40000)] + ["x" * 100]
@@ -497,15 +497,15 @@ class WordCount(ExampleTest):
                     + "".join(f"{times:8} {word}\n" for word, times in top))
         for shards in (1, 2, 5):
             with self.subTest(shards=shards):
-                result = run("word_count", "--shards", str(shards), path)
+                result = run("mesh_shuffle", "--shards", str(shards), path)
                 self.assert_ends(result, 0)
                 self.assertEqual(result.stdout, expected)
 
     def test_a_missing_file_is_named(self) -> None:
         path = self.path("missing")
-        result = run("word_count", path)
+        result = run("mesh_shuffle", path)
         self.assert_ends(result, 1)
-        self.assertIn(f"word_count: {path}: No such file or directory\n", result.stderr)
+        self.assertIn(f"mesh_shuffle: {path}: No such file or directory\n", result.stderr)
 
 
 class Copy(ExampleTest):

@@ -2,7 +2,7 @@
 /*
  * The most frequent words of a file, counted on all shards.
  *
- *     word_count --shards 4 README.md
+ *     mesh_shuffle --shards 4 README.md
  *
  *     map      each shard cuts its part of the text into words
  *     shuffle  a word goes to the shard that its hash says, through a mesh, so all
@@ -381,7 +381,7 @@ static int first(void *arg)
         rt_file_unload(text);
     }
     if (r < 0) {
-        fprintf(stderr, "word_count: %s: %s\n", job.path, rt_strerror(r));
+        fprintf(stderr, "mesh_shuffle: %s: %s\n", job.path, rt_strerror(r));
     }
     return r;
 }
@@ -404,7 +404,7 @@ static void free_parts(void)
 static void usage(FILE *stream)
 {
     fprintf(stream,
-            "usage: word_count [options] FILE\n"
+            "usage: mesh_shuffle [options] FILE\n"
             "\n"
             "Prints how many words FILE has, and the %d that come most often.\n"
             "\n"
