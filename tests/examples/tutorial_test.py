@@ -7,23 +7,15 @@
 DIR holds count_words and tutorial/step1 ... Each step must print what the page says it prints: the
 block of text behind the last quote of the step. Exit status 77 when the kernel has no io_uring.
 """
-import argparse
-import os
 import re
-import subprocess
 import sys
 import unittest
 from pathlib import Path
 
+import example
+from example import run
+
 PAGE = Path(__file__).resolve().parents[2] / "docs/guide/tutorial_service.md"
-SECONDS_MAX = 60  # a program that takes longer has failed, on a slow machine with sanitizers too
-BIN = "."
-
-
-def run(name: str, *arguments: str, text: str = "") -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([os.path.join(BIN, name), *arguments], input=text,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                          timeout=SECONDS_MAX, check=False)
 
 
 def shown_output(step: int) -> str:
@@ -71,19 +63,5 @@ class CountWords(unittest.TestCase):
         self.assertTrue(result.stdout.startswith("usage: count_words"))
 
 
-def main() -> int:
-    global BIN
-    parser = argparse.ArgumentParser(description="Run the tutorial's steps and check what they do.")
-    parser.add_argument("--bin", required=True, help="folder of the built examples")
-    options, rest = parser.parse_known_args()
-    BIN = os.path.abspath(options.bin)
-    probe = run("hello")
-    if probe.returncode != 0 and "io_uring" in probe.stderr:
-        print("skipped: " + probe.stderr, file=sys.stderr)
-        return 77
-    program = unittest.main(argv=[sys.argv[0], *rest], exit=False)
-    return 0 if program.result.wasSuccessful() else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(example.main("Run the tutorial's steps and check what they do."))
