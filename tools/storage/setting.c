@@ -16,6 +16,7 @@
 #include "foreign.h"
 #include "quantity.h"
 #include "spelling.h"
+#include "split.h"
 
 #define BYTES_MAX   (UINT64_C(1) << 62) /* an offset is an int64_t, and sums of two must fit */
 #define TIME_MAX    RT_SECONDS(366 * 86400)
@@ -23,7 +24,7 @@
 #define PERCENT_MAX 100
 #define THETA       1.1 /* as fio */
 #define THETA_MAX   10
-#define PART_BYTES  64 /* room for one of several values with "," or ":" between them */
+#define WORD_BYTES  64 /* room for the name of a policy */
 #define CPU_MAX     65535
 
 typedef bool (*read_fn)(struct source *source, const struct setting *setting, const char *value,
@@ -171,22 +172,6 @@ static bool read_text(struct source *source, const struct setting *setting, cons
 }
 
 /*
- * The part of the value up to one of `ends`, copied to `part`. Returns what is behind it, and NULL
- * if it has no room.
- */
-static const char *part_of(const char *value, const char *ends, char part[PART_BYTES])
-{
-    const size_t length = strcspn(value, ends);
-
-    if (length >= PART_BYTES) {
-        return NULL;
-    }
-    memcpy(part, value, length);
-    part[length] = '\0';
-    return value + length;
-}
-
-/*
  * "READ,WRITE", each read by `one` at field + step * direction. A direction that is left out before
  * or behind a comma keeps what it has; without a comma the first value is for both.
  */
@@ -228,88 +213,10 @@ static bool read_whole_pair(struct source *source, const struct setting *setting
     return read_directions(source, setting, value, read_whole, field, sizeof(uint64_t));
 }
 
-/* One "BYTES/PERCENT"; the percent is UINT32_MAX if the text leaves it open. */
-static bool read_split(struct source *source, const struct setting *setting, const char *text,
-                       struct job_split *out)
-{
-    char part[PART_BYTES];
-    const char *percent = part_of(text, "/", part);
-    uint64_t number;
-
-    if (percent == NULL || !quantity_bytes(part, &number) || number < 1 || number > JOB_BLOCK_MAX) {
-        return refuse(source, setting, text, "BYTES/PERCENT, such as 4k/60, of 1 byte to 64m");
-    }
-    out->bytes = (uint32_t)number;
-    out->percent = UINT32_MAX;
-    if (percent[0] == '\0' || percent[1] == '\0') {
-        return true;
-    }
-    if (!quantity_bytes(percent + 1, &number) || number > PERCENT_MAX) {
-        return refuse(source, setting, text, "a percent from 0 to 100 behind the /");
-    }
-    out->percent = (uint32_t)number;
-    return true;
-}
-
-/* Gives the splits that left it open equal parts of what is missing to 100. */
-static bool share_percents(struct source *source, const struct setting *setting,
-                           struct job_blocks *blocks)
-{
-    uint32_t sum = 0;
-    uint32_t open = 0;
-
-    for (uint32_t i = 0; i < blocks->count; i++) {
-        const uint32_t percent = blocks->splits[i].percent;
-
-        open += percent == UINT32_MAX;
-        sum += percent == UINT32_MAX ? 0 : percent;
-    }
-    if (sum > PERCENT_MAX || (open == 0 && sum < PERCENT_MAX)) {
-        return source_refuse(source, "%s: the percents of one direction are %u together, not 100",
-                             setting->name, sum);
-    }
-    for (uint32_t i = 0; i < blocks->count; i++) {
-        uint32_t *percent = &blocks->splits[i].percent;
-
-        if (*percent == UINT32_MAX) {
-            *percent = (PERCENT_MAX - sum) / open;
-            sum += *percent;
-            open--;
-        }
-    }
-    return true;
-}
-
-/* "BYTES/PERCENT:BYTES/PERCENT..." of one direction. */
 static bool read_splits(struct source *source, const struct setting *setting, const char *value,
                         void *field)
 {
-    struct job_blocks blocks = { 0 };
-    char part[PART_BYTES];
-    const char *rest = value;
-
-    for (;;) {
-        if (blocks.count == JOB_SPLITS_MAX) {
-            return source_refuse(source, "%s: more than %d sizes", setting->name, JOB_SPLITS_MAX);
-        }
-        rest = part_of(rest, ":", part);
-        if (rest == NULL) {
-            return refuse(source, setting, value, "BYTES/PERCENT:BYTES/PERCENT...");
-        }
-        if (!read_split(source, setting, part, &blocks.splits[blocks.count])) {
-            return false;
-        }
-        blocks.count++;
-        if (*rest == '\0') {
-            break;
-        }
-        rest++;
-    }
-    if (!share_percents(source, setting, &blocks)) {
-        return false;
-    }
-    *(struct job_blocks *)field = blocks;
-    return true;
+    return split_read(source, setting->name, value, field);
 }
 
 static bool read_splits_pair(struct source *source, const struct setting *setting,
@@ -468,7 +375,7 @@ static bool read_place(struct source *source, const struct setting *setting, con
     struct rt_config config = RT_CONFIG_INIT;
     char program[] = "rt-storage";
     char option[] = "--place";
-    char word[PART_BYTES];
+    char word[WORD_BYTES];
     char *arguments[] = { program, option, word, NULL };
     int count = 3;
 
