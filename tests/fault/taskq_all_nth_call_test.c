@@ -76,35 +76,22 @@ static int make_and_drop(void *arg)
     return r;
 }
 
-static void hear_nothing(void *arg, enum rt_log_level level, const char *text)
+static int run(void *arg)
 {
-    (void)arg;
-    (void)level;
-    (void)text;
+    struct rt_config config = RT_CONFIG_INIT;
+
+    config.shards = 2;
+    config.place = RT_PLACE_UNBOUND;
+    config.log = hear_nothing;
+    return rt_start(&config, make_and_drop, arg);
 }
 
 static void a_queue_is_on_all_shards_or_on_none(void **state)
 {
-    struct rt_config config = RT_CONFIG_INIT;
-    unsigned descriptors;
-    unsigned failed = 0;
-    unsigned n = 0;
-    bool hit;
+    const struct fault_runs runs = fail_each_call(run, NULL);
 
     (void)state;
-    config.shards = 2;
-    config.place = RT_PLACE_UNBOUND;
-    config.log = hear_nothing;
-    assert_int_equal(rt_start(&config, make_and_drop, NULL), 0);
-    descriptors = t_open_descriptors();
-    do {
-        fault_begin(++n);
-        failed += rt_start(&config, make_and_drop, NULL) < 0;
-        hit = fault_end();
-        check_nothing_is_left(n, descriptors);
-    } while (hit);
-    printf("%u calls, each made to fail once; %u of the runs ended with an error\n", n - 1, failed);
-    assert_true(n > 50 && failed > 20);
+    assert_true(runs.calls >= 50 && runs.failed > 20);
 }
 
 int main(void)

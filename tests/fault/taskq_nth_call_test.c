@@ -71,13 +71,6 @@ static int use_queues(void *arg)
     return r;
 }
 
-static void drop_line(void *arg, enum rt_log_level level, const char *text)
-{
-    (void)arg;
-    (void)level;
-    (void)text;
-}
-
 static void a_queue_without_memory_is_not_made_and_leaves_nothing(void **state)
 {
     const unsigned descriptors = t_open_descriptors();
@@ -88,7 +81,7 @@ static void a_queue_without_memory_is_not_made_and_leaves_nothing(void **state)
         struct rt_config config = RT_CONFIG_INIT;
         int r;
 
-        config.log = drop_line;
+        config.log = hear_nothing;
         fault_begin(n);
         r = rt_run(&config, use_queues, NULL);
         failed = fault_end();
