@@ -7,16 +7,14 @@
  * error, and leave no block of the heap, mapping or descriptor behind.
  */
 #include "support/fault_checks.h"
+#include "support/folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "rt/rt.h"
-
-static char top[] = "/tmp/shardrt-nth-names-XXXXXX";
 
 static int count_run(void *arg)
 {
@@ -102,7 +100,7 @@ static int scenario(void *arg)
 
     (void)arg;
     if (r == 0) {
-        r = rt_directory_open(&directory, NULL, top, RT_NEVER);
+        r = rt_directory_open(&directory, NULL, folder_path, RT_NEVER);
     }
     if (r == 0) {
         r = use_names(directory);
@@ -138,24 +136,17 @@ static int make_names(void **state)
 {
     int fd;
 
-    (void)state;
-    if (mkdtemp(top) == NULL || chdir(top) < 0 || symlink("text", "link") < 0) {
+    if (folder_enter(state) < 0 || symlink("text", "link") < 0) {
         return -1;
     }
     fd = open("file", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     return fd < 0 || close(fd) < 0;
 }
 
-static int remove_names(void **state)
-{
-    (void)state;
-    return unlink("file") < 0 || unlink("link") < 0 || chdir("/") < 0 || rmdir(top) < 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(any_call_may_fail_once, make_names, remove_names),
+        cmocka_unit_test_setup_teardown(any_call_may_fail_once, make_names, folder_remove),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

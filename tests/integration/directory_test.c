@@ -6,11 +6,11 @@
  * directory. Names have a second directory beside it, so that a call that began in the wrong one
  * would be noticed.
  */
+#include "support/folder.h"
 #include "support/harness.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,29 +18,9 @@
 
 #include "rt/rt.h"
 
-static char top[256];
-
 static int begin(void **state)
 {
-    const char *tmp = getenv("TMPDIR");
-
-    (void)state;
-    snprintf(top, sizeof(top), "%s/shardrt-names-XXXXXX", tmp != NULL ? tmp : "/tmp");
-    return mkdtemp(top) == NULL || chdir(top) < 0 || mkdir("sub", 0755) < 0;
-}
-
-static int remove_one(const char *path, const struct stat *answer, int type, struct FTW *place)
-{
-    (void)answer;
-    (void)type;
-    (void)place;
-    return remove(path);
-}
-
-static int end(void **state)
-{
-    (void)state;
-    return chdir("/") < 0 || nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0;
+    return folder_enter(state) < 0 || mkdir("sub", 0755) < 0;
 }
 
 /* Runs `first`; afterwards no check has failed and no descriptor is left. */
@@ -438,7 +418,7 @@ static void a_unique_file_has_a_name_of_its_own(void **state)
     run(create_unique);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, folder_remove)
 
 int main(void)
 {

@@ -9,6 +9,7 @@
  *
  * Each test works in a directory of its own run, below TMPDIR or /tmp.
  */
+#include "support/folder.h"
 #include "support/harness.h"
 
 #include <errno.h>
@@ -21,22 +22,12 @@
 #include "rt/rt.h"
 #include "support/rand.h"
 
-#define PATH_BYTES 256
 #define MARGIN     64 /* on both sides of what is read into: must stay as it was */
 #define MOST       ((size_t)20000)
 #define FAR        40000 /* offsets are below it */
 #define LONG       ((size_t)300000) /* more than goes through the library's buffer at once */
 
-static char directory[PATH_BYTES - 32];
 static char log_text[1024];
-
-static const char *path_of(const char *name)
-{
-    static char path[PATH_BYTES];
-
-    snprintf(path, sizeof(path), "%s/%s", directory, name);
-    return path;
-}
 
 static void keep_line(void *arg, enum rt_log_level level, const char *text)
 {
@@ -63,10 +54,10 @@ static void run(rt_task_fn first, void *arg)
 static struct rt_file *open_file(const char *name, int flags)
 {
     struct rt_file *file = NULL;
-    const int r = rt_file_open(&file, path_of(name), flags, 0600, RT_NEVER);
+    const int r = rt_file_open(&file, folder_file(name), flags, 0600, RT_NEVER);
 
     if (r < 0 && !(r == -EINVAL && (flags & O_DIRECT) != 0)) {
-        fprintf(stderr, "cannot open %s: %s\n", path_of(name), rt_strerror(r));
+        fprintf(stderr, "cannot open %s: %s\n", folder_file(name), rt_strerror(r));
         abort();
     }
     return file;
@@ -270,8 +261,8 @@ static int compare_calls(void *arg)
     }
     c->was_run = true;
     rand_init(&pair.rand, c->seed);
-    pair.look = open(path_of("ours"), O_RDWR | O_CLOEXEC);
-    pair.model = open(path_of("model"), flags | O_CLOEXEC, 0600);
+    pair.look = open(folder_file("ours"), O_RDWR | O_CLOEXEC);
+    pair.model = open(folder_file("model"), flags | O_CLOEXEC, 0600);
     pair.memory = aligned_alloc(4096, (LONG + FAR + 8192 + 4095) & ~(size_t)4095);
     pair.expected = malloc(LONG + FAR + 8192);
     T_CHECK(pair.look >= 0 && pair.model >= 0 && pair.memory != NULL && pair.expected != NULL);
@@ -293,7 +284,7 @@ static void compare_with_seeds(int flags, unsigned seeds)
 
         run(compare_calls, &c);
         if (!c.was_run) {
-            print_message("skipped: the file system of %s has no O_DIRECT\n", directory);
+            print_message("skipped: the file system of %s has no O_DIRECT\n", folder_path);
             skip();
         }
     }
@@ -535,27 +526,6 @@ static int nothing(void *arg)
     return 0;
 }
 
-static int make_directory(void **state)
-{
-    const char *base = getenv("TMPDIR");
-
-    (void)state;
-    snprintf(directory, sizeof(directory), "%s/shardrt-direct-XXXXXX",
-             base != NULL ? base : "/tmp");
-    return mkdtemp(directory) != NULL ? 0 : -1;
-}
-
-static int remove_directory(void **state)
-{
-    static const char *const names[] = { "ours", "model", "shared", "refused" };
-
-    (void)state;
-    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        (void)unlink(path_of(names[i]));
-    }
-    return rmdir(directory);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -572,5 +542,5 @@ int main(void)
         fprintf(stderr, "skipped: no io_uring here: %s\n", rt_strerror(r));
         return T_EXIT_SKIPPED;
     }
-    return cmocka_run_group_tests(tests, make_directory, remove_directory);
+    return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

@@ -11,6 +11,7 @@
  * What needs loop devices or mounts is skipped where they are not allowed.
  */
 #define _GNU_SOURCE
+#include "support/folder.h"
 #include "support/harness.h"
 
 #include <errno.h>
@@ -29,7 +30,6 @@
 
 #include "rt/rt.h"
 
-#define PATH_BYTES   256
 #define BLOCK        4096u
 #define KIB          1024u
 #define MIB          (1024u * KIB)
@@ -38,16 +38,6 @@
 #define LIMIT        64 /* descriptors */
 #define BACKING_MAX  (256u * KIB)
 #define BACKING_LEFT (128u * KIB)
-
-static char directory[PATH_BYTES - 32];
-
-static const char *path_of(const char *name)
-{
-    static char path[PATH_BYTES];
-
-    snprintf(path, sizeof(path), "%s/%s", directory, name);
-    return path;
-}
 
 static void run(rt_task_fn first, void *arg)
 {
@@ -243,8 +233,8 @@ static void a_device_that_fails_a_read_is_told_to_each_that_asked(void **state)
     struct loop loop;
 
     (void)state;
-    make_file(path_of("backing"), BACKING_MAX);
-    if (!open_loop(&loop, path_of("backing"))) {
+    make_file(folder_file("backing"), BACKING_MAX);
+    if (!open_loop(&loop, folder_file("backing"))) {
         print_message("no loop device can be had here\n");
         skip();
     }
@@ -294,13 +284,13 @@ static uint64_t size_of(const char *name)
 {
     struct stat found = { 0 };
 
-    T_CHECK(stat(path_of(name), &found) == 0);
+    T_CHECK(stat(folder_file(name), &found) == 0);
     return (uint64_t)found.st_size;
 }
 
 static int write_past_the_end_of_space(const char *data, size_t bytes)
 {
-    struct rt_file *file = must_open(path_of("small/full"), O_RDWR | O_CREAT);
+    struct rt_file *file = must_open(folder_file("small/full"), O_RDWR | O_CREAT);
     struct rt_writer *writer = NULL;
     size_t done = 0;
     size_t taken = 0;
@@ -311,7 +301,7 @@ static int write_past_the_end_of_space(const char *data, size_t bytes)
     T_CHECK(rt_file_truncate(file, 512 * KIB, RT_NEVER) == 0);
     T_CHECK(rt_file_close(file) == 0);
 
-    file = must_open(path_of("small/stream"), O_RDWR | O_CREAT);
+    file = must_open(folder_file("small/stream"), O_RDWR | O_CREAT);
     T_CHECK(rt_writer_open(&writer, file, NULL) == 0);
     while (r == 0 && taken < bytes) {
         size_t n = 0;
@@ -334,20 +324,21 @@ static int fill_file_system(void *arg)
 
     (void)arg;
     fill(data, sizeof(data), 0);
-    T_CHECK(rt_file_replace(path_of("small/kept"), data, BLOCK, 0600, RT_NEVER) == 0);
+    T_CHECK(rt_file_replace(folder_file("small/kept"), data, BLOCK, 0600, RT_NEVER) == 0);
     T_CHECK(write_past_the_end_of_space(data, sizeof(data)) == 0);
 
     /* What would replace a file leaves the old one, and nothing else. */
-    T_CHECK(rt_file_replace(path_of("small/kept"), data, sizeof(data), 0600, RT_NEVER) == -ENOSPC);
-    T_CHECK(rt_file_load(path_of("small/kept"), MIB, &old, &bytes, RT_NEVER) == 0);
+    T_CHECK(rt_file_replace(folder_file("small/kept"), data, sizeof(data), 0600, RT_NEVER) ==
+            -ENOSPC);
+    T_CHECK(rt_file_load(folder_file("small/kept"), MIB, &old, &bytes, RT_NEVER) == 0);
     T_CHECK(old != NULL && bytes == BLOCK && is_right(old, bytes, 0));
     rt_file_unload(old);
-    T_CHECK(rt_remove(NULL, path_of("small/stream"), RT_NEVER) == 0);
-    T_CHECK(rt_remove(NULL, path_of("small/full"), RT_NEVER) == 0);
+    T_CHECK(rt_remove(NULL, folder_file("small/stream"), RT_NEVER) == 0);
+    T_CHECK(rt_remove(NULL, folder_file("small/full"), RT_NEVER) == 0);
 
     /* And with room there is again room for all. */
-    T_CHECK(rt_file_replace(path_of("small/kept"), data, MIB / 2, 0600, RT_NEVER) == 0);
-    T_CHECK(rt_remove(NULL, path_of("small/kept"), RT_NEVER) == 0);
+    T_CHECK(rt_file_replace(folder_file("small/kept"), data, MIB / 2, 0600, RT_NEVER) == 0);
+    T_CHECK(rt_remove(NULL, folder_file("small/kept"), RT_NEVER) == 0);
     return 0;
 }
 
@@ -368,26 +359,26 @@ static int write_to_device_without_room(void *arg)
 
 static void a_full_file_system_and_a_device_on_it_say_so(void **state)
 {
-    char small[PATH_BYTES];
+    char small[PATH_MAX];
     struct loop loop;
     int fd;
 
     (void)state;
-    snprintf(small, sizeof(small), "%s", path_of("small"));
+    snprintf(small, sizeof(small), "%s", folder_file("small"));
     if (!mount_small(small)) {
         print_message("no file system can be mounted here\n");
         skip();
     }
     run(fill_file_system, NULL);
-    fd = open(path_of("small/device"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    fd = open(folder_file("small/device"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     assert_true(fd >= 0 && ftruncate(fd, 2 * MIB) == 0 && close(fd) == 0);
-    if (open_loop(&loop, path_of("small/device"))) {
+    if (open_loop(&loop, folder_file("small/device"))) {
         run(write_to_device_without_room, &loop);
         close_loop(&loop);
     } else {
         print_message("no loop device can be had here: that part was left out\n");
     }
-    assert_int_equal(unlink(path_of("small/device")), 0);
+    assert_int_equal(unlink(folder_file("small/device")), 0);
     unmount_small(small);
 }
 
@@ -405,14 +396,14 @@ static int use_up_descriptors(void *arg)
 
     (void)arg;
     while (r == 0 && count < LIMIT) {
-        r = rt_file_open(&files[count], path_of("data"), O_RDWR, 0, RT_NEVER);
+        r = rt_file_open(&files[count], folder_file("data"), O_RDWR, 0, RT_NEVER);
         count += r == 0;
     }
     T_CHECK(r == -EMFILE && count > 0);
-    T_CHECK(rt_file_open(&file, path_of("data"), O_RDONLY | O_DIRECT, 0, RT_NEVER) == -EMFILE);
-    T_CHECK(rt_directory_open(&folder, NULL, directory, RT_NEVER) == -EMFILE);
-    T_CHECK(rt_file_load(path_of("data"), MIB, &memory, &bytes, RT_NEVER) == -EMFILE);
-    T_CHECK(rt_file_replace(path_of("data"), "new", 3, 0600, RT_NEVER) == -EMFILE);
+    T_CHECK(rt_file_open(&file, folder_file("data"), O_RDONLY | O_DIRECT, 0, RT_NEVER) == -EMFILE);
+    T_CHECK(rt_directory_open(&folder, NULL, folder_path, RT_NEVER) == -EMFILE);
+    T_CHECK(rt_file_load(folder_file("data"), MIB, &memory, &bytes, RT_NEVER) == -EMFILE);
+    T_CHECK(rt_file_replace(folder_file("data"), "new", 3, 0600, RT_NEVER) == -EMFILE);
     T_CHECK(file == NULL && folder == NULL && memory == NULL);
     while (count > 0) {
         char data[BLOCK];
@@ -422,7 +413,8 @@ static int use_up_descriptors(void *arg)
         T_CHECK(is_right(data, BLOCK, 0));
         T_CHECK(rt_file_close(files[count]) == 0);
     }
-    T_CHECK(rt_file_load(path_of("data"), MIB, &memory, &bytes, RT_NEVER) == 0 && bytes == BLOCK);
+    T_CHECK(rt_file_load(folder_file("data"), MIB, &memory, &bytes, RT_NEVER) == 0 &&
+            bytes == BLOCK);
     rt_file_unload(memory);
     return 0;
 }
@@ -434,7 +426,7 @@ static void without_a_descriptor_nothing_opens_and_what_is_open_works(void **sta
     int r;
 
     (void)state;
-    make_file(path_of("data"), BLOCK);
+    make_file(folder_file("data"), BLOCK);
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
     less = (struct rlimit){ .rlim_cur = LIMIT, .rlim_max = old.rlim_max };
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &less), 0);
@@ -459,13 +451,13 @@ static void read_while_it_shrinks(int flags)
     uint64_t end = 0;
     ssize_t n;
 
-    T_CHECK(rt_file_open_with(&file, path_of("shrinks"), &options, RT_NEVER) == 0);
+    T_CHECK(rt_file_open_with(&file, folder_file("shrinks"), &options, RT_NEVER) == 0);
     T_CHECK(rt_reader_open(&reader, file, NULL) == 0);
     while ((n = rt_reader_peek(reader, &ahead, RT_NEVER)) > 0) {
         T_CHECK(is_right(ahead, (size_t)n, end)); /* never zeroes where there was data */
         end += (uint64_t)n;
         rt_reader_consume(reader, (size_t)n);
-        T_CHECK(truncate(path_of("shrinks"), (off_t)left) == 0);
+        T_CHECK(truncate(folder_file("shrinks"), (off_t)left) == 0);
     }
     T_CHECK(n == 0 && rt_reader_peek(reader, &ahead, RT_NEVER) == 0);
     T_CHECK(end >= left && end < 4 * MIB); /* what was read ahead may be of before */
@@ -491,34 +483,9 @@ static void a_file_that_shrinks_under_its_reader_ends_earlier(void **state)
 
     (void)state;
     for (size_t i = 0; i < 2; i++) {
-        make_file(path_of("shrinks"), 4 * (uint64_t)MIB);
+        make_file(folder_file("shrinks"), 4 * (uint64_t)MIB);
         run(read_while_it_shrinks_main, &flags[i]);
     }
-}
-
-/* The directory */
-
-static int make_directory(void **state)
-{
-    const char *parent = getenv("TMPDIR");
-
-    (void)state;
-    snprintf(directory, sizeof(directory), "%s/shardrt-failure-XXXXXX",
-             parent != NULL ? parent : "/tmp");
-    return mkdtemp(directory) == NULL ? -1 : 0;
-}
-
-static int remove_directory(void **state)
-{
-    static const char *const names[] = { "backing", "data", "shrinks" };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (unlink(path_of(names[i])) < 0 && errno != ENOENT) {
-            return -1;
-        }
-    }
-    return rmdir(directory);
 }
 
 int main(void)
@@ -532,5 +499,5 @@ int main(void)
         cmocka_unit_test(a_file_that_shrinks_under_its_reader_ends_earlier),
     };
 
-    return cmocka_run_group_tests(tests, make_directory, remove_directory);
+    return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

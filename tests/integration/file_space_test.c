@@ -5,6 +5,7 @@
  * Each call is checked by what the plain system calls see of the file: its length, its space, its
  * bytes, its locks. Each test works in a directory of its own run, below TMPDIR or /tmp.
  */
+#include "support/folder.h"
 #include "support/harness.h"
 
 #include <errno.h>
@@ -16,18 +17,7 @@
 
 #include "rt/rt.h"
 
-#define PATH_BYTES 256
 #define MIB        ((uint64_t)1 << 20)
-
-static char directory[PATH_BYTES - 32];
-
-static const char *path_of(const char *name)
-{
-    static char path[PATH_BYTES];
-
-    snprintf(path, sizeof(path), "%s/%s", directory, name);
-    return path;
-}
 
 static void run(rt_task_fn first)
 {
@@ -48,9 +38,9 @@ static struct rt_file *must_open(const char *name, int flags)
     options.flags = flags;
     options.mode = 0600;
     options.buffered_ok = 1;
-    r = rt_file_open_with(&file, path_of(name), &options, RT_NEVER);
+    r = rt_file_open_with(&file, folder_file(name), &options, RT_NEVER);
     if (r < 0) {
-        fprintf(stderr, "cannot open %s: %s\n", path_of(name), rt_strerror(r));
+        fprintf(stderr, "cannot open %s: %s\n", folder_file(name), rt_strerror(r));
         abort();
     }
     return file;
@@ -175,7 +165,7 @@ static int write_out_and_advise(void *arg)
     }
     T_CHECK(is_all(file, 'c', 0, 10000));
     T_CHECK(rt_file_close(file) == 0);
-    T_CHECK(mkfifo(path_of("fifo"), 0600) == 0);
+    T_CHECK(mkfifo(folder_file("fifo"), 0600) == 0);
     fifo = must_open("fifo", O_RDWR);
     T_CHECK(rt_file_advise(fifo, RT_FILE_RANDOM, 0, 0, RT_NEVER) == -ESPIPE);
     T_CHECK(rt_file_write_out(fifo, RT_FILE_WRITE_ENDED, 0, 0, RT_NEVER) == -ESPIPE);
@@ -343,28 +333,6 @@ static int nothing(void *arg)
     return 0;
 }
 
-static int make_directory(void **state)
-{
-    const char *base = getenv("TMPDIR");
-
-    (void)state;
-    snprintf(directory, sizeof(directory), "%s/shardrt-space-XXXXXX", base != NULL ? base : "/tmp");
-    return mkdtemp(directory) != NULL ? 0 : -1;
-}
-
-static int remove_directory(void **state)
-{
-    static const char *const names[] = {
-        "space", "cache", "fifo", "locks", "from", "to", "shared"
-    };
-
-    (void)state;
-    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        (void)unlink(path_of(names[i]));
-    }
-    return rmdir(directory);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -382,5 +350,5 @@ int main(void)
         fprintf(stderr, "skipped: no io_uring here: %s\n", rt_strerror(r));
         return T_EXIT_SKIPPED;
     }
-    return cmocka_run_group_tests(tests, make_directory, remove_directory);
+    return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

@@ -5,6 +5,7 @@
  *
  * Each test works in a directory of its own run, below TMPDIR or /tmp.
  */
+#include "support/folder.h"
 #include "support/harness.h"
 
 #include <errno.h>
@@ -22,10 +23,6 @@
 #include "os/features.h"
 #include "rt/rt.h"
 
-#define PATH_BYTES 256
-
-static char directory[PATH_BYTES - 32];
-
 /* Runs `first`; afterwards no check has failed and no descriptor is left. */
 static void run(rt_task_fn first, void *arg)
 {
@@ -37,22 +34,14 @@ static void run(rt_task_fn first, void *arg)
     assert_int_equal(t_open_descriptors(), descriptors);
 }
 
-static const char *path_of(const char *name)
-{
-    static char path[PATH_BYTES];
-
-    snprintf(path, sizeof(path), "%s/%s", directory, name);
-    return path;
-}
-
 /* Open below the directory; a failure is reported and ends the process: nothing can go on. */
 static struct rt_file *must_open(const char *name, int flags)
 {
     struct rt_file *file = NULL;
-    const int r = rt_file_open(&file, path_of(name), flags, 0640, RT_NEVER);
+    const int r = rt_file_open(&file, folder_file(name), flags, 0640, RT_NEVER);
 
     if (r < 0) {
-        fprintf(stderr, "cannot open %s: %s\n", path_of(name), rt_strerror(r));
+        fprintf(stderr, "cannot open %s: %s\n", folder_file(name), rt_strerror(r));
         abort();
     }
     return file;
@@ -114,7 +103,7 @@ static void offsets_beyond_4_gib_are_not_cut_off(void **state)
 {
     (void)state;
     run(use_far_offsets, NULL);
-    assert_int_equal(unlink(path_of("sparse")), 0);
+    assert_int_equal(unlink(folder_file("sparse")), 0);
 }
 
 static int compare_stat(void *arg)
@@ -127,7 +116,7 @@ static int compare_stat(void *arg)
     T_CHECK(rt_file_write_at(file, "12345", 5, 5000, RT_NEVER) == 5);
     T_CHECK(rt_file_sync(file, RT_NEVER) == 0); /* so that blocks are allocated and stay so */
     T_CHECK(rt_file_stat(file, &ours, RT_NEVER) == 0);
-    T_CHECK(stat(path_of("stat"), &theirs) == 0);
+    T_CHECK(stat(folder_file("stat"), &theirs) == 0);
     T_CHECK(ours.size_bytes == 5005 && ours.size_bytes == (uint64_t)theirs.st_size);
     T_CHECK(ours.allocated_bytes == (uint64_t)theirs.st_blocks * 512);
     T_CHECK(ours.mode == theirs.st_mode && S_ISREG(ours.mode));
@@ -158,7 +147,8 @@ static int stat_far_times(void *arg)
 
         T_CHECK(futimens(rt_file_descriptor(file), times) == 0);
         T_CHECK(rt_file_stat(file, &ours, RT_NEVER) == 0);
-        T_CHECK(stat(path_of("times"), &theirs) == 0); /* not all file systems can say all times */
+        T_CHECK(stat(folder_file("times"), &theirs) ==
+                0); /* not all file systems can say all times */
         T_CHECK(ours.modified_ns == (theirs.st_mtim.tv_sec > INT64_MAX / RT_SECONDS(1)
                                          ? INT64_MAX
                                          : theirs.st_mtim.tv_sec * RT_SECONDS(1)));
@@ -171,7 +161,7 @@ static void a_time_beyond_what_can_be_said_is_the_last_that_can(void **state)
 {
     (void)state;
     run(stat_far_times, NULL);
-    assert_int_equal(unlink(path_of("times")), 0);
+    assert_int_equal(unlink(folder_file("times")), 0);
 }
 
 /* Failures */
@@ -181,12 +171,12 @@ static int fail_to_open(void *arg)
     struct rt_file *file = NULL;
 
     (void)arg;
-    T_CHECK(rt_file_open(&file, path_of("missing"), O_RDONLY, 0, RT_NEVER) == -ENOENT);
-    T_CHECK(rt_file_open(&file, directory, O_WRONLY, 0, RT_NEVER) == -EISDIR);
+    T_CHECK(rt_file_open(&file, folder_file("missing"), O_RDONLY, 0, RT_NEVER) == -ENOENT);
+    T_CHECK(rt_file_open(&file, folder_path, O_WRONLY, 0, RT_NEVER) == -EISDIR);
     T_CHECK(rt_file_open(&file, "/proc/self/exe/below", O_RDONLY, 0, RT_NEVER) == -ENOTDIR);
     T_CHECK(file == NULL); /* untouched on failure */
     T_CHECK(rt_file_close(must_open("once", O_WRONLY | O_CREAT | O_EXCL)) == 0);
-    T_CHECK(rt_file_open(&file, path_of("once"), O_WRONLY | O_CREAT | O_EXCL, 0600, RT_NEVER) ==
+    T_CHECK(rt_file_open(&file, folder_file("once"), O_WRONLY | O_CREAT | O_EXCL, 0600, RT_NEVER) ==
             -EEXIST);
     T_CHECK(file == NULL);
     return 0;
@@ -318,7 +308,7 @@ static void many_tasks_write_and_read_one_file_side_by_side(void **state)
 
     (void)state;
     run(write_side_by_side, NULL);
-    fd = open(path_of("shared"), O_RDONLY | O_CLOEXEC);
+    fd = open(folder_file("shared"), O_RDONLY | O_CLOEXEC);
     assert_true(fd >= 0);
     for (unsigned number = 0; number < TASKS * ROUNDS; number++) {
         fill(expected, number);
@@ -452,7 +442,7 @@ static void files_used_often_get_places_as_long_as_there_are_some(void **state)
     config.disable = "registered_files";
     assert_int_equal(rt_run(&config, use_many_files_often, NULL), 0);
     assert_int_equal(t_failures(), 0);
-    assert_int_equal(unlink(path_of("registered")), 0);
+    assert_int_equal(unlink(folder_file("registered")), 0);
 }
 
 /* Deadline and cancel: the file is as before, or the write is done and says so. */
@@ -471,7 +461,7 @@ static int write_without_patience(void *arg)
     T_CHECK(stat.size_bytes == (n == 1 ? 1 : 0));
     rt_cancel_self();
     T_CHECK(rt_file_write_at(file, &byte, 1, 10, RT_NEVER) == -ECANCELED);
-    T_CHECK(rt_file_open(&none, path_of("plain"), O_RDONLY, 0, RT_NEVER) == -ECANCELED);
+    T_CHECK(rt_file_open(&none, folder_file("plain"), O_RDONLY, 0, RT_NEVER) == -ECANCELED);
     T_CHECK(rt_file_close(file) == 0); /* only gives back: works all the same */
     return 0;
 }
@@ -482,7 +472,7 @@ static void a_write_that_timed_out_or_was_cancelled_wrote_nothing(void **state)
 
     (void)state;
     run(write_without_patience, NULL);
-    assert_int_equal(stat(path_of("plain"), &found), 0);
+    assert_int_equal(stat(folder_file("plain"), &found), 0);
     assert_true(found.st_size <= 1);
 }
 
@@ -490,27 +480,6 @@ static int nothing(void *arg)
 {
     (void)arg;
     return 0;
-}
-
-static int make_directory(void **state)
-{
-    const char *base = getenv("TMPDIR");
-
-    (void)state;
-    snprintf(directory, sizeof(directory), "%s/shardrt-file-XXXXXX", base != NULL ? base : "/tmp");
-    return mkdtemp(directory) != NULL ? 0 : -1;
-}
-
-static int remove_directory(void **state)
-{
-    static const char *const names[] = { "plain",   "sparse", "stat",   "once",
-                                         "limited", "shared", "private" };
-
-    (void)state;
-    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        (void)unlink(path_of(names[i]));
-    }
-    return rmdir(directory);
 }
 
 int main(void)
@@ -534,5 +503,5 @@ int main(void)
         fprintf(stderr, "skipped: no io_uring here: %s\n", rt_strerror(r));
         return T_EXIT_SKIPPED;
     }
-    return cmocka_run_group_tests(tests, make_directory, remove_directory);
+    return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

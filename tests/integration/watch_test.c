@@ -5,41 +5,20 @@
  * Each test makes changes by plain system calls in an empty directory, and then reads as many
  * events as these must give. The kernel keeps them until they are read, so no moment matters.
  */
+#include "support/folder.h"
 #include "support/harness.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "rt/rt.h"
 
-static char top[256];
-
 static int begin(void **state)
 {
-    const char *tmp = getenv("TMPDIR");
-
-    (void)state;
-    snprintf(top, sizeof(top), "%s/shardrt-watch-XXXXXX", tmp != NULL ? tmp : "/tmp");
-    return mkdtemp(top) == NULL || chdir(top) < 0 || mkdir("sub", 0755) < 0;
-}
-
-static int remove_one(const char *path, const struct stat *answer, int type, struct FTW *place)
-{
-    (void)answer;
-    (void)type;
-    (void)place;
-    return remove(path);
-}
-
-static int end(void **state)
-{
-    (void)state;
-    return chdir("/") < 0 || nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0;
+    return folder_enter(state) < 0 || mkdir("sub", 0755) < 0;
 }
 
 /* Runs `first` with a watch of no place. */
@@ -253,7 +232,7 @@ static void events_that_were_lost_are_told_as_such(void **state)
     run(flood);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, folder_remove)
 
 int main(void)
 {

@@ -6,11 +6,11 @@
  * each form; and every call of the runtime to the system is made to fail once, after which no
  * memory and no temporary file may be left.
  */
+#include "support/folder.h"
 #include "support/harness.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,15 +18,9 @@
 #include "rt/rt.h"
 #include "support/fault.h"
 
-static char top[256];
-
 static int begin(void **state)
 {
-    const char *tmp = getenv("TMPDIR");
-
-    (void)state;
-    snprintf(top, sizeof(top), "%s/shardrt-whole-XXXXXX", tmp != NULL ? tmp : "/tmp");
-    return mkdtemp(top) == NULL || chdir(top) < 0 || mkdir("sub", 0755) < 0;
+    return folder_enter(state) < 0 || mkdir("sub", 0755) < 0;
 }
 
 static int end(void **state)
@@ -34,7 +28,7 @@ static int end(void **state)
     (void)state;
     (void)unlink("file");
     (void)unlink("sub/file");
-    return rmdir("sub") < 0 || chdir("/") < 0 || rmdir(top) < 0; /* nothing else is there */
+    return rmdir("sub") < 0 || chdir("/") < 0 || rmdir(folder_path) < 0; /* nothing else is there */
 }
 
 static void run(rt_task_fn first)
@@ -68,7 +62,7 @@ static int replace_by(const char *path, const char *text)
 
 static int store_and_replace(void *arg)
 {
-    char absolute[sizeof(top) + 16];
+    char absolute[sizeof(folder_path) + 16];
     struct stat answer;
 
     (void)arg;
@@ -78,7 +72,7 @@ static int store_and_replace(void *arg)
     T_CHECK(rt_file_store("file", "two", 3, 0640, RT_NEVER) == -EEXIST && holds("file", "one"));
     T_CHECK(replace_by("file", "three") == 0 && holds("file", "three"));
     T_CHECK(replace_by("./sub/file", "four") == 0 && holds("sub/file", "four"));
-    snprintf(absolute, sizeof(absolute), "%s/sub/file", top);
+    snprintf(absolute, sizeof(absolute), "%s/sub/file", folder_path);
     T_CHECK(replace_by(absolute, "") == 0 && holds("sub/file", ""));
     T_CHECK(replace_by("sub", "x") == -EISDIR);
     T_CHECK(replace_by("none/file", "x") == -ENOENT && replace_by("file/x", "x") == -ENOTDIR);

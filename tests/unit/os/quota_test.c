@@ -5,66 +5,26 @@
  */
 #include "os/quota.h"
 
-#include <errno.h>
-#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "support/ear.h"
+#include "support/folder.h"
 #include "support/harness.h"
 
-static char root[64];
 static const struct rti_log wide_ear = { .write = hear, .level = RT_LOG_INFO };
 
 static int set_up(void **state)
 {
-    (void)state;
     memset(&heard, 0, sizeof(heard));
-    snprintf(root, sizeof(root), "/tmp/shardrt_quota_XXXXXX");
-    return mkdtemp(root) == NULL;
-}
-
-static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *walk)
-{
-    (void)info;
-    (void)kind;
-    (void)walk;
-    return remove(path);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    return nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-/* Write a file below the root, and the folders that it lies in. */
-static void put_file(const char *name, const char *text)
-{
-    char path[PATH_MAX];
-    FILE *file;
-
-    snprintf(path, sizeof(path), "%s%s", root, name);
-    for (char *slash = strchr(path + strlen(root) + 1, '/'); slash != NULL;
-         slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        assert_true(mkdir(path, 0700) == 0 || errno == EEXIST);
-        *slash = '/';
-    }
-    file = fopen(path, "we");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
+    return folder_make(state);
 }
 
 static void assert_quota(double expected)
 {
     const unsigned descriptors = t_open_descriptors();
-    const double quota = rti_quota_read(root, &wide_ear);
+    const double quota = rti_quota_read(folder_path, &wide_ear);
 
     assert_true(quota == expected);
     assert_int_equal(t_open_descriptors(), descriptors);
@@ -74,9 +34,9 @@ static void without_cgroups_there_is_no_limit(void **state)
 {
     (void)state;
     assert_quota(0);
-    put_file("/proc/self/cgroup", "");
+    folder_put("proc/self/cgroup", "");
     assert_quota(0);
-    put_file("/proc/self/cgroup", "0::/service\n");
+    folder_put("proc/self/cgroup", "0::/service\n");
     assert_quota(0);
     assert_int_equal(heard.lines, 0);
 }
@@ -84,12 +44,12 @@ static void without_cgroups_there_is_no_limit(void **state)
 static void the_limit_is_quota_by_period(void **state)
 {
     (void)state;
-    put_file("/proc/self/cgroup", "0::/service\n");
-    put_file("/sys/fs/cgroup/service/cpu.max", "150000 100000\n");
+    folder_put("proc/self/cgroup", "0::/service\n");
+    folder_put("sys/fs/cgroup/service/cpu.max", "150000 100000\n");
     assert_quota(1.5);
-    put_file("/sys/fs/cgroup/service/cpu.max", "max 100000\n");
+    folder_put("sys/fs/cgroup/service/cpu.max", "max 100000\n");
     assert_quota(0);
-    put_file("/sys/fs/cgroup/service/cpu.max", "10000 20000\n");
+    folder_put("sys/fs/cgroup/service/cpu.max", "10000 20000\n");
     assert_quota(0.5);
     assert_int_equal(heard.lines, 0);
 }
@@ -97,11 +57,11 @@ static void the_limit_is_quota_by_period(void **state)
 static void the_tightest_cgroup_on_the_way_up_counts(void **state)
 {
     (void)state;
-    put_file("/proc/self/cgroup", "0::/data/service/part\n");
-    put_file("/sys/fs/cgroup/data/cpu.max", "200000 100000\n");
-    put_file("/sys/fs/cgroup/data/service/cpu.max", "400000 100000\n");
-    put_file("/sys/fs/cgroup/data/service/part/cpu.max", "max 100000\n");
-    put_file("/sys/fs/cgroup/data/other/cpu.max", "1000 100000\n");
+    folder_put("proc/self/cgroup", "0::/data/service/part\n");
+    folder_put("sys/fs/cgroup/data/cpu.max", "200000 100000\n");
+    folder_put("sys/fs/cgroup/data/service/cpu.max", "400000 100000\n");
+    folder_put("sys/fs/cgroup/data/service/part/cpu.max", "max 100000\n");
+    folder_put("sys/fs/cgroup/data/other/cpu.max", "1000 100000\n");
     assert_quota(2);
 }
 
@@ -109,25 +69,25 @@ static void the_tightest_cgroup_on_the_way_up_counts(void **state)
 static void the_root_of_the_mount_counts_too(void **state)
 {
     (void)state;
-    put_file("/sys/fs/cgroup/cpu.max", "300000 100000\n");
-    put_file("/proc/self/cgroup", "0::/\n");
+    folder_put("sys/fs/cgroup/cpu.max", "300000 100000\n");
+    folder_put("proc/self/cgroup", "0::/\n");
     assert_quota(3);
-    put_file("/proc/self/cgroup", "0::/run/of/the/host\n");
+    folder_put("proc/self/cgroup", "0::/run/of/the/host\n");
     assert_quota(3);
-    put_file("/proc/self/cgroup", "0::/../..\n");
+    folder_put("proc/self/cgroup", "0::/../..\n");
     assert_quota(3);
 }
 
 static void the_first_version_of_cgroups_has_two_files(void **state)
 {
     (void)state;
-    put_file("/proc/self/cgroup", "12:pids:/service\n4:cpu,cpuacct:/service\n1:name=systemd:/x\n");
-    put_file("/sys/fs/cgroup/cpu/service/cpu.cfs_quota_us", "250000\n");
-    put_file("/sys/fs/cgroup/cpu/service/cpu.cfs_period_us", "100000\n");
+    folder_put("proc/self/cgroup", "12:pids:/service\n4:cpu,cpuacct:/service\n1:name=systemd:/x\n");
+    folder_put("sys/fs/cgroup/cpu/service/cpu.cfs_quota_us", "250000\n");
+    folder_put("sys/fs/cgroup/cpu/service/cpu.cfs_period_us", "100000\n");
     assert_quota(2.5);
-    put_file("/proc/self/cgroup", "4:cpuacct,cpu:/service\n");
+    folder_put("proc/self/cgroup", "4:cpuacct,cpu:/service\n");
     assert_quota(2.5);
-    put_file("/sys/fs/cgroup/cpu/service/cpu.cfs_quota_us", "-1\n");
+    folder_put("sys/fs/cgroup/cpu/service/cpu.cfs_quota_us", "-1\n");
     assert_quota(0);
     assert_int_equal(heard.lines, 0);
 }
@@ -135,31 +95,31 @@ static void the_first_version_of_cgroups_has_two_files(void **state)
 static void other_controllers_have_no_say(void **state)
 {
     (void)state;
-    put_file("/proc/self/cgroup", "4:cpuset:/service\n5:cpuacct:/service\n");
-    put_file("/sys/fs/cgroup/cpu/service/cpu.cfs_quota_us", "250000\n");
-    put_file("/sys/fs/cgroup/cpu/service/cpu.cfs_period_us", "100000\n");
+    folder_put("proc/self/cgroup", "4:cpuset:/service\n5:cpuacct:/service\n");
+    folder_put("sys/fs/cgroup/cpu/service/cpu.cfs_quota_us", "250000\n");
+    folder_put("sys/fs/cgroup/cpu/service/cpu.cfs_period_us", "100000\n");
     assert_quota(0);
 }
 
 static void of_both_versions_the_tighter_counts(void **state)
 {
     (void)state;
-    put_file("/proc/self/cgroup", "4:cpu:/service\n0::/service\n");
-    put_file("/sys/fs/cgroup/cpu/service/cpu.cfs_quota_us", "250000\n");
-    put_file("/sys/fs/cgroup/cpu/service/cpu.cfs_period_us", "100000\n");
-    put_file("/sys/fs/cgroup/service/cpu.max", "400000 100000\n");
+    folder_put("proc/self/cgroup", "4:cpu:/service\n0::/service\n");
+    folder_put("sys/fs/cgroup/cpu/service/cpu.cfs_quota_us", "250000\n");
+    folder_put("sys/fs/cgroup/cpu/service/cpu.cfs_period_us", "100000\n");
+    folder_put("sys/fs/cgroup/service/cpu.max", "400000 100000\n");
     assert_quota(2.5);
 }
 
 static void what_makes_no_sense_is_no_limit(void **state)
 {
     (void)state;
-    put_file("/proc/self/cgroup", "no line of this kind\n0:nor this\n0::/service\n");
-    put_file("/sys/fs/cgroup/service/cpu.max", "100000 0\n");
+    folder_put("proc/self/cgroup", "no line of this kind\n0:nor this\n0::/service\n");
+    folder_put("sys/fs/cgroup/service/cpu.max", "100000 0\n");
     assert_quota(0);
-    put_file("/sys/fs/cgroup/service/cpu.max", "100000\n");
+    folder_put("sys/fs/cgroup/service/cpu.max", "100000\n");
     assert_quota(0);
-    put_file("/sys/fs/cgroup/service/cpu.max", "");
+    folder_put("sys/fs/cgroup/service/cpu.max", "");
     assert_quota(0);
 }
 
@@ -170,8 +130,8 @@ static void a_file_that_is_too_long_is_said(void **state)
     (void)state;
     memset(text, ' ', sizeof(text));
     text[sizeof(text) - 1] = '\0';
-    put_file("/proc/self/cgroup", "0::/service\n");
-    put_file("/sys/fs/cgroup/service/cpu.max", text);
+    folder_put("proc/self/cgroup", "0::/service\n");
+    folder_put("sys/fs/cgroup/service/cpu.max", text);
     assert_quota(0);
     assert_int_equal(heard.lines, 1);
     assert_non_null(strstr(heard.text, "/cpu.max, which may limit CPU time, cannot be read: File "
@@ -183,19 +143,19 @@ static void a_file_that_cannot_be_read_is_said(void **state)
     char expected[RTI_LOG_BYTES_MAX];
 
     (void)state;
-    put_file("/proc/self/cgroup", "0::/service\n");
-    put_file("/sys/fs/cgroup/service/cpu.max/folder", "");
+    folder_put("proc/self/cgroup", "0::/service\n");
+    folder_put("sys/fs/cgroup/service/cpu.max/folder", "");
     assert_quota(0);
     assert_int_equal(heard.lines, 1);
     assert_int_equal(heard.level, RT_LOG_WARNING);
     snprintf(expected, sizeof(expected),
              "%s/sys/fs/cgroup/service/cpu.max, which may limit CPU time, cannot be read: Is a "
              "directory",
-             root);
+             folder_path);
     assert_string_equal(heard.text, expected);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, folder_remove)
 
 int main(void)
 {

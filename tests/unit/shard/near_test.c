@@ -7,11 +7,9 @@
 #include "shard/near.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -19,62 +17,27 @@
 
 #include "support/ear.h"
 #include "support/fault.h"
+#include "support/folder.h"
 #include "support/harness.h"
 
 #define PCI "/sys/devices/pci0000:00/0000:00:"
 
-static char root[64];
-
 static int set_up(void **state)
 {
-    (void)state;
     memset(&heard, 0, sizeof(heard));
-    snprintf(root, sizeof(root), "/tmp/shardrt_near_XXXXXX");
-    return mkdtemp(root) == NULL;
-}
-
-static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *walk)
-{
-    (void)info;
-    (void)kind;
-    (void)walk;
-    return remove(path);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    return nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-/* The whole name of one below the root, after the folders that it lies in were made. */
-static void make_way(char *path, const char *name)
-{
-    snprintf(path, PATH_MAX, "%s%s", root, name);
-    for (char *slash = strchr(path + strlen(root) + 1, '/'); slash != NULL;
-         slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        assert_true(mkdir(path, 0700) == 0 || errno == EEXIST);
-        *slash = '/';
-    }
+    return folder_make(state);
 }
 
 __attribute__((format(printf, 2, 3))) static void put_file(const char *text, const char *format,
                                                            ...)
 {
     char name[256];
-    char path[PATH_MAX];
     va_list arguments;
-    FILE *file;
 
     va_start(arguments, format);
     vsnprintf(name, sizeof(name), format, arguments);
     va_end(arguments);
-    make_way(path, name);
-    file = fopen(path, "we");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
+    folder_put(name + strlen("/"), text);
 }
 
 /* A block device with its number, in the folder that it has on such a machine. */
@@ -86,7 +49,7 @@ static void put_device(const char *number, const char *folder)
 
     put_file(number, "%s/dev", folder);
     snprintf(name, sizeof(name), "/sys/dev/block/%s", number);
-    make_way(path, name);
+    folder_make_way(path, name + strlen("/"));
     snprintf(target, sizeof(target), "../..%s", folder + strlen("/sys"));
     assert_int_equal(symlink(target, path), 0);
 }
@@ -122,7 +85,7 @@ static void assert_disks(uint32_t major, uint32_t minor, const char *disks)
 {
     struct rti_near near;
 
-    rti_near_look(&near, major, minor, root);
+    rti_near_look(&near, major, minor, folder_path);
     assert_string_equal(near.disks, disks);
 }
 
@@ -132,7 +95,7 @@ static void assert_near(uint32_t major, uint32_t minor, int32_t node, const char
     struct rti_near near;
 
     memset(&near, 'x', sizeof(near));
-    rti_near_look(&near, major, minor, root);
+    rti_near_look(&near, major, minor, folder_path);
     assert_string_equal(near.text, text);
     assert_int_equal(near.node, node);
     assert_int_equal(t_open_descriptors(), descriptors);
@@ -191,7 +154,7 @@ static void a_mapped_device_is_where_all_its_disks_are(void **state)
     for (uint32_t minor = 1; minor <= 2; minor++) { /* names of a folder come in any order */
         struct rti_near near;
 
-        rti_near_look(&near, 9, minor, root);
+        rti_near_look(&near, 9, minor, folder_path);
         assert_int_equal(near.node, 1);
         assert_true(strcmp(near.text, "md1 (nvme0n1, nvme1n1) on node 1") == 0 ||
                     strcmp(near.text, "md1 (nvme1n1, nvme0n1) on node 1") == 0);
@@ -207,7 +170,7 @@ static void disks_of_several_nodes_are_near_none(void **state)
     put_virtual("252:0", "dm-0");
     put_member("/sys/devices/virtual/block/dm-0", "nvme0n1p1", "259:1\n");
     put_member("/sys/devices/virtual/block/dm-0", "nvme1n1", "259:3\n");
-    rti_near_look(&near, 252, 0, root);
+    rti_near_look(&near, 252, 0, folder_path);
     assert_int_equal(near.node, -1);
     assert_true(strcmp(near.text, "dm-0 lies on nvme0n1 (node 0) and on nvme1n1 (node 1)") == 0 ||
                 strcmp(near.text, "dm-0 lies on nvme1n1 (node 1) and on nvme0n1 (node 0)") == 0);
@@ -253,7 +216,7 @@ static void what_the_kernel_does_not_show_is_unknown(void **state)
 
     (void)state;
     snprintf(expected, sizeof(expected),
-             "%s/sys/dev/block/8:3 cannot be read: No such file or directory", root);
+             "%s/sys/dev/block/8:3 cannot be read: No such file or directory", folder_path);
     assert_near(8, 3, -1, expected);
     put_virtual("252:0", "dm-0"); /* a member that is not shown, as in some containers */
     put_member("/sys/devices/virtual/block/dm-0", "sda", "8:3\n");
@@ -279,7 +242,7 @@ static void a_wide_array_is_cut_in_the_text_only(void **state)
         put_member("/sys/devices/virtual/block/md0", name, number);
     }
     put_file("1\n", PCI "02.0/numa_node");
-    rti_near_look(&near, 9, 0, root);
+    rti_near_look(&near, 9, 0, folder_path);
     assert_int_equal(near.node, 1);
     assert_memory_equal(near.text, "md0 (disk", strlen("md0 (disk"));
     assert_non_null(strstr(near.text, " and 57 more) on node 1"));
@@ -289,17 +252,16 @@ static void a_wide_array_is_cut_in_the_text_only(void **state)
 
 static void a_path_that_is_not_there_is_an_error(void **state)
 {
+    const char *path = folder_file("gone");
     struct rti_near near;
-    char path[80];
-    char expected[256];
+    char expected[512];
 
     (void)state;
-    snprintf(path, sizeof(path), "%s/gone", root);
     snprintf(expected, sizeof(expected),
              "near \"%s\": No such file or directory; it must be a file, a folder or a block "
              "device that is there",
              path);
-    assert_int_equal(rti_near_find(&near, path, root, &ear), -ENOENT);
+    assert_int_equal(rti_near_find(&near, path, folder_path, &ear), -ENOENT);
     assert_int_equal(heard.lines, 1);
     assert_string_equal(heard.text, expected);
 }
@@ -309,10 +271,10 @@ static void a_file_system_without_a_device_is_named(void **state)
     struct rti_near near;
 
     (void)state;
-    assert_int_equal(rti_near_find(&near, "/proc/self/status", root, &ear), 0);
+    assert_int_equal(rti_near_find(&near, "/proc/self/status", folder_path, &ear), 0);
     assert_int_equal(near.node, -1);
     assert_string_equal(near.text, "proc has no block device of its own");
-    assert_int_equal(rti_near_find(&near, "/sys", root, &ear), 0);
+    assert_int_equal(rti_near_find(&near, "/sys", folder_path, &ear), 0);
     assert_string_equal(near.text, "sysfs has no block device of its own");
     assert_int_equal(heard.lines, 0);
 }
@@ -325,7 +287,7 @@ static void a_file_is_where_its_file_system_is(void **state)
     char number[32];
 
     (void)state;
-    assert_int_equal(stat(root, &found), 0);
+    assert_int_equal(stat(folder_path, &found), 0);
     if (major(found.st_dev) == 0) {
         skip(); /* /tmp has no block device here */
     }
@@ -336,8 +298,8 @@ static void a_file_is_where_its_file_system_is(void **state)
     for (int i = 0; i < 2; i++) {
         char path[PATH_MAX];
 
-        snprintf(path, sizeof(path), "%s%s", root, i == 0 ? "" : "/file");
-        assert_int_equal(rti_near_find(&near, path, root, &ear), 0);
+        snprintf(path, sizeof(path), "%s%s", folder_path, i == 0 ? "" : "/file");
+        assert_int_equal(rti_near_find(&near, path, folder_path, &ear), 0);
         assert_string_equal(near.text, "vdz on node 3");
         assert_int_equal(near.node, 3);
     }
@@ -355,12 +317,12 @@ static void whatever_call_fails_no_wrong_node_is_told(void **state)
     put_virtual("252:0", "dm-0");
     put_member("/sys/devices/virtual/block/dm-0", "nvme0n1p1", "259:1\n");
     put_member("/sys/devices/virtual/block/dm-0", "nvme1n1", "259:3\n");
-    rti_near_look(&whole, 252, 0, root);
+    rti_near_look(&whole, 252, 0, folder_path);
     for (unsigned n = 1; hit; n++) {
         struct rti_near near;
 
         fault_begin(n);
-        rti_near_look(&near, 252, 0, root);
+        rti_near_look(&near, 252, 0, folder_path);
         hit = fault_end();
         if (hit && strcmp(fault_name(), "rti_sys_close") != 0) { /* all was read by then */
             assert_int_equal(near.node, -1);
@@ -377,7 +339,7 @@ static void whatever_call_fails_no_wrong_node_is_told(void **state)
         int r;
 
         fault_begin(n);
-        r = rti_near_find(&near, "/proc", root, &ear);
+        r = rti_near_find(&near, "/proc", folder_path, &ear);
         assert_true(fault_end());
         assert_int_equal(r, n == 1 ? -EACCES : 0);
     }
@@ -385,7 +347,7 @@ static void whatever_call_fails_no_wrong_node_is_told(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, folder_remove)
     const struct CMUnitTest tests[] = {
         TEST(a_disk_is_near_the_node_of_the_nearest_folder_above_that_has_one),
         TEST(a_partition_is_where_its_disk_is),

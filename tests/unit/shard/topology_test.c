@@ -6,16 +6,13 @@
 #include "shard/topology.h"
 
 #include <errno.h>
-#include <ftw.h>
-#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "support/ear.h"
+#include "support/folder.h"
 #include "support/harness.h"
 
 #define RECORDED(name) RT_TEST_DATA "/topology/" name
@@ -232,48 +229,17 @@ static void reading_leaves_the_binding_of_the_thread_alone(void **state)
     rt_topology_destroy(machine);
 }
 
-static void write_file(const char *root, const char *name, const char *text)
-{
-    char path[PATH_MAX];
-    FILE *file;
-
-    snprintf(path, sizeof(path), "%s/%s", root, name);
-    if (text == NULL) {
-        assert_int_equal(mkdir(path, 0700), 0);
-        return;
-    }
-    file = fopen(path, "we");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
-}
-
-static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *walk)
-{
-    (void)info;
-    (void)kind;
-    (void)walk;
-    return remove(path);
-}
-
 static void a_quota_is_read_below_any_root(void **state)
 {
     const struct rt_config config = heard_config();
-    char root[] = "/tmp/shardrt_topology_XXXXXX";
 
-    (void)state;
-    assert_non_null(mkdtemp(root));
-    assert_true(rt_topology_quota(root, &config) == 0);
-    write_file(root, "proc", NULL);
-    write_file(root, "proc/self", NULL);
-    write_file(root, "proc/self/cgroup", "0::/\n");
-    write_file(root, "sys", NULL);
-    write_file(root, "sys/fs", NULL);
-    write_file(root, "sys/fs/cgroup", NULL);
-    write_file(root, "sys/fs/cgroup/cpu.max", "150000 100000\n");
-    assert_true(rt_topology_quota(root, &config) == 1.5);
+    assert_int_equal(folder_make(state), 0);
+    assert_true(rt_topology_quota(folder_path, &config) == 0);
+    folder_put("proc/self/cgroup", "0::/\n");
+    folder_put("sys/fs/cgroup/cpu.max", "150000 100000\n");
+    assert_true(rt_topology_quota(folder_path, &config) == 1.5);
     assert_int_equal(heard.lines, 0);
-    assert_int_equal(nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+    assert_int_equal(folder_remove(state), 0);
 }
 
 static void assert_refused(uint32_t source, const char *text, int error, const char *why)
