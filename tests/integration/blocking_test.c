@@ -7,6 +7,7 @@
  * that only all of them together can pass.
  */
 #include "support/harness.h"
+#include "support/have_io_uring.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -217,5 +218,5 @@ int main(void)
         cmocka_unit_test(other_tasks_of_each_shard_run_meanwhile),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return have_io_uring() ? cmocka_run_group_tests(tests, NULL, NULL) : T_EXIT_SKIPPED;
 }

@@ -8,6 +8,7 @@
  * where the test does not run as root, direct I/O where the file system has none.
  */
 #include "support/harness.h"
+#include "support/have_io_uring.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -243,12 +244,6 @@ static void beyond_the_limit_of_locked_memory_buffers_work_unregistered(void **s
     assert_int_equal(WEXITSTATUS(status), EXIT_SUCCESS);
 }
 
-static int nothing(void *arg)
-{
-    (void)arg;
-    return 0;
-}
-
 static int make_file(void **state)
 {
     const int fd = mkostemp(path, O_CLOEXEC);
@@ -273,10 +268,8 @@ int main(void)
         cmocka_unit_test(without_registration_a_direct_file_is_the_same),
         cmocka_unit_test(beyond_the_limit_of_locked_memory_buffers_work_unregistered),
     };
-    const int r = rt_run(NULL, nothing, NULL);
 
-    if (r == -ENOSYS || r == -EOPNOTSUPP || r == -EPERM) {
-        fprintf(stderr, "skipped: no io_uring here: %s\n", rt_strerror(r));
+    if (!have_io_uring()) {
         return T_EXIT_SKIPPED;
     }
     return cmocka_run_group_tests(tests, make_file, remove_file);

@@ -8,6 +8,7 @@
  */
 #include "support/folder.h"
 #include "support/harness.h"
+#include "support/have_io_uring.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -435,5 +436,5 @@ int main(void)
         TEST(a_unique_file_has_a_name_of_its_own),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return have_io_uring() ? cmocka_run_group_tests(tests, NULL, NULL) : T_EXIT_SKIPPED;
 }

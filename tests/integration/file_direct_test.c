@@ -11,6 +11,7 @@
  */
 #include "support/folder.h"
 #include "support/harness.h"
+#include "support/have_io_uring.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -520,12 +521,6 @@ static void what_cannot_be_misaligned_is_refused_and_says_why(void **state)
     }
 }
 
-static int nothing(void *arg)
-{
-    (void)arg;
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -536,10 +531,8 @@ int main(void)
         cmocka_unit_test(without_direct_io_a_file_is_refused_or_buffered_as_allowed),
         cmocka_unit_test(what_cannot_be_misaligned_is_refused_and_says_why),
     };
-    const int r = rt_run(NULL, nothing, NULL);
 
-    if (r == -ENOSYS || r == -EOPNOTSUPP || r == -EPERM) {
-        fprintf(stderr, "skipped: no io_uring here: %s\n", rt_strerror(r));
+    if (!have_io_uring()) {
         return T_EXIT_SKIPPED;
     }
     return cmocka_run_group_tests(tests, folder_make, folder_remove);

@@ -13,6 +13,7 @@
 #define _GNU_SOURCE
 #include "support/folder.h"
 #include "support/harness.h"
+#include "support/have_io_uring.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -499,5 +500,6 @@ int main(void)
         cmocka_unit_test(a_file_that_shrinks_under_its_reader_ends_earlier),
     };
 
-    return cmocka_run_group_tests(tests, folder_make, folder_remove);
+    return have_io_uring() ? cmocka_run_group_tests(tests, folder_make, folder_remove)
+                           : T_EXIT_SKIPPED;
 }

@@ -7,6 +7,7 @@
  */
 #include "support/folder.h"
 #include "support/harness.h"
+#include "support/have_io_uring.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -327,12 +328,6 @@ static void a_file_is_shared_with_another_shard(void **state)
     assert_int_equal(t_open_descriptors(), descriptors);
 }
 
-static int nothing(void *arg)
-{
-    (void)arg;
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -344,10 +339,8 @@ int main(void)
         cmocka_unit_test(a_range_is_copied_and_short_at_the_end),
         cmocka_unit_test(a_file_is_shared_with_another_shard),
     };
-    const int r = rt_run(NULL, nothing, NULL);
 
-    if (r == -ENOSYS || r == -EOPNOTSUPP || r == -EPERM) {
-        fprintf(stderr, "skipped: no io_uring here: %s\n", rt_strerror(r));
+    if (!have_io_uring()) {
         return T_EXIT_SKIPPED;
     }
     return cmocka_run_group_tests(tests, folder_make, folder_remove);

@@ -7,6 +7,7 @@
  */
 #include "support/folder.h"
 #include "support/harness.h"
+#include "support/have_io_uring.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -476,12 +477,6 @@ static void a_write_that_timed_out_or_was_cancelled_wrote_nothing(void **state)
     assert_true(found.st_size <= 1);
 }
 
-static int nothing(void *arg)
-{
-    (void)arg;
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -497,10 +492,8 @@ int main(void)
         cmocka_unit_test(no_descriptor_is_inherited_by_another_program),
         cmocka_unit_test(a_write_that_timed_out_or_was_cancelled_wrote_nothing),
     };
-    const int r = rt_run(NULL, nothing, NULL);
 
-    if (r == -ENOSYS || r == -EOPNOTSUPP || r == -EPERM) {
-        fprintf(stderr, "skipped: no io_uring here: %s\n", rt_strerror(r));
+    if (!have_io_uring()) {
         return T_EXIT_SKIPPED;
     }
     return cmocka_run_group_tests(tests, folder_make, folder_remove);

@@ -8,6 +8,7 @@
  * the instances held when they went. ThreadSanitizer sees the same program.
  */
 #include "support/harness.h"
+#include "support/have_io_uring.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -186,5 +187,5 @@ int main(void)
         cmocka_unit_test(a_service_of_one_shard_works_under_rt_run),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return have_io_uring() ? cmocka_run_group_tests(tests, NULL, NULL) : T_EXIT_SKIPPED;
 }

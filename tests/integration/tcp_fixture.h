@@ -11,6 +11,7 @@
 #define RT_TEST_TCP_FIXTURE_H
 
 #include "support/harness.h"
+#include "support/have_io_uring.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -183,24 +184,6 @@ static inline size_t read_slowly(struct rt_tcp_stream *stream)
     }
     T_CHECK(n == 0 && same);
     return total;
-}
-
-static inline int nothing(void *arg)
-{
-    (void)arg;
-    return 0;
-}
-
-/* Whether the tests can run at all; a text says why not. */
-static inline bool have_io_uring(void)
-{
-    const int r = rt_run(NULL, nothing, NULL);
-    const bool lacks = r == -ENOSYS || r == -EOPNOTSUPP || r == -EPERM;
-
-    if (lacks) {
-        fprintf(stderr, "skipped: no io_uring here: %s\n", rt_strerror(r));
-    }
-    return !lacks;
 }
 
 #endif /* RT_TEST_TCP_FIXTURE_H */

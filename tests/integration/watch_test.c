@@ -7,6 +7,7 @@
  */
 #include "support/folder.h"
 #include "support/harness.h"
+#include "support/have_io_uring.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -244,5 +245,5 @@ int main(void)
         TEST(events_that_were_lost_are_told_as_such),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return have_io_uring() ? cmocka_run_group_tests(tests, NULL, NULL) : T_EXIT_SKIPPED;
 }

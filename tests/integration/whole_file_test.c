@@ -8,6 +8,7 @@
  */
 #include "support/folder.h"
 #include "support/harness.h"
+#include "support/have_io_uring.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -176,5 +177,5 @@ int main(void)
         cmocka_unit_test(a_system_call_that_fails_leaves_nothing),
     };
 
-    return cmocka_run_group_tests(tests, begin, end);
+    return have_io_uring() ? cmocka_run_group_tests(tests, begin, end) : T_EXIT_SKIPPED;
 }

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "support/harness.h"
+#include "support/have_io_uring.h"
 
 #define UNITS 100
 #define CALLS 10000
@@ -397,12 +398,6 @@ static void a_result_takes_the_place_of_what_was_measured(void **state)
     assert_true(out.ns == 12.5);
 }
 
-static int nothing(void *arg)
-{
-    (void)arg;
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -416,10 +411,8 @@ int main(void)
         cmocka_unit_test(each_recorded_unit_is_in_the_histogram),
         cmocka_unit_test(a_result_takes_the_place_of_what_was_measured),
     };
-    const int r = rt_run(NULL, nothing, NULL);
 
-    if (r == -ENOSYS || r == -EOPNOTSUPP || r == -EPERM) {
-        fprintf(stderr, "skipped: no io_uring here: %s\n", rt_strerror(r));
+    if (!have_io_uring()) {
         return T_EXIT_SKIPPED;
     }
     t_first_cpus(cpus);

@@ -6,8 +6,8 @@
  * thread on another CPU.
  */
 #include "support/harness.h"
+#include "support/have_io_uring.h"
 
-#include <errno.h>
 #include <sched.h>
 #include <string.h>
 
@@ -265,12 +265,6 @@ static void start_and_stop_is_a_row(void **state)
     check_rows(bench_rows_start, bench_rows_start_count);
 }
 
-static int nothing(void *arg)
-{
-    (void)arg;
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -286,10 +280,8 @@ int main(void)
         cmocka_unit_test(operations_that_do_nothing_are_rows),
         cmocka_unit_test(start_and_stop_is_a_row),
     };
-    const int r = rt_run(NULL, nothing, NULL);
 
-    if (r == -ENOSYS || r == -EOPNOTSUPP || r == -EPERM) {
-        fprintf(stderr, "skipped: no io_uring here: %s\n", rt_strerror(r));
+    if (!have_io_uring()) {
         return T_EXIT_SKIPPED;
     }
     t_first_cpus(cpus);
