@@ -12,11 +12,12 @@
  * Results are 0 or a count, or a negative errno value; the variable errno is
  * never a result, and its value is undefined after a call that may suspend.
  * Fixed meanings: -ETIME the deadline passed, -ECANCELED the task was
- * cancelled, -EAGAIN a configured limit is reached, -EPIPE the other side is
- * closed, -ESHUTDOWN the executor is stopping, -EINVAL a value that may come
- * from a user is wrong (a text goes to config.log). A programmer's error (an
- * object of another shard, a double join, a suspension where none may happen)
- * aborts with a message.
+ * cancelled, -EAGAIN a configured limit is reached, or a call that never waits
+ * would have to, -EPIPE the other side is closed, -ESHUTDOWN the executor is
+ * stopping, -EINVAL a value that may come from a user is wrong (a text goes to
+ * config.log), -E2BIG options of a newer library ask for what this one does not
+ * know. A programmer's error (an object of another shard, a double join, a
+ * suspension where none may happen) aborts with a message.
  */
 #ifndef RT_BASE_H
 #define RT_BASE_H
@@ -36,8 +37,9 @@
 
 /*
  * Where a function may be called, written in its prototype for the reader and
- * for the style check. RT_ANY_THREAD: anywhere. RT_ON_SHARD: inside a task.
- * RT_SUSPENDS: inside a task, and other tasks may run before it returns.
+ * for the style check; its comment says it exactly. RT_ANY_THREAD: on threads that
+ * are no shards too. RT_ON_SHARD: on a shard, mostly in a task. RT_SUSPENDS: in a
+ * task, and other tasks may run before it returns.
  * Hooks (trace, log) may call what RT_ANY_THREAD stands at, and nothing else.
  */
 #define RT_ANY_THREAD

@@ -53,8 +53,10 @@ int rt_chan_create(struct rt_chan **out, size_t item_bytes, size_t capacity);
 /**
  * Free the channel. Items that are in it are dropped: receive them first if they own something.
  *
- * @param chan  NULL does nothing. A task that waits for it aborts: close it, and let them go.
- * \context{In a task of the same shard. Does not suspend.}
+ * Aborts while a task waits for it: close it before, and let them go.
+ *
+ * @param chan  NULL does nothing.
+ * \context{In a task of the channel's shard. Does not suspend.}
  */
 RT_API RT_ON_SHARD
 void rt_chan_destroy(struct rt_chan *chan);
@@ -65,7 +67,7 @@ void rt_chan_destroy(struct rt_chan *chan);
  * @param deadline  0 = only if there is room.
  * @return 0; -ETIME; -ECANCELED; -EPIPE when the channel is closed. On failure the item
  *         was not taken, and what it owns is still the caller's.
- * \context{In a task of the same shard. Suspends.}
+ * \context{In a task of the channel's shard. Suspends.}
  */
 RT_API RT_MUST_CHECK RT_SUSPENDS
 int rt_chan_send(struct rt_chan *chan, const void *item, rt_time deadline);
@@ -76,7 +78,7 @@ int rt_chan_send(struct rt_chan *chan, const void *item, rt_time deadline);
  * @param item      gets it, on success only.
  * @param deadline  0 = only if there is one.
  * @return 0; -ETIME; -ECANCELED; -EPIPE when the channel is closed and all was received.
- * \context{In a task of the same shard. Suspends.}
+ * \context{In a task of the channel's shard. Suspends.}
  */
 RT_API RT_MUST_CHECK RT_SUSPENDS
 int rt_chan_recv(struct rt_chan *chan, void *item, rt_time deadline);
@@ -87,7 +89,7 @@ int rt_chan_recv(struct rt_chan *chan, void *item, rt_time deadline);
  * Senders that wait get -EPIPE, receivers that wait too. Any task may close, and closing what
  * is closed does nothing. Works in a cancelled task too.
  *
- * \context{In a task of the same shard. Does not suspend.}
+ * \context{In a task of the channel's shard. Does not suspend.}
  */
 RT_API RT_ON_SHARD
 void rt_chan_close(struct rt_chan *chan);
@@ -95,7 +97,7 @@ void rt_chan_close(struct rt_chan *chan);
 /**
  * How many items are in the channel, those of waiting senders not counted.
  *
- * \context{In a task of the same shard. Does not suspend.}
+ * \context{In a task of the channel's shard. Does not suspend.}
  */
 RT_API RT_ON_SHARD
 size_t rt_chan_length(const struct rt_chan *chan);

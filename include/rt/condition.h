@@ -55,7 +55,7 @@ int rt_condition_wait(struct rt_condition *condition, struct rt_mutex *mutex, rt
  *
  * The caller need not hold the mutex. Works in a cancelled task too.
  *
- * \context{In a task of the same shard. Does not suspend.}
+ * \context{In a task of the condition's shard. Does not suspend.}
  */
 RT_API RT_ON_SHARD
 void rt_condition_signal(struct rt_condition *condition);
@@ -64,7 +64,7 @@ void rt_condition_signal(struct rt_condition *condition);
  * Let all tasks go on that wait now: they get the mutex one after the other, in the order in
  * which they came.
  *
- * \context{In a task of the same shard. Does not suspend.}
+ * \context{In a task of the condition's shard. Does not suspend.}
  */
 RT_API RT_ON_SHARD
 void rt_condition_broadcast(struct rt_condition *condition);

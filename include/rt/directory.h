@@ -49,7 +49,7 @@ int rt_directory_open(struct rt_directory **out, struct rt_directory *at, const 
 /**
  * Close the directory and free it. Works in a cancelled task too.
  *
- * No other task may be using it: aborts.
+ * Aborts when another task is using it.
  *
  * @param directory  NULL does nothing.
  * @return 0, or what close(2) failed with (it is closed all the same).
@@ -96,8 +96,8 @@ struct rt_directory_entry {
 /**
  * The next names of the directory, many at once (some hundred); "." and ".." are left out.
  *
- * In no order. Names that come or go meanwhile may be among them or not. One task at a time reads:
- * aborts. The first call takes 64 KiB, until the directory is closed.
+ * In no order. Names that come or go meanwhile may be among them or not. One task at a time
+ * reads; a second one aborts. The first call takes 64 KiB, until the directory is closed.
  *
  * @param entries  gets the first of them, on success only; valid until the next call on this
  *                 directory, or its close.

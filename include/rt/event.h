@@ -35,7 +35,7 @@ struct rt_event {
 /**
  * It has happened: every task that waits goes on. Works in a cancelled task too.
  *
- * \context{In a task of one shard. Does not suspend.}
+ * \context{In a task of the event's shard. Does not suspend.}
  */
 RT_API RT_ON_SHARD
 void rt_event_set(struct rt_event *event);
@@ -43,7 +43,7 @@ void rt_event_set(struct rt_event *event);
 /**
  * It has not happened yet: whoever comes from now on waits.
  *
- * \context{In a task of the same shard. Does not suspend.}
+ * \context{In a task of the event's shard. Does not suspend.}
  */
 RT_API RT_ON_SHARD
 void rt_event_reset(struct rt_event *event);
@@ -51,7 +51,7 @@ void rt_event_reset(struct rt_event *event);
 /**
  * Whether it is set.
  *
- * \context{In a task of the same shard. Does not suspend.}
+ * \context{In a task of the event's shard. Does not suspend.}
  */
 RT_API RT_ON_SHARD
 bool rt_event_is_set(const struct rt_event *event);
@@ -61,7 +61,7 @@ bool rt_event_is_set(const struct rt_event *event);
  *
  * @param deadline  0 = only if it is set.
  * @return 0; -ETIME; -ECANCELED.
- * \context{In a task of the same shard. Suspends.}
+ * \context{In a task of the event's shard. Suspends.}
  */
 RT_API RT_MUST_CHECK RT_SUSPENDS
 int rt_event_wait(struct rt_event *event, rt_time deadline);

@@ -149,10 +149,9 @@ struct rt_config {
  * has no CAP_IPC_LOCK, so RLIMIT_MEMLOCK bounds how many a user can have.
  * Buffers, once a program uses them, take it too, as far as there is any (rt/buffer.h).
  *
- * When `first` has
- * returned, the tasks that still live are cancelled, and the call returns when
- * none lives. If some live on after config.stop_timeout, they are printed and
- * the process aborts.
+ * When `first` has returned, the tasks that still live are cancelled, and the call
+ * returns when none lives. If some live on after config.stop_timeout, they are
+ * printed and the process aborts.
  *
  * The environment variable RT_DISABLE names optional features to go without,
  * separated by commas: guard_install, no_sqarray, no_iowait, registered_ring,
@@ -201,7 +200,8 @@ struct rt_stats {
     uint64_t stacks_free;     /* free stacks that have memory */
     uint64_t stacks_trimmed;  /* times that a free stack gave its memory back */
     uint64_t buffers_in_use;  /* buffers that were got and not put back (rt/buffer.h) */
-    uint64_t buffers_refused; /* gets that met config.buffer_bytes, or no memory */
+    uint64_t buffers_refused; /* gets that met config.buffer_bytes, or no memory; also those of
+                                 readers and writers, which then do without */
     uint64_t buffer_bytes;    /* memory that was taken for buffers, in use or not */
     uint64_t buffer_bytes_unregistered; /* of that, what the ring does not know */
     uint64_t looks;             /* times it looked for work before it would sleep (config.spin) */

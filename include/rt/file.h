@@ -167,9 +167,10 @@ ssize_t rt_file_write_all(struct rt_file *file, const void *buf, size_t bytes, u
                           size_t *done, rt_time deadline);
 
 /**
- * As rt_file_read_at(), from a poll function. The buffer must live as long as the future.
- * On a direct file what is not aligned is refused: -EINVAL, and a text says so.
+ * As rt_file_read_at(), from a poll function. On a direct file what is not aligned is refused:
+ * -EINVAL, and a text says so.
  *
+ * @param buf  must live as long as the future.
  * @return RT_PENDING; as rt_file_read_at().
  * \context{In a poll function. Does not suspend.}
  */
@@ -178,7 +179,7 @@ int rt_poll_file_read_at(struct rt_future *future, struct rt_file *file, void *b
                          uint64_t offset, rt_time deadline);
 
 /**
- * As rt_file_write_at(), from a poll function.
+ * As rt_file_write_at(), from a poll function; `buf` and alignment as of rt_poll_file_read_at().
  *
  * @return RT_PENDING; as rt_file_write_at().
  * \context{In a poll function. Does not suspend.}
@@ -375,7 +376,8 @@ void rt_file_share_drop(struct rt_file_share *share);
 /**
  * Make data and metadata durable, as fsync(2).
  *
- * @return 0, or -errno: then data written since the last success may be lost.
+ * @return 0, or -errno: then data written since the last success may be lost; -ETIME;
+ *         -ECANCELED.
  * \context{In a task of the file's shard. Suspends; may outlast its deadline.}
  */
 RT_API RT_MUST_CHECK RT_SUSPENDS
@@ -393,7 +395,7 @@ int rt_file_datasync(struct rt_file *file, rt_time deadline);
 /**
  * Close the file and free it. Works in a cancelled task too.
  *
- * No other task may be using the file: aborts.
+ * Aborts when another task is using the file.
  *
  * @param file  NULL does nothing.
  * @return 0, or what close(2) failed with (the file is closed all the same).
@@ -406,7 +408,7 @@ int rt_file_close(struct rt_file *file);
  * Close the file and free it without waiting for the ring, by close(2): for the drop function of
  * a future that owns it. Where a close may take long (a network file system), so does this.
  *
- * @param file  NULL does nothing. No task may be using it.
+ * @param file  NULL does nothing. Aborts when a task is using it.
  * @return 0 or an error of close(2); the file is gone in every case.
  * \context{In a task of the file's shard. Does not suspend.}
  */

@@ -134,7 +134,7 @@ int rt_spawn_future_with(struct rt_task **out, struct rt_future *future,
  * As rt_group_spawn(), of a future.
  *
  * @return as rt_group_spawn().
- * \context{In a task. Does not suspend.}
+ * \context{In a task of the group's shard. Does not suspend.}
  */
 RT_API RT_MUST_CHECK RT_ON_SHARD
 int rt_group_spawn_future(struct rt_group *group, struct rt_future *future);

@@ -39,7 +39,7 @@ struct rt_gate {
  * Enter, once or several times. Each has its rt_gate_leave().
  *
  * @return 0; -EPIPE when the gate is closed: then there is nothing to leave.
- * \context{In a task of one shard. Does not suspend.}
+ * \context{In a task of the gate's shard. Does not suspend.}
  */
 RT_API RT_MUST_CHECK RT_ON_SHARD
 int rt_gate_enter(struct rt_gate *gate);
@@ -49,7 +49,7 @@ int rt_gate_enter(struct rt_gate *gate);
  *
  * The gate is not touched any more when this returns, so the task that closes it may free it.
  *
- * \context{In a task of the same shard. Does not suspend.}
+ * \context{In a task of the gate's shard. Does not suspend.}
  */
 RT_API RT_ON_SHARD
 void rt_gate_leave(struct rt_gate *gate);
@@ -63,7 +63,7 @@ void rt_gate_leave(struct rt_gate *gate);
  *
  * @param deadline  0 = do not wait.
  * @return 0: nobody is inside; -ETIME.
- * \context{In a task of the same shard. Suspends.}
+ * \context{In a task of the gate's shard. Suspends.}
  */
 RT_API RT_SUSPENDS
 int rt_gate_close(struct rt_gate *gate, rt_time deadline);

@@ -74,7 +74,7 @@ struct rt_group {
  * @return as rt_spawn(); -EAGAIN also at the group's limit, or when others wait for room;
  *         -ECANCELED when a member has failed and the policy says so; -ESHUTDOWN once
  *         rt_group_leave() was called.
- * \context{In a task. Does not suspend.}
+ * \context{In a task of the group's shard. Does not suspend.}
  */
 RT_API RT_MUST_CHECK RT_ON_SHARD
 int rt_group_spawn(struct rt_group *group, rt_task_fn fn, void *arg);

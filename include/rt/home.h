@@ -38,7 +38,7 @@ struct rt_home_node;
 
 /**
  * Frees the object that has the node. Runs in its home shard's loop, or in the task that
- * frees it there. Takes no time, must not suspend, and may call rt_home_free() and what may be
+ * frees it there. It is short, must not suspend, and may call rt_home_free() and what may be
  * called from any thread. While a runtime ends, the last ones may run on the thread that ends it,
  * when no shard runs any more.
  */

@@ -46,7 +46,7 @@ struct rt_mutex {
  *
  * @param deadline  0 = only if it is free.
  * @return 0; -ETIME; -ECANCELED: the task does not hold it.
- * \context{In a task of one shard. Suspends.}
+ * \context{In a task of the mutex's shard. Suspends.}
  */
 RT_API RT_MUST_CHECK RT_SUSPENDS
 int rt_mutex_lock(struct rt_mutex *mutex, rt_time deadline);

@@ -46,7 +46,7 @@ struct rt_once {
  * @param deadline  of the wait for other tasks; what `fn` waits for is its own affair.
  * @return the result of the run that succeeded; the error of this caller's own run of fn;
  *         -ETIME, -ECANCELED when it waited for others, and fn was not run by it.
- * \context{In a task of one shard. Suspends.}
+ * \context{In a task of the once's shard. Suspends.}
  */
 RT_API RT_MUST_CHECK RT_SUSPENDS
 int rt_once_run(struct rt_once *once, int (*fn)(void *arg), void *arg, rt_time deadline);

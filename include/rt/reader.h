@@ -18,9 +18,9 @@
  * options.ahead. So a reader that is slower than its disk takes no more than it needs.
  *
  * Buffers begin at multiples of their size and are aligned to 4096 bytes, so a file that
- * was opened with O_DIRECT can be read so too, at any position. Then those of up to 1 MiB
- * come from the shard's pool (rt/buffer.h), as long as it has any: that takes a third off the
- * CPU time of a read of 128 KiB.
+ * was opened with O_DIRECT can be read so too, at any position. Of such a file they are
+ * buffers of the shard's pool (rt/buffer.h), up to 1 MiB each and as long as it has any:
+ * that takes a third off the CPU time of a read of 128 KiB.
  */
 #ifndef RT_READER_H
 #define RT_READER_H

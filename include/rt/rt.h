@@ -2,7 +2,8 @@
 /*
  * shardrt: a thread-per-core, shared-nothing runtime for Linux.
  *
- * This header includes all others, lowest first. Each stands alone too.
+ * This header includes all others but rt/bench.h, which is for rows of rt-bench. Each stands
+ * alone too.
  */
 #ifndef RT_RT_H
 #define RT_RT_H

@@ -46,7 +46,7 @@ struct rt_rwlock {
  *
  * @param deadline  0 = only if it need not wait.
  * @return 0; -ETIME; -ECANCELED: the task does not hold it.
- * \context{In a task of one shard. Suspends.}
+ * \context{In a task of the lock's shard. Suspends.}
  */
 RT_API RT_MUST_CHECK RT_SUSPENDS
 int rt_rwlock_read_lock(struct rt_rwlock *lock, rt_time deadline);
@@ -54,7 +54,7 @@ int rt_rwlock_read_lock(struct rt_rwlock *lock, rt_time deadline);
 /**
  * End one rt_rwlock_read_lock(). Works in a cancelled task too; aborts when no task reads.
  *
- * \context{In a task of the same shard. Does not suspend.}
+ * \context{In a task of the lock's shard. Does not suspend.}
  */
 RT_API RT_ON_SHARD
 void rt_rwlock_read_unlock(struct rt_rwlock *lock);
@@ -67,7 +67,7 @@ void rt_rwlock_read_unlock(struct rt_rwlock *lock);
  *
  * @param deadline  0 = only if it need not wait.
  * @return 0; -ETIME; -ECANCELED: the task does not hold it.
- * \context{In a task of one shard. Suspends.}
+ * \context{In a task of the lock's shard. Suspends.}
  */
 RT_API RT_MUST_CHECK RT_SUSPENDS
 int rt_rwlock_write_lock(struct rt_rwlock *lock, rt_time deadline);

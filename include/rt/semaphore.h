@@ -47,7 +47,7 @@ struct rt_semaphore {
  * @param deadline  0 = only if it need not wait.
  * @return 0; -ETIME; -ECANCELED; -EPIPE when the semaphore is closed. On failure no unit
  *         was taken.
- * \context{In a task of one shard. Suspends.}
+ * \context{In a task of the semaphore's shard. Suspends.}
  */
 RT_API RT_MUST_CHECK RT_SUSPENDS
 int rt_semaphore_take(struct rt_semaphore *semaphore, uint32_t units, rt_time deadline);
@@ -58,7 +58,7 @@ int rt_semaphore_take(struct rt_semaphore *semaphore, uint32_t units, rt_time de
  * Any task may, also units that none has taken; more than 2^32 - 1 in all abort. Into a closed
  * semaphore it puts nothing.
  *
- * \context{In a task of the same shard. Does not suspend.}
+ * \context{In a task of the semaphore's shard. Does not suspend.}
  */
 RT_API RT_ON_SHARD
 void rt_semaphore_put(struct rt_semaphore *semaphore, uint32_t units);
@@ -68,7 +68,7 @@ void rt_semaphore_put(struct rt_semaphore *semaphore, uint32_t units);
  *
  * Closing what is closed does nothing. Works in a cancelled task too.
  *
- * \context{In a task of the same shard. Does not suspend.}
+ * \context{In a task of the semaphore's shard. Does not suspend.}
  */
 RT_API RT_ON_SHARD
 void rt_semaphore_close(struct rt_semaphore *semaphore);

@@ -193,8 +193,9 @@ RT_API RT_ANY_THREAD
 uint32_t rt_service_owner_of(const struct rt_service *service, uint64_t number);
 
 /**
- * rt_service_call() to the shard that owns the key.
+ * rt_service_call() to the shard that owns the key, as rt_service_owner() says.
  *
+ * @return as rt_service_call().
  * \context{In a task. Suspends.}
  */
 RT_API RT_MUST_CHECK RT_SUSPENDS

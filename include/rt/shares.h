@@ -96,14 +96,14 @@ int rt_deadline_controller_init(struct rt_deadline_controller *controller,
  * @param now       rt_now().
  * \context{On the shard of the queue. Does not suspend.}
  */
-RT_API RT_ANY_THREAD
+RT_API RT_ON_SHARD
 void rt_deadline_work_begin(struct rt_deadline_controller *controller,
                             struct rt_deadline_work *work, uint64_t units, rt_time deadline,
                             rt_time now);
 
 /** The work has grown: so many units more are to be done by its deadline.
  * \context{On the shard of the queue. Does not suspend.} */
-RT_API RT_ANY_THREAD
+RT_API RT_ON_SHARD
 void rt_deadline_work_grow(struct rt_deadline_work *work, uint64_t units);
 
 /**
@@ -113,12 +113,12 @@ void rt_deadline_work_grow(struct rt_deadline_work *work, uint64_t units);
  *
  * \context{On the shard of the queue. Does not suspend.}
  */
-RT_API RT_ANY_THREAD
+RT_API RT_ON_SHARD
 void rt_deadline_work_done(struct rt_deadline_work *work, uint64_t units);
 
 /** The work has ended, done or not. Aborts when it is not under way.
  * \context{On the shard of the queue. Does not suspend.} */
-RT_API RT_ANY_THREAD
+RT_API RT_ON_SHARD
 void rt_deadline_work_end(struct rt_deadline_work *work, rt_time now);
 
 /**
@@ -128,7 +128,7 @@ void rt_deadline_work_end(struct rt_deadline_work *work, rt_time now);
  *
  * \context{On the shard of the queue. Does not suspend.}
  */
-RT_API RT_ANY_THREAD
+RT_API RT_ON_SHARD
 uint32_t rt_deadline_shares(void *arg, rt_time now);
 
 /* By backlog */
@@ -164,12 +164,12 @@ int rt_backlog_controller_init(struct rt_backlog_controller *controller,
 
 /** Say how large the backlog is now, in the unit of the points.
  * \context{On the shard of the queue. Does not suspend.} */
-RT_API RT_ANY_THREAD
+RT_API RT_ON_SHARD
 void rt_backlog_controller_set(struct rt_backlog_controller *controller, uint64_t backlog);
 
 /** The shares now: an rt_shares_fn, whose `arg` is the controller.
  * \context{On the shard of the queue. Does not suspend.} */
-RT_API RT_ANY_THREAD
+RT_API RT_ON_SHARD
 uint32_t rt_backlog_shares(void *arg, rt_time now);
 
 #ifdef __cplusplus

@@ -16,9 +16,9 @@
  * An end that was never used may be closed by any shard.
  *
  * Items are copied. A pointer that is sent hands over what it points to: it is
- * the receiver's from then on, and memory of a shard's own heap is freed by any
- * thread as usual. Sending single items is cheap: they are published together,
- * when the sender's shard ends its turn, after 16 of them, or after 50 us if
+ * the receiver's from then on. Memory of malloc() may be freed on any shard; what
+ * belongs to a shard goes home (rt/home.h). Sending single items is cheap: they are
+ * published together, when the sender's shard ends its turn, after 16 of them, or after 50 us if
  * other tasks run meanwhile; items that are sent in one call are published at
  * once. A cancelled task may send and receive as far as it need not wait.
  */

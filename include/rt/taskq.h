@@ -107,7 +107,7 @@ int rt_taskq_create(struct rt_taskq **out, const struct rt_taskq_options *option
  * @return 0; -EBUSY while tasks belong to it (also ended ones whose handle has not), or
  *         queues have it as parent; -EINVAL for the default queue, and for one that
  *         rt_taskq_create_all() made.
- * \context{In a task of the same shard. Does not suspend.}
+ * \context{In a task of the queue's shard. Does not suspend.}
  */
 RT_API RT_MUST_CHECK RT_ON_SHARD
 int rt_taskq_destroy(struct rt_taskq *queue);
@@ -116,7 +116,7 @@ int rt_taskq_destroy(struct rt_taskq *queue);
  * Change the shares; from now on. A shares_fn that the queue has is called no more.
  *
  * @return 0; -EINVAL when out of range.
- * \context{In a task of the same shard. Does not suspend.}
+ * \context{In a task of the queue's shard. Does not suspend.}
  */
 RT_API RT_MUST_CHECK RT_ON_SHARD
 int rt_taskq_set_shares(struct rt_taskq *queue, uint32_t shares);
@@ -126,7 +126,7 @@ int rt_taskq_set_shares(struct rt_taskq *queue, uint32_t shares);
  *
  * @param latency  nanoseconds, RT_LATENCY_MIN or more; 0 = none.
  * @return 0; -EINVAL when out of range.
- * \context{In a task of the same shard. Does not suspend.}
+ * \context{In a task of the queue's shard. Does not suspend.}
  */
 RT_API RT_MUST_CHECK RT_ON_SHARD
 int rt_taskq_set_latency(struct rt_taskq *queue, rt_time latency);
@@ -138,7 +138,7 @@ int rt_taskq_set_latency(struct rt_taskq *queue, rt_time latency);
  *
  * @param bytes_per_second, requests_per_second  0 = no limit.
  * @return 0.
- * \context{In a task of the same shard. Does not suspend.}
+ * \context{In a task of the queue's shard. Does not suspend.}
  */
 RT_API RT_ON_SHARD
 int rt_taskq_set_disk_limits(struct rt_taskq *queue, uint64_t bytes_per_second,
@@ -153,11 +153,11 @@ int rt_taskq_set_disk_limits(struct rt_taskq *queue, uint64_t bytes_per_second,
  *
  * shares_fn is called on each shard; a parent must be NULL or made by this call.
  *
- * @param id       gets the number, on success only; above 0.
- * @param options  must stay valid until the call returns.
  * A number is used again once no shard has it. A post of a task of the old queue that is
  * still on its way then runs in the new one.
  *
+ * @param id       gets the number, on success only; above 0.
+ * @param options  must stay valid until the call returns.
  * @return 0; as rt_taskq_create(), of whichever shard it failed on: then no shard has it;
  *         -EAGAIN when 4095 numbers are in use;
  *         -ECANCELED when the caller was cancelled; -ESHUTDOWN when the runtime is stopping.
@@ -178,12 +178,20 @@ int rt_taskq_create_all(uint32_t *id, const struct rt_taskq_options *options);
 RT_API RT_MUST_CHECK RT_SUSPENDS
 int rt_taskq_destroy_all(uint32_t id);
 
-/** The queue of this shard with the number; 0 is the default queue. NULL: there is none.
- * \context{On a shard. Does not suspend.} */
+/**
+ * The queue of this shard with the number of rt_taskq_create_all(); 0 is the default queue.
+ *
+ * @return NULL when there is none.
+ * \context{On a shard. Does not suspend.}
+ */
 RT_API RT_ON_SHARD
 struct rt_taskq *rt_taskq_of_id(uint32_t id);
 
-/** The queue of the running task. \context{In a task. Does not suspend.} */
+/**
+ * The queue of the running task.
+ *
+ * \context{In a task. Does not suspend.}
+ */
 RT_API RT_ON_SHARD
 struct rt_taskq *rt_taskq_self(void);
 
@@ -220,8 +228,11 @@ struct rt_taskq_stats {
 };
 
 /**
- * @param out  gets as much as fits into `bytes`; the rest is zeroed.
- * \context{In a task of the same shard. Does not suspend.}
+ * The counters of a queue.
+ *
+ * @param out    gets as much as fits into `bytes`; what is beyond this library's is zeroed.
+ * @param bytes  sizeof(struct rt_taskq_stats) of the caller.
+ * \context{In a task of the queue's shard. Does not suspend.}
  */
 RT_API RT_ON_SHARD
 void rt_taskq_stats(const struct rt_taskq *queue, struct rt_taskq_stats *out, size_t bytes);

@@ -4,8 +4,8 @@
  *
  * An address is numeric text, "127.0.0.1:7000" or "[::1]:7000"; the host may
  * be left out (":7000" is every address, IPv6 and IPv4, through one IPv6 socket;
- * without IPv6 say "0.0.0.0:7000"), and port 0 lets the
- * kernel choose. Names are not looked up: that would block the shard.
+ * without IPv6 say "0.0.0.0:7000"), and port 0 lets the kernel choose. Names are
+ * not looked up: that would block the shard.
  *
  *     struct rt_tcp_listener *listener;
  *     struct rt_tcp_stream *peer;
@@ -201,6 +201,8 @@ int rt_tcp_shutdown_send(struct rt_tcp_stream *stream);
 /**
  * The address of the peer.
  *
+ * @param text   gets the text, on success only.
+ * @param bytes  size of `text`; RT_TCP_ADDRESS_BYTES is enough.
  * @return 0; -ENOSPC when `bytes` are too few; -ENOTCONN when the connection is gone.
  * \context{In a task of the stream's shard. Does not suspend.}
  */

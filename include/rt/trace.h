@@ -52,7 +52,7 @@ struct rt_trace_event {
 
 /**
  * The hook. Called on the shard as things happen, often on the stack of a task,
- * which may have 16 KiB only; must not call the executor.
+ * which may have 16 KiB only. It may call what RT_ANY_THREAD stands at, and nothing else.
  */
 typedef void (*rt_trace_fn)(void *arg, const struct rt_trace_event *event);
 

@@ -41,10 +41,9 @@ enum rt_watch_what {
     RT_WATCH_SELF_MOVED = 1u << 11,   /* or renamed */
 
     /* not to be asked for: they come */
-    RT_WATCH_UNMOUNTED = 1u
-                         << 13, /* the file system of the place has gone; RT_WATCH_GONE follows */
-    RT_WATCH_LOST = 1u << 14,   /* events were lost, for nobody read them: look at everything */
-    RT_WATCH_GONE = 1u << 15,   /* the place is watched no more */
+    RT_WATCH_UNMOUNTED = 1u << 13, /* its file system has gone; RT_WATCH_GONE follows */
+    RT_WATCH_LOST = 1u << 14,      /* events were lost, for nobody read them: look at everything */
+    RT_WATCH_GONE = 1u << 15,      /* the place is watched no more */
     RT_WATCH_DIRECTORY = 1u << 30, /* beside the others: it happened to a directory */
 };
 
@@ -96,7 +95,7 @@ RT_API RT_ON_SHARD
 int rt_watch_remove(struct rt_watch *watch, int place);
 
 /**
- * Wait for events. One task at a time reads: aborts.
+ * Wait for events. One task at a time reads; a second one aborts.
  *
  * @param events  gets the first of them, on success only; valid until the next read, or the close.
  * @return how many, above 0; -ETIME; -ECANCELED; or another -errno.
@@ -109,7 +108,7 @@ ssize_t rt_watch_read(struct rt_watch *watch, const struct rt_watch_event **even
 /**
  * End the watch and free it. Works in a cancelled task too.
  *
- * No other task may be using it: aborts.
+ * Aborts when another task is using it.
  *
  * @param watch  NULL does nothing.
  * \context{In a task of the watch's shard. Suspends.}

@@ -66,8 +66,8 @@ int rt_file_store(const char *path, const void *buf, size_t bytes, mode_t mode, 
 /**
  * Replace a file's content in one step, or make the file; on success the new content is durable.
  *
- * The name gets a new file: others who have the old one open keep the old content, owner and
- * permissions are those of a new file, and a symbolic link is itself replaced.
+ * The name gets a new file: others who have the old one open keep the old content; owner and
+ * permissions are those of a new file; a symbolic link is itself replaced.
  *
  * On failure the file is as it was and nothing is left beside it (where even removing fails, a
  * text names what is left). With one exception: when the sync of the directory fails, which is

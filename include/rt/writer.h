@@ -15,7 +15,7 @@
  * caller fills the next. It waits only when options.behind of them are under way. The file
  * gets exactly the bytes that were written, also where it was opened with O_DIRECT: then it
  * needs O_RDWR unless all begins and ends at whole blocks, for others are read and written back.
- * Its buffers then come from the shard's pool, as those of a reader do (rt/reader.h).
+ * Its buffers are of the shard's pool then, as those of a reader are (rt/reader.h).
  *
  * The first error of a write is the last word of the writer: every later call returns it,
  * and what follows that place may be in the file or not.

@@ -108,12 +108,17 @@ class TidyTest(unittest.TestCase):
         self.passes("runtime/core/a.c", "    rti_sys_free(memory);\n")
 
     def test_a_public_function_has_a_context(self) -> None:
-        good = "/**\n * Join.\n *\n * \\context{In a task.}\n */\n" + PROTOTYPE
+        good = "/**\n * Join.\n *\n * \\context{In a task. Suspends.}\n */\n" + PROTOTYPE
         self.passes("include/rt/a.h", good)
         self.names("include/rt/a.h", "/**\n * Join.\n */\n" + PROTOTYPE, "context:5")
         self.names("include/rt/a.h", PROTOTYPE, "context:2")
         self.names("include/rt/a.h", good + "\n" + PROTOTYPE, "context:10")
         self.names("include/rt/a.h", good.replace(" RT_SUSPENDS", ""), "context:7")
+        self.names("include/rt/a.h", good.replace("Suspends", "Does not suspend"), "context:7")
+        self.names("include/rt/a.h", good.replace("RT_SUSPENDS", "RT_ON_SHARD"), "context:7")
+        any_thread = good.replace("RT_SUSPENDS", "RT_ANY_THREAD")
+        self.names("include/rt/a.h", any_thread.replace(" Suspends.", ""), "context:7")
+        self.passes("include/rt/a.h", any_thread.replace("In a task. Suspends", "Any thread"))
         self.passes("runtime/core/a.h", PROTOTYPE)
 
     def test_an_ordered_atomic_names_its_partner(self) -> None:

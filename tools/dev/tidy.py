@@ -296,11 +296,18 @@ def check_context(file: File) -> Found:
             continue
         if not re.search(r"\bRT_(ANY_THREAD|ON_SHARD|SUSPENDS)\b", line):
             yield number, "prototype without RT_ANY_THREAD, RT_ON_SHARD or RT_SUSPENDS"
+            continue
         top = number - 1  # the comment's last line, then its first
         while top > 0 and file.comments[top - 1].strip() and "/*" not in file.comments[top - 1]:
             top -= 1
-        if not any("\\context{" in text for text in file.comments[max(top - 1, 0):number - 1]):
+        comment = " ".join(file.comments[max(top - 1, 0):number - 1])
+        context = re.sub(r"[\s*]+", " ", comment.partition("\\context{")[2])
+        if not context:
             yield number, "the comment of a public function needs \\context{...}"
+        elif ("RT_SUSPENDS" in line) != ("Suspends" in context):
+            yield number, "RT_SUSPENDS and \\context{... Suspends} go together"
+        elif ("RT_ANY_THREAD" in line) != ("thread" in context):
+            yield number, "RT_ANY_THREAD and \\context{Any thread ...} go together"
 
 
 @rule("atomic-pair")
