@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Rows uring_nop and uring_nop1, and the ring of all limits. */
+#include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +31,16 @@ struct limit_ring *limit_ring_create(void)
     }
     (void)io_uring_register_ring_fd(&ring->ring); /* only spares the descriptor's look-up */
     return ring;
+}
+
+int limit_ring_keep_workers(struct limit_ring *ring)
+{
+    cpu_set_t own;
+
+    if (sched_getaffinity(0, sizeof(own), &own) < 0) {
+        return -errno;
+    }
+    return io_uring_register_iowq_aff(&ring->ring, sizeof(own), &own);
 }
 
 void limit_ring_destroy(struct limit_ring *ring)

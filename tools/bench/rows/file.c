@@ -4,47 +4,25 @@
  * 4 KiB at random offsets of one file, 32 in flight, past the page cache, the
  * same into registered buffers, and out of the page cache.
  *
- * The file is made once, written to the device, and unlinked at once; it goes
- * with the process. It lies in the folder that RT_BENCH_DIR names, else in
- * TMPDIR, else in /var/tmp, which is on a device where /tmp may be memory. Each
- * block begins with its number; the runtime's side compares it while it warms up.
+ * Each block of the file (bench_file.h) begins with its number; the runtime's side
+ * compares it while it warms up.
  *
  * The offsets are drawn before, from the seed: all sides read the same blocks in
  * the same order. 32 tasks take them in turn; the limit has 32 buffers.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <rt/rt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statfs.h>
-#include <unistd.h>
 
+#include "bench_file.h"
 #include "limit.h"
 #include "rows.h"
 
-#define BLOCK       4096u
-#define IN_FLIGHT   32u
-#define CHUNK_BYTES (1u << 20)
-
-/* Many times what a device has as a cache; and with less free space than four times that, less. */
-#define FILE_BYTES       (256u << 20)
-#define FILE_BYTES_SMALL (64u << 20)
-
-#define FILE_SYSTEM_IN_MEMORY 0x01021994 /* TMPFS_MAGIC: there is no device under it */
-
+#define BLOCK     BENCH_FILE_BLOCK
+#define IN_FLIGHT 32u
 #define UNITS_MAX (1u << 20) /* 8 MiB of offsets */
-#define PATH_MAX_BYTES 4096
-
-/* The file of the process, made by the first repetition that wants it. */
-static struct {
-    bool made;
-    bool cached; /* all of it is in the page cache, or was */
-    int direct;  /* descriptor, opened with O_DIRECT */
-    int plain;
-    uint64_t blocks;
-} the_file;
 
 /* A repetition. */
 struct reads {
@@ -59,138 +37,6 @@ struct reads {
 static int fail(struct rt_bench *bench, int error, const char *what)
 {
     return rt_bench_fail(bench, error, "%s: %s", what, rt_strerror(error));
-}
-
-/* The folder cannot be used. */
-static int refuse(struct rt_bench *bench, int error, const char *where, const char *what)
-{
-    return rt_bench_fail(bench, error, "%s: %s: %s; name another folder by RT_BENCH_DIR", where,
-                         what, rt_strerror(error));
-}
-
-/* The file */
-
-static const char *folder(void)
-{
-    const char *names[] = { getenv("RT_BENCH_DIR"), getenv("TMPDIR") };
-
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (names[i] != NULL && names[i][0] != '\0') {
-            return names[i];
-        }
-    }
-    return "/var/tmp";
-}
-
-/* Splitmix64 (Steele, Lea, Flood, 2014): the next number of the sequence that `state` stands in. */
-static uint64_t draw(uint64_t *state)
-{
-    uint64_t x = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return x ^ (x >> 31);
-}
-
-/* Random numbers, which no device can store in less, and the number of each block at its begin. */
-static void fill_chunk(uint64_t *chunk, uint64_t first_block, uint64_t *state)
-{
-    for (size_t i = 0; i < CHUNK_BYTES / sizeof(*chunk); i++) {
-        const size_t at = i % (BLOCK / sizeof(*chunk));
-
-        chunk[i] = at == 0 ? first_block + i * sizeof(*chunk) / BLOCK : draw(state);
-    }
-}
-
-/* Past the page cache, so that none of it is there. */
-static int write_file(int fd, uint64_t bytes)
-{
-    uint64_t *chunk = aligned_alloc(BLOCK, CHUNK_BYTES);
-    uint64_t state = 1;
-    int r = chunk == NULL ? -ENOMEM : 0;
-
-    for (uint64_t at = 0; r == 0 && at < bytes; at += CHUNK_BYTES) {
-        ssize_t n;
-
-        fill_chunk(chunk, at / BLOCK, &state);
-        n = pwrite(fd, chunk, CHUNK_BYTES, (off_t)at);
-        if (n != (ssize_t)CHUNK_BYTES) {
-            r = n < 0 ? -errno : -ENOSPC;
-        }
-    }
-    if (r == 0 && fsync(fd) < 0) {
-        r = -errno;
-    }
-    free(chunk);
-    return r;
-}
-
-/* A file without a name, open twice. The name is there for a moment only. */
-static int open_twice(const char *where, int *direct, int *plain)
-{
-    char path[PATH_MAX_BYTES];
-    int r = 0;
-
-    if (snprintf(path, sizeof(path), "%s/rt-bench-XXXXXX", where) >= (int)sizeof(path)) {
-        return -ENAMETOOLONG;
-    }
-    *plain = mkostemp(path, O_CLOEXEC);
-    if (*plain < 0) {
-        return -errno;
-    }
-    *direct = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
-    if (*direct < 0) {
-        r = -errno;
-        close(*plain);
-    }
-    (void)unlink(path);
-    return r;
-}
-
-/* Make the file smaller when there is little room. */
-static int choose_size(struct rt_bench *bench, const char *where, uint64_t *bytes)
-{
-    struct statfs system;
-
-    if (statfs(where, &system) < 0) {
-        return refuse(bench, -errno, where, "looking at the folder");
-    }
-    if (system.f_type == FILE_SYSTEM_IN_MEMORY) {
-        return rt_bench_fail(bench, -EINVAL,
-                             "%s is in memory; name a folder on a device by RT_BENCH_DIR", where);
-    }
-    if ((uint64_t)system.f_bavail * (uint64_t)system.f_bsize < UINT64_C(4) * FILE_BYTES) {
-        *bytes = FILE_BYTES_SMALL;
-    }
-    return 0;
-}
-
-static int make_file(struct rt_bench *bench)
-{
-    const char *where = folder();
-    uint64_t bytes = FILE_BYTES;
-    int direct = -1;
-    int plain = -1;
-    int r = the_file.made ? 0 : choose_size(bench, where, &bytes);
-
-    if (the_file.made || r < 0) {
-        return r;
-    }
-    r = open_twice(where, &direct, &plain);
-    if (r < 0) {
-        return refuse(bench, r, where, "a file with O_DIRECT");
-    }
-    r = write_file(direct, bytes);
-    if (r < 0) {
-        close(direct);
-        close(plain);
-        return refuse(bench, r, where, "writing 64 or 256 MiB");
-    }
-    the_file.direct = direct;
-    the_file.plain = plain;
-    the_file.blocks = bytes / BLOCK;
-    the_file.made = true;
-    return 0;
 }
 
 struct kind {
@@ -210,34 +56,7 @@ static bool is_direct(const struct rt_bench *bench)
 
 static int descriptor(const struct rt_bench *bench)
 {
-    return is_direct(bench) ? the_file.direct : the_file.plain;
-}
-
-/* Have the page cache as the row wants it: without the file, or with all of it. */
-static int set_cache(struct rt_bench *bench)
-{
-    char *chunk;
-    int r = 0;
-
-    if (is_direct(bench) == !the_file.cached) {
-        return 0;
-    }
-    if (is_direct(bench)) {
-        the_file.cached = false;
-        return -posix_fadvise(the_file.plain, 0, 0, POSIX_FADV_DONTNEED);
-    }
-    chunk = malloc(CHUNK_BYTES);
-    if (chunk == NULL) {
-        return -ENOMEM;
-    }
-    for (uint64_t at = 0; r == 0 && at < the_file.blocks * BLOCK; at += CHUNK_BYTES) {
-        ssize_t n = pread(the_file.plain, chunk, CHUNK_BYTES, (off_t)at);
-
-        r = n == (ssize_t)CHUNK_BYTES ? 0 : n < 0 ? -errno : -EIO;
-    }
-    free(chunk);
-    the_file.cached = r == 0;
-    return r;
+    return is_direct(bench) ? bench_read_file.direct : bench_read_file.plain;
 }
 
 /* A repetition */
@@ -258,15 +77,15 @@ static int begin_reads(struct reads *reads, struct rt_bench *bench)
 {
     const uint64_t count = bench->units + warm_up_of(bench);
     uint64_t state = bench->seed;
-    int r = make_file(bench);
+    int r = bench_file_make(bench, &bench_read_file, BENCH_FILE_BYTES);
 
     reads->bench = bench;
     if (r < 0) {
         return r;
     }
-    r = set_cache(bench);
+    r = bench_file_cache(bench, &bench_read_file, !is_direct(bench));
     if (r < 0) {
-        return fail(bench, r, "reading the file into the page cache, or dropping it from there");
+        return r;
     }
     reads->offsets = calloc(count, sizeof(*reads->offsets));
     reads->buffers = aligned_alloc(BLOCK, (size_t)IN_FLIGHT * BLOCK);
@@ -274,7 +93,7 @@ static int begin_reads(struct reads *reads, struct rt_bench *bench)
         return fail(bench, -ENOMEM, "offsets and buffers");
     }
     for (uint64_t i = 0; i < count; i++) {
-        reads->offsets[i] = draw(&state) % the_file.blocks * BLOCK;
+        reads->offsets[i] = bench_draw(&state) % bench_read_file.blocks * BLOCK;
     }
     return 0;
 }
@@ -393,30 +212,18 @@ static int check_registered(struct rt_bench *bench)
     return 0;
 }
 
-/* The file has no name any more: /proc has one for each descriptor. */
-static int open_again(struct reads *reads)
-{
-    char path[64];
-    const int flags = O_RDONLY | (is_direct(reads->bench) ? O_DIRECT : 0);
-
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", descriptor(reads->bench));
-    return rt_file_open(&reads->file, path, flags, 0, RT_NEVER);
-}
-
 static int file_run(struct rt_bench *bench)
 {
     struct reads reads = { 0 };
     int r = begin_reads(&reads, bench);
 
     if (r == 0) {
-        r = open_again(&reads);
-        if (r < 0) {
-            r = fail(bench, r, "opening the file by its descriptor in /proc");
-        } else {
-            r = measure(&reads, runtime_pass);
-            r = r == 0 ? check_registered(bench) : r;
-            (void)rt_file_close(reads.file);
-        }
+        r = bench_file_open(bench, &bench_read_file, is_direct(bench), &reads.file);
+    }
+    if (r == 0) {
+        r = measure(&reads, runtime_pass);
+        r = r == 0 ? check_registered(bench) : r;
+        (void)rt_file_close(reads.file);
     }
     end_reads(&reads);
     return r;

@@ -46,6 +46,9 @@ extern const size_t bench_rows_nop_count;
 extern const struct rt_bench_row bench_rows_file[]; /* file_randread ..._fixed ..._buffered */
 extern const size_t bench_rows_file_count;
 
+extern const struct rt_bench_row bench_rows_stream[]; /* reader_stream, writer_stream, ... */
+extern const size_t bench_rows_stream_count;
+
 extern const struct rt_bench_row bench_rows_echo[]; /* tcp_echo */
 extern const size_t bench_rows_echo_count;
 
