@@ -117,14 +117,19 @@ static bool calibrate(void)
     return false;
 }
 
+/* A row that makes threads, or has some of the kernel, waits for them: that is no disturbance. */
+static bool waits_for_itself(void)
+{
+    return (now.row->flags & (RT_BENCH_PLAIN | RT_BENCH_WORKERS)) != 0;
+}
+
 static bool is_disturbed(size_t i)
 {
     bool disturbed = false;
 
     for (int side = 0; side < SIDES; side++) {
         const struct repetition *one = &now.sides[side][i];
-        /* a row that makes threads itself waits for them: that is no disturbance */
-        const double wall_ns = (now.row->flags & RT_BENCH_PLAIN) != 0 ? INFINITY : one->wall_ns;
+        const double wall_ns = waits_for_itself() ? INFINITY : one->wall_ns;
 
         if (has((enum side)side) && side != SIDE_BARE && noise_disturbs(&one->noise, wall_ns)) {
             now.seen.steal_ms += one->noise.steal_ms;
@@ -352,7 +357,8 @@ static void set_repetitions(json_t *result)
                                   fmax(now.seen.steal_ms, 0), "waited_us",
                                   fmax(now.seen.waited_us, 0), "switches",
                                   fmax(now.seen.switches, 0), "whole_ms", now.whole_ns / 1e6,
-                                  "whole_waited_ms", fmax(now.whole.waited_us / 1000, 0)));
+                                  "whole_waited_ms",
+                                  waits_for_itself() ? 0 : fmax(now.whole.waited_us / 1000, 0)));
     json_object_set_new(result, "peers", peers_of());
     json_object_set_new(result, "latency", latency(SIDE_RUN));
     json_object_set_new(result, "limit_latency", latency(SIDE_LIMIT));

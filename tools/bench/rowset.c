@@ -46,6 +46,7 @@ bool rowset_create(struct rowset *set)
            add(set, bench_rows_nop, bench_rows_nop_count) &&
            add(set, bench_rows_file, bench_rows_file_count) &&
            add(set, bench_rows_stream, bench_rows_stream_count) &&
+           add(set, bench_rows_names, bench_rows_names_count) &&
            add(set, bench_rows_echo, bench_rows_echo_count) &&
            add(set, bench_rows_foreign, bench_rows_foreign_count) &&
            add(set, bench_rows_start, bench_rows_start_count) &&
@@ -72,7 +73,7 @@ static bool check_row(const struct rowset *set, const struct rt_bench_row *row, 
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
     const uint32_t flags = RT_BENCH_SLEEPS | RT_BENCH_RECORDS | RT_BENCH_PLAIN | RT_BENCH_RATE |
-                           RT_BENCH_MATRIX | RT_BENCH_LONG;
+                           RT_BENCH_MATRIX | RT_BENCH_LONG | RT_BENCH_WORKERS;
 
     if (row->name == NULL || row->name[0] == '\0' ||
         row->name[strspn(row->name, letters)] != '\0') {

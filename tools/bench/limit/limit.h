@@ -285,6 +285,10 @@ LIMIT_API int limit_sleep_until(int64_t deadline); /* 0 */
 struct limit_ring;
 LIMIT_API struct limit_ring *limit_ring_create(void); /* NULL, and a message: no io_uring here */
 LIMIT_API void limit_ring_destroy(struct limit_ring *ring);
+
+/* The kernel's threads for I/O are as the runtime has them: where the caller is, and 8 at most of
+ * either kind. 0, or -errno. */
+LIMIT_API int limit_ring_keep_workers(struct limit_ring *ring);
 LIMIT_API uint32_t limit_ring_nops(struct limit_ring *ring, uint32_t batch);
 
 /*

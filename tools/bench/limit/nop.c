@@ -12,6 +12,9 @@
 /* The largest batch. */
 #define ENTRIES 256
 
+/* Of either kind; the runtime's default. */
+#define WORKERS 8
+
 struct limit_ring *limit_ring_create(void)
 {
     struct io_uring_params params = {
@@ -35,12 +38,15 @@ struct limit_ring *limit_ring_create(void)
 
 int limit_ring_keep_workers(struct limit_ring *ring)
 {
+    unsigned most[2] = { WORKERS, WORKERS };
     cpu_set_t own;
+    int r;
 
     if (sched_getaffinity(0, sizeof(own), &own) < 0) {
         return -errno;
     }
-    return io_uring_register_iowq_aff(&ring->ring, sizeof(own), &own);
+    r = io_uring_register_iowq_aff(&ring->ring, sizeof(own), &own);
+    return r < 0 ? r : io_uring_register_iowq_max_workers(&ring->ring, most);
 }
 
 void limit_ring_destroy(struct limit_ring *ring)

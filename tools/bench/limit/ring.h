@@ -9,8 +9,4 @@ struct limit_ring {
     struct io_uring ring;
 };
 
-/* The kernel's threads for I/O run where the caller does, which is where the runtime has them. 0, or
- * -errno. */
-int limit_ring_keep_workers(struct limit_ring *ring);
-
 #endif /* LIMIT_RING_H */

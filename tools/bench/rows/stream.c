@@ -299,7 +299,7 @@ static const struct kind writer_direct = { .direct = true, .writes = true };
 
 #define ROW(of, text)                                                                              \
     .summary = (text), .run = stream_run, .limit = stream_limit, .arg = &(of),                     \
-    .units_max = UNITS_MAX, .flags = RT_BENCH_SLEEPS | RT_BENCH_RATE
+    .units_max = UNITS_MAX, .flags = RT_BENCH_SLEEPS | RT_BENCH_RATE | RT_BENCH_WORKERS
 
 const struct rt_bench_row bench_rows_stream[] = {
     { .name = "reader_stream",
