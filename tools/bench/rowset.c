@@ -47,6 +47,7 @@ bool rowset_create(struct rowset *set)
            add(set, bench_rows_file, bench_rows_file_count) &&
            add(set, bench_rows_stream, bench_rows_stream_count) &&
            add(set, bench_rows_names, bench_rows_names_count) &&
+           add(set, bench_rows_blocking, bench_rows_blocking_count) &&
            add(set, bench_rows_echo, bench_rows_echo_count) &&
            add(set, bench_rows_foreign, bench_rows_foreign_count) &&
            add(set, bench_rows_start, bench_rows_start_count) &&

@@ -12,6 +12,7 @@
 
 #define CHUNK_BYTES    (1u << 20)
 #define PATH_MAX_BYTES 4096
+#define FOLDER_PATTERN "%s/rt-bench-XXXXXX"
 
 #define FILE_SYSTEM_IN_MEMORY 0x01021994 /* TMPFS_MAGIC: there is no device under it */
 
@@ -52,12 +53,27 @@ static int look_at(struct rt_bench *bench, const char *where, uint64_t *free_byt
     return 0;
 }
 
-const char *bench_folder(struct rt_bench *bench)
+int bench_folder_make(struct rt_bench *bench, char *path)
 {
     const char *where = choose_folder();
     uint64_t free_bytes;
+    int fd = look_at(bench, where, &free_bytes);
 
-    return look_at(bench, where, &free_bytes) < 0 ? NULL : where;
+    if (fd < 0) {
+        return fd;
+    }
+    if (snprintf(path, BENCH_FOLDER_BYTES, FOLDER_PATTERN, where) >= BENCH_FOLDER_BYTES) {
+        return refuse(bench, -ENAMETOOLONG, where, "a folder in it");
+    }
+    if (mkdtemp(path) == NULL) {
+        return refuse(bench, -errno, where, "a folder in it");
+    }
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        fd = refuse(bench, -errno, path, "opening it");
+        (void)rmdir(path);
+    }
+    return fd;
 }
 
 uint64_t bench_draw(uint64_t *state)
@@ -108,7 +124,7 @@ static int open_twice(const char *where, int *direct, int *plain)
     char path[PATH_MAX_BYTES];
     int r = 0;
 
-    if (snprintf(path, sizeof(path), "%s/rt-bench-XXXXXX", where) >= (int)sizeof(path)) {
+    if (snprintf(path, sizeof(path), FOLDER_PATTERN, where) >= (int)sizeof(path)) {
         return -ENAMETOOLONG;
     }
     *plain = mkostemp(path, O_CLOEXEC);

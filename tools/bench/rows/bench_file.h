@@ -40,8 +40,10 @@ int bench_file_cache(struct rt_bench *bench, struct bench_file *file, bool cache
 int bench_file_open(struct rt_bench *bench, const struct bench_file *file, bool direct,
                     struct rt_file **out);
 
-/* The folder, which is on a device; NULL: the row has failed. */
-const char *bench_folder(struct rt_bench *bench);
+/* Make an empty folder there, with a name: `path` gets it, of BENCH_FOLDER_BYTES at most. Its
+ * descriptor, or -errno: the row has failed. The caller removes it. */
+#define BENCH_FOLDER_BYTES 4096
+int bench_folder_make(struct rt_bench *bench, char *path);
 
 /* Splitmix64 (Steele, Lea, Flood, 2014): the next number of the sequence that `state` stands in. */
 uint64_t bench_draw(uint64_t *state);

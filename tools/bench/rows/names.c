@@ -25,7 +25,7 @@
 #define LOADED_BYTES   16384u
 #define REPLACED_BYTES 10000u
 #define NAME_BYTES     16
-#define PATH_BYTES     4096
+#define PATH_BYTES     (BENCH_FOLDER_BYTES + NAME_BYTES)
 
 struct slot {
     struct repetition *repetition;
@@ -50,7 +50,7 @@ struct repetition {
     const struct kind *kind;
     struct rt_directory *directory; /* of the runtime's side */
     int folder;
-    char path[PATH_BYTES - NAME_BYTES]; /* of the folder */
+    char path[BENCH_FOLDER_BYTES]; /* of the folder */
     uint64_t next, end;                 /* units */
     struct slot slots[SLOTS];
 };
@@ -112,26 +112,17 @@ static void remove_folder(struct repetition *repetition)
 /* NULL: the row has failed. */
 static struct repetition *make_folder(struct rt_bench *bench)
 {
-    const char *where = bench_folder(bench);
-    struct repetition *repetition = where == NULL ? NULL : calloc(1, sizeof(*repetition));
+    struct repetition *repetition = calloc(1, sizeof(*repetition));
     int r;
 
     if (repetition == NULL) {
+        (void)rt_bench_fail(bench, -ENOMEM, "no memory for a repetition");
         return NULL;
     }
     repetition->bench = bench;
     repetition->kind = bench->arg;
-    r = snprintf(repetition->path, sizeof(repetition->path), "%s/rt-bench-XXXXXX", where);
-    r = r >= (int)sizeof(repetition->path)     ? -ENAMETOOLONG
-        : mkdtemp(repetition->path) == NULL ? -errno
-                                               : 0;
-    if (r == 0) {
-        repetition->folder = open(repetition->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        r = repetition->folder < 0 ? -errno : 0;
-    }
-    if (r < 0) {
-        (void)rt_bench_fail(bench, r, "%s: a folder: %s; name another one by RT_BENCH_DIR", where,
-                            rt_strerror(r));
+    repetition->folder = bench_folder_make(bench, repetition->path);
+    if (repetition->folder < 0) {
         free(repetition);
         return NULL;
     }

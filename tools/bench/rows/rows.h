@@ -52,6 +52,9 @@ extern const size_t bench_rows_stream_count;
 extern const struct rt_bench_row bench_rows_names[]; /* name_open, file_stat, file_load, ... */
 extern const size_t bench_rows_names_count;
 
+extern const struct rt_bench_row bench_rows_blocking[]; /* blocking, list_1000 */
+extern const size_t bench_rows_blocking_count;
+
 extern const struct rt_bench_row bench_rows_echo[]; /* tcp_echo */
 extern const size_t bench_rows_echo_count;
 
