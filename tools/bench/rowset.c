@@ -46,6 +46,7 @@ bool rowset_create(struct rowset *set)
            add(set, bench_rows_nop, bench_rows_nop_count) &&
            add(set, bench_rows_file, bench_rows_file_count) &&
            add(set, bench_rows_stream, bench_rows_stream_count) &&
+           add(set, bench_rows_read_many, bench_rows_read_many_count) &&
            add(set, bench_rows_names, bench_rows_names_count) &&
            add(set, bench_rows_blocking, bench_rows_blocking_count) &&
            add(set, bench_rows_echo, bench_rows_echo_count) &&

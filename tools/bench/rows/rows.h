@@ -49,6 +49,9 @@ extern const size_t bench_rows_file_count;
 extern const struct rt_bench_row bench_rows_stream[]; /* reader_stream, writer_stream, ... */
 extern const size_t bench_rows_stream_count;
 
+extern const struct rt_bench_row bench_rows_read_many[]; /* read_many, read_many_direct */
+extern const size_t bench_rows_read_many_count;
+
 extern const struct rt_bench_row bench_rows_names[]; /* name_open, file_stat, file_load, ... */
 extern const size_t bench_rows_names_count;
 
