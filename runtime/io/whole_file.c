@@ -17,7 +17,7 @@
 
 /* Loading */
 
-#define UNKNOWN_BYTES ((size_t)4096) /* to begin with, of a file that says it were empty */
+#define FIRST_BYTES ((size_t)16384) /* to begin with: most files that are read whole are smaller */
 
 struct load {
     char *memory;
@@ -46,10 +46,12 @@ static int make_room(struct load *load, size_t room)
     return 0;
 }
 
-static int load_content(struct load *load, struct rt_file *file, rt_time deadline)
+/* There is more than there was room for: all that the file says, and one byte more. When that stays
+ * free, the end was met. */
+static int make_more_room(struct load *load, struct rt_file *file, rt_time deadline)
 {
     struct rt_file_stat info;
-    int r = rt_file_stat(file, &info, deadline);
+    const int r = rt_file_stat(file, &info, deadline);
 
     if (r < 0) {
         return r;
@@ -57,8 +59,15 @@ static int load_content(struct load *load, struct rt_file *file, rt_time deadlin
     if (info.size_bytes > load->limit) {
         return -EFBIG;
     }
-    /* One byte more than it says: when that stays free, the end was met. */
-    r = make_room(load, info.size_bytes == 0 ? UNKNOWN_BYTES : (size_t)info.size_bytes + 1);
+    return make_room(load, info.size_bytes >= load->room ? (size_t)info.size_bytes + 1
+                                                         : 2 * load->room); /* it does not say */
+}
+
+/* A small file is not asked for its size: that takes a thread of the kernel, reading does not. */
+static int load_content(struct load *load, struct rt_file *file, rt_time deadline)
+{
+    int r = make_room(load, FIRST_BYTES);
+
     while (r == 0) {
         size_t done;
         const ssize_t n = rt_file_read_all(file, load->memory + load->have, load->room - load->have,
@@ -75,7 +84,7 @@ static int load_content(struct load *load, struct rt_file *file, rt_time deadlin
             load->memory[load->have] = 0;
             return 0;
         }
-        r = make_room(load, 2 * load->room);
+        r = make_more_room(load, file, deadline);
     }
     return r;
 }

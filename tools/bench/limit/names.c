@@ -47,6 +47,9 @@ static int take_result(const struct limit_names *names, struct script *script, i
         (uint32_t)result != script->slot->bytes) {
         return result < 0 ? result : -EIO;
     }
+    if (step == LIMIT_STEP_READ_END && result > 0) {
+        return -EIO;
+    }
     script->step++;
     return result < 0 ? result : 0;
 }
@@ -73,6 +76,9 @@ static void prepare(struct pass *pass, struct script *script)
         break;
     case LIMIT_STEP_READ:
         io_uring_prep_read(sqe, script->fd, slot->buf, slot->bytes, 0);
+        break;
+    case LIMIT_STEP_READ_END:
+        io_uring_prep_read(sqe, script->fd, slot->buf, slot->bytes, slot->bytes);
         break;
     case LIMIT_STEP_WRITE:
         io_uring_prep_write(sqe, script->fd, slot->buf, slot->bytes, 0);
@@ -172,6 +178,8 @@ static ssize_t call(const struct limit_names *names, struct script *script)
         return statx(slot->fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &script->stat);
     case LIMIT_STEP_READ:
         return pread(script->fd, slot->buf, slot->bytes, 0);
+    case LIMIT_STEP_READ_END:
+        return pread(script->fd, slot->buf, slot->bytes, (off_t)slot->bytes);
     case LIMIT_STEP_WRITE:
         return pwrite(script->fd, slot->buf, slot->bytes, 0);
     case LIMIT_STEP_DATASYNC:

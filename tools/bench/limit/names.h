@@ -7,7 +7,7 @@
  * not block its core has to. It enters the kernel when no step has ended, and then submits all that
  * are next. Most such operations block in the kernel's eyes, so a thread of its pool does them;
  * that is on the caller's CPU, as the runtime has it. Not there: a task for each script, a handle for
- * each descriptor, deadlines, cancels, a length that is not known.
+ * each descriptor, memory for a file whose length is not known, deadlines, cancels.
  *
  * bare_names_run() does the steps by plain calls, one script after the other. It blocks its thread
  * where the file system does, so it is no goal.
@@ -24,7 +24,8 @@ enum limit_step {
     LIMIT_STEP_OPEN,
     LIMIT_STEP_CREATE, /* the second name, which is not there */
     LIMIT_STEP_STAT,   /* of the slot's file */
-    LIMIT_STEP_READ,   /* all that there is room for */
+    LIMIT_STEP_READ,   /* all that it has */
+    LIMIT_STEP_READ_END, /* there is no more */
     LIMIT_STEP_WRITE,
     LIMIT_STEP_DATASYNC,
     LIMIT_STEP_CLOSE,

@@ -22,8 +22,7 @@
 #include "rows.h"
 
 #define SLOTS          16u
-#define LOADED_BYTES   16384u
-#define REPLACED_BYTES 10000u
+#define FILE_BYTES     10000u
 #define NAME_BYTES     16
 #define PATH_BYTES     (BENCH_FOLDER_BYTES + NAME_BYTES)
 
@@ -31,7 +30,7 @@ struct slot {
     struct repetition *repetition;
     char first[NAME_BYTES], second[NAME_BYTES];
     char path[PATH_BYTES]; /* of the first */
-    char buf[LOADED_BYTES];
+    char buf[FILE_BYTES];
     struct rt_file *file; /* of the runtime's side, where units want one */
     int fd;
 };
@@ -42,6 +41,7 @@ struct kind {
     uint32_t tasks;
     uint32_t bytes; /* that a unit reads or writes */
     bool opened;    /* each task has its file open, all the time */
+    bool by_path;   /* the call takes no folder */
     enum limit_step steps[8];
 };
 
@@ -165,7 +165,7 @@ static int ask(struct slot *slot)
     struct rt_file_stat stat;
     int r = rt_file_stat(slot->file, &stat, RT_NEVER);
 
-    return r < 0 ? r : stat.size_bytes == LOADED_BYTES ? 0 : -EIO;
+    return r < 0 ? r : stat.size_bytes == FILE_BYTES ? 0 : -EIO;
 }
 
 static int create_and_remove(struct slot *slot)
@@ -191,10 +191,10 @@ static int load(struct slot *slot)
 {
     void *memory;
     size_t bytes;
-    int r = rt_file_load(slot->path, LOADED_BYTES, &memory, &bytes, RT_NEVER);
+    int r = rt_file_load(slot->path, FILE_BYTES, &memory, &bytes, RT_NEVER);
 
     if (r == 0) {
-        r = bytes == LOADED_BYTES && memcmp(memory, slot->buf, 1) == 0 ? 0 : -EIO;
+        r = bytes == FILE_BYTES && memcmp(memory, slot->buf, 1) == 0 ? 0 : -EIO;
         rt_file_unload(memory);
     }
     return r;
@@ -202,7 +202,7 @@ static int load(struct slot *slot)
 
 static int replace(struct slot *slot)
 {
-    return rt_file_replace(slot->path, slot->buf, REPLACED_BYTES, 0600, RT_NEVER);
+    return rt_file_replace(slot->path, slot->buf, FILE_BYTES, 0600, RT_NEVER);
 }
 
 static int task_main(void *arg)
@@ -302,7 +302,8 @@ static int other_run(struct rt_bench *bench, struct limit_ring *ring)
     for (uint32_t i = 0; i < SLOTS; i++) {
         struct slot *slot = &repetition->slots[i];
 
-        side.slots[i] = (struct limit_names_slot){ .first = slot->first,
+        side.slots[i] = (struct limit_names_slot){ .first = repetition->kind->by_path ? slot->path
+                                                                                : slot->first,
                                                    .second = slot->second,
                                                    .buf = slot->buf,
                                                    .bytes = repetition->kind->bytes,
@@ -350,13 +351,14 @@ static const struct kind asking = {
 static const struct kind loading = {
     .unit = load,
     .tasks = SLOTS,
-    .bytes = LOADED_BYTES,
-    .steps = { LIMIT_STEP_OPEN, LIMIT_STEP_READ, LIMIT_STEP_CLOSE },
+    .by_path = true,
+    .bytes = FILE_BYTES,
+    .steps = { LIMIT_STEP_OPEN, LIMIT_STEP_READ, LIMIT_STEP_READ_END, LIMIT_STEP_CLOSE },
 };
 static const struct kind replacing = {
     .unit = replace,
     .tasks = 1,
-    .bytes = REPLACED_BYTES,
+    .bytes = FILE_BYTES,
     .steps = { LIMIT_STEP_CREATE, LIMIT_STEP_WRITE, LIMIT_STEP_DATASYNC, LIMIT_STEP_CLOSE,
                LIMIT_STEP_RENAME, LIMIT_STEP_SYNC_FOLDER },
 };
@@ -371,7 +373,7 @@ const struct rt_bench_row bench_rows_names[] = {
       ROW(creating, "a file made, closed and removed, 16 tasks in one folder") },
     { .name = "name_rename", ROW(moving, "a file renamed, and back, 16 tasks in one folder") },
     { .name = "file_stat", ROW(asking, "what is known of an open file, 16 tasks side by side") },
-    { .name = "file_load", ROW(loading, "a file of 16 KiB read whole, 16 tasks side by side") },
+    { .name = "file_load", ROW(loading, "a file of 10,000 bytes read whole, 16 tasks side by side") },
     { .name = "file_replace",
       ROW(replacing, "a file of 10,000 bytes replaced, and durable, one after the other") },
 };
