@@ -160,7 +160,7 @@ static bool take_buffer(struct rti_chunk *chunk, size_t buffer_bytes)
 
 static bool take_memory(struct rti_chunk *chunk, size_t buffer_bytes)
 {
-    chunk->memory = rti_sys_alloc(buffer_bytes + RTI_CHUNK_ALIGN - 1);
+    chunk->memory = rti_sys_alloc_unset(buffer_bytes + RTI_CHUNK_ALIGN - 1);
     chunk->buf = (char *)(((uintptr_t)chunk->memory + RTI_CHUNK_ALIGN - 1) &
                           ~(uintptr_t)(RTI_CHUNK_ALIGN - 1));
     return chunk->memory != NULL;

@@ -181,7 +181,7 @@ static char *room_for(struct room *room, size_t bytes)
 {
     if (bytes > room->bytes) {
         rti_sys_free(room->memory);
-        *room = (struct room){ .memory = rti_sys_alloc(bytes + RTI_CHUNK_ALIGN) };
+        *room = (struct room){ .memory = rti_sys_alloc_unset(bytes + RTI_CHUNK_ALIGN) };
         if (room->memory == NULL) {
             return NULL;
         }
@@ -335,7 +335,7 @@ int rt_read_many(struct rt_file *file, struct rt_read_range *ranges, size_t coun
     many.read_bytes = read.read_bytes;
     many.gap_bytes = read.gap_bytes;
     many.unit = rti_file_is_direct(file) ? file->offset_align : 1;
-    many.order = rti_sys_alloc(count * ORDER_BYTES);
+    many.order = rti_sys_alloc_unset(count * ORDER_BYTES);
     if (many.order == NULL) {
         for (size_t i = 0; i < count; i++) {
             ranges[i].result = -ENOMEM;

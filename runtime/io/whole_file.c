@@ -33,7 +33,7 @@ static int make_room(struct load *load, size_t room)
     char *memory;
 
     room = room < most ? room : most;
-    memory = rti_sys_alloc(room + 1);
+    memory = rti_sys_alloc_unset(room + 1);
     if (memory == NULL) {
         return -ENOMEM;
     }

@@ -139,14 +139,20 @@ int rti_sys_mincore(const void *address, size_t bytes, unsigned char *resident)
     return result_of(mincore((void *)(uintptr_t)address, bytes, resident));
 }
 
-void *rti_sys_alloc(size_t bytes)
+void *rti_sys_alloc_unset(size_t bytes)
 {
     const size_t line = 64;
     const size_t rounded = (bytes + line - 1) & ~(line - 1);
-    void *memory = rounded < bytes ? NULL : aligned_alloc(line, rounded);
+
+    return rounded < bytes ? NULL : aligned_alloc(line, rounded);
+}
+
+void *rti_sys_alloc(size_t bytes)
+{
+    void *memory = rti_sys_alloc_unset(bytes);
 
     if (memory != NULL) {
-        memset(memory, 0, rounded);
+        memset(memory, 0, bytes);
     }
     return memory;
 }

@@ -43,6 +43,7 @@ static int directory_sync(struct rt_directory *directory, rt_time deadline)
 #define VERSIONS     5
 #define STORED       VERSIONS /* what "made" holds, which is stored once */
 #define VERSION_ROOM 3000
+#define LARGE_BYTES  40000
 
 /* A version's length and bytes follow from its number. */
 static size_t fill_version(unsigned char *buf, unsigned version)
@@ -349,24 +350,41 @@ static void a_call_that_is_ended_leaves_the_file_and_nothing_else(void **state)
 
 /* Loading */
 
+static void load_one(const unsigned char *expected, size_t size)
+{
+    size_t count = 0;
+    void *bytes = NULL;
+
+    sim_file_put("data", expected, size);
+    sim_short_next(IORING_OP_READ, 100);
+    T_CHECK(rt_file_load("data", size, &bytes, &count, RT_NEVER) == 0);
+    T_CHECK(count == size && memcmp(bytes, expected, size) == 0 && ((char *)bytes)[size] == 0);
+    rt_file_unload(bytes);
+    T_CHECK(rt_file_load("data", size - 1, &bytes, &count, RT_NEVER) == -EFBIG);
+    T_CHECK(rt_file_load("data", SIZE_MAX, &bytes, &count, RT_NEVER) == 0);
+    T_CHECK(count == size && memcmp(bytes, expected, size) == 0);
+    rt_file_unload(bytes);
+}
+
+/* Also around the 16 KiB from which on a file is asked for its size. */
 static int load_sizes(void *arg)
 {
+    static const size_t sizes[] = { 16383, 16384, 16385, 32768, LARGE_BYTES };
+    static unsigned char large[LARGE_BYTES];
     size_t count = 0;
     void *bytes = NULL;
 
     (void)arg;
     for (unsigned version = 0; version < VERSIONS; version++) {
         unsigned char expected[VERSION_ROOM];
-        const size_t size = fill_version(expected, version);
 
-        sim_file_put("data", expected, size);
-        sim_short_next(IORING_OP_READ, 100);
-        T_CHECK(rt_file_load("data", size, &bytes, &count, RT_NEVER) == 0);
-        T_CHECK(count == size && memcmp(bytes, expected, size) == 0 && ((char *)bytes)[size] == 0);
-        rt_file_unload(bytes);
-        T_CHECK(rt_file_load("data", size - 1, &bytes, &count, RT_NEVER) == -EFBIG);
-        T_CHECK(rt_file_load("data", SIZE_MAX, &bytes, &count, RT_NEVER) == 0);
-        rt_file_unload(bytes);
+        load_one(expected, fill_version(expected, version));
+    }
+    for (size_t i = 0; i < sizeof(large); i++) {
+        large[i] = (unsigned char)(i * 7 + i / 251);
+    }
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        load_one(large, sizes[i]);
     }
     sim_file_put("data", NULL, 0);
     T_CHECK(rt_file_load("data", 0, &bytes, &count, RT_NEVER) == 0 && count == 0);
@@ -383,12 +401,14 @@ static void a_file_is_loaded_up_to_the_limit(void **state)
 
 static int load_failing(void *arg)
 {
+    static const unsigned char large[LARGE_BYTES];
     size_t count = 77;
     void *bytes = NULL;
 
     (void)arg;
+    sim_file_put("large", large, sizeof(large));
     sim_fail_next(IORING_OP_STATX, -EIO);
-    T_CHECK(rt_file_load("data", VERSION_ROOM, &bytes, &count, RT_NEVER) == -EIO);
+    T_CHECK(rt_file_load("large", LARGE_BYTES, &bytes, &count, RT_NEVER) == -EIO);
     sim_fail_next(IORING_OP_READ, -EIO);
     T_CHECK(rt_file_load("data", VERSION_ROOM, &bytes, &count, RT_NEVER) == -EIO);
     T_CHECK(rt_file_load("none", VERSION_ROOM, &bytes, &count, RT_NEVER) == -ENOENT);

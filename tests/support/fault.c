@@ -312,6 +312,19 @@ void *__wrap_rti_sys_alloc(size_t bytes)
     return memory;
 }
 
+void *__real_rti_sys_alloc_unset(size_t bytes);
+void *__wrap_rti_sys_alloc_unset(size_t bytes);
+void *__wrap_rti_sys_alloc_unset(size_t bytes)
+{
+    void *memory = fails("rti_sys_alloc_unset") ? NULL : __real_rti_sys_alloc_unset(bytes);
+
+    if (memory != NULL) {
+        count(&fault.live_blocks, 1);
+        __atomic_add_fetch(&fault.allocations, 1, __ATOMIC_RELAXED);
+    }
+    return memory;
+}
+
 void __real_rti_sys_free(void *memory);
 void __wrap_rti_sys_free(void *memory);
 void __wrap_rti_sys_free(void *memory)
