@@ -58,7 +58,8 @@ enum rt_bench_flags {
     RT_BENCH_RATE = 1u << 3,    /* shown as units per second: more is better */
     RT_BENCH_MATRIX = 1u << 4,  /* of a pair: part of the matrix over all pairs (--pairs) */
     RT_BENCH_LONG = 1u << 5,    /* takes seconds, or GiB: only run when --filter names it */
-    RT_BENCH_WORKERS = 1u << 6, /* other threads of the process, or the kernel's for its I/O, work on
+    RT_BENCH_WORKERS = 1u
+                       << 6, /* other threads of the process, or the kernel's for its I/O, work on
                                  * the row's cores too: to wait for them is no disturbance */
 };
 

@@ -67,7 +67,7 @@ int rti_sys_mprotect(void *address, size_t bytes, int protection);
 int rti_sys_madvise(void *address, size_t bytes, int advice);
 int rti_sys_mincore(const void *address, size_t bytes, unsigned char *resident);
 int rti_sys_mbind_near(void *address, size_t bytes, int node); /* while it has some */
-void *rti_sys_alloc(size_t bytes); /* zeroed, aligned to 64 bytes; NULL when there is none */
+void *rti_sys_alloc(size_t bytes);       /* zeroed, aligned to 64 bytes; NULL when there is none */
 void *rti_sys_alloc_unset(size_t bytes); /* the same, not zeroed: for what is filled before it is
                                           * read; its pages are not touched */
 void rti_sys_free(void *memory);

@@ -27,7 +27,10 @@ PROGRAM = ROWS = SLOW = ""
 SAMPLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bench_sample.py")
 NAMES = ("yield2 yield1k spawn_join spawn_batch timer_arm xcore_rtt xcore_stream xcore_call1 "
          "xcore_call64 call_all map_reduce xcore_post xcore_wake uring_nop file_randread "
-         "file_randread_fixed file_randread_buffered tcp_echo start_stop foreign_submit").split()
+         "file_randread_fixed file_randread_buffered tcp_echo start_stop foreign_submit "
+         "reader_stream reader_stream_direct writer_stream writer_stream_direct read_many "
+         "read_many_direct name_open name_create name_rename file_stat file_load file_replace "
+         "blocking list_1000").split()
 LONG = "spawn_batch_1m spawn_batch_1m_cold spawn_batch_future_1m".split()
 CPUS = sorted(os.sched_getaffinity(0))[:2]
 

@@ -351,14 +351,13 @@ static void set_repetitions(json_t *result)
     json_object_set_new(result, "counts", members_of(counts, sizeof(counts) / sizeof(counts[0])));
     json_object_set_new(result, "units", json_integer((json_int_t)now.sides[main_side()][0].units));
     json_object_set_new(result, "repeated", json_integer((json_int_t)now.repeated));
-    json_object_set_new(result, "disturbances",
-                        json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "repetitions",
-                                  (double)(now.repeated + now.disturbed), "steal_ms",
-                                  fmax(now.seen.steal_ms, 0), "waited_us",
-                                  fmax(now.seen.waited_us, 0), "switches",
-                                  fmax(now.seen.switches, 0), "whole_ms", now.whole_ns / 1e6,
-                                  "whole_waited_ms",
-                                  waits_for_itself() ? 0 : fmax(now.whole.waited_us / 1000, 0)));
+    json_object_set_new(
+        result, "disturbances",
+        json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "repetitions",
+                  (double)(now.repeated + now.disturbed), "steal_ms", fmax(now.seen.steal_ms, 0),
+                  "waited_us", fmax(now.seen.waited_us, 0), "switches", fmax(now.seen.switches, 0),
+                  "whole_ms", now.whole_ns / 1e6, "whole_waited_ms",
+                  waits_for_itself() ? 0 : fmax(now.whole.waited_us / 1000, 0)));
     json_object_set_new(result, "peers", peers_of());
     json_object_set_new(result, "latency", latency(SIDE_RUN));
     json_object_set_new(result, "limit_latency", latency(SIDE_LIMIT));

@@ -126,7 +126,7 @@ static int run_side(struct told *told, const struct rt_bench_row *row, rt_bench_
                     bool recording)
 {
     struct rt_bench bench = {
-        .units = UNITS,
+        .units = row->units_max != 0 && row->units_max < UNITS ? row->units_max : UNITS,
         .seed = 7,
         .arg = row->arg,
         .cpus = { cpus[0], row->kind == RT_BENCH_PAIR ? cpus[1] : -1 },
@@ -253,6 +253,30 @@ static void random_reads_are_rows(void **state)
     check_rows(bench_rows_file, bench_rows_file_count);
 }
 
+static void files_from_front_to_back_are_rows(void **state)
+{
+    (void)state;
+    check_rows(bench_rows_stream, bench_rows_stream_count);
+}
+
+static void many_parts_of_a_file_are_rows(void **state)
+{
+    (void)state;
+    check_rows(bench_rows_read_many, bench_rows_read_many_count);
+}
+
+static void names_and_whole_files_are_rows(void **state)
+{
+    (void)state;
+    check_rows(bench_rows_names, bench_rows_names_count);
+}
+
+static void blocking_calls_are_rows(void **state)
+{
+    (void)state;
+    check_rows(bench_rows_blocking, bench_rows_blocking_count);
+}
+
 static void operations_that_do_nothing_are_rows(void **state)
 {
     (void)state;
@@ -277,6 +301,10 @@ int main(void)
         cmocka_unit_test(what_foreign_threads_submit_are_rows),
         cmocka_unit_test(an_echo_server_is_a_row),
         cmocka_unit_test(random_reads_are_rows),
+        cmocka_unit_test(files_from_front_to_back_are_rows),
+        cmocka_unit_test(many_parts_of_a_file_are_rows),
+        cmocka_unit_test(names_and_whole_files_are_rows),
+        cmocka_unit_test(blocking_calls_are_rows),
         cmocka_unit_test(operations_that_do_nothing_are_rows),
         cmocka_unit_test(start_and_stop_is_a_row),
     };

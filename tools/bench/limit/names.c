@@ -60,7 +60,8 @@ static void prepare(struct pass *pass, struct script *script)
 {
     const struct limit_names_slot *slot = script->slot;
     const int folder = pass->names->folder;
-    struct io_uring_sqe *sqe = io_uring_get_sqe(&pass->ring->ring); /* there are more than scripts */
+    struct io_uring_sqe *sqe = io_uring_get_sqe(
+        &pass->ring->ring); /* there are more than scripts */
 
     switch (step_of(pass->names, script)) {
     case LIMIT_STEP_END:

@@ -3,14 +3,15 @@
  * Rows of names and whole files: name_open, name_create, name_rename, file_stat, file_load,
  * file_replace. A unit is a script of a few steps, each a system call.
  *
- * limit_names_run() does each step as one operation of a ring, several scripts at a time, as who must
- * not block its core has to. It enters the kernel when no step has ended, and then submits all that
- * are next. Most such operations block in the kernel's eyes, so a thread of its pool does them;
- * that is on the caller's CPU, as the runtime has it. Not there: a task for each script, a handle for
- * each descriptor, memory for a file whose length is not known, deadlines, cancels.
+ * limit_names_run() does each step as one operation of a ring, several scripts at a time, as
+ * who must not block its core has to. It enters the kernel when no step has ended, and then
+ * submits all that are next. Most such operations block in the kernel's eyes, so a thread of
+ * its pool does them; that is on the caller's CPU, as the runtime has it. Not there: a task
+ * for each script, a handle for each descriptor, memory for a file whose length is not known,
+ * deadlines, cancels.
  *
- * bare_names_run() does the steps by plain calls, one script after the other. It blocks its thread
- * where the file system does, so it is no goal.
+ * bare_names_run() does the steps by plain calls, one script after the other. It blocks its
+ * thread where the file system does, so it is no goal.
  */
 #ifndef LIMIT_NAMES_H
 #define LIMIT_NAMES_H
@@ -22,9 +23,9 @@
 enum limit_step {
     LIMIT_STEP_END, /* of the script */
     LIMIT_STEP_OPEN,
-    LIMIT_STEP_CREATE, /* the second name, which is not there */
-    LIMIT_STEP_STAT,   /* of the slot's file */
-    LIMIT_STEP_READ,   /* all that it has */
+    LIMIT_STEP_CREATE,   /* the second name, which is not there */
+    LIMIT_STEP_STAT,     /* of the slot's file */
+    LIMIT_STEP_READ,     /* all that it has */
     LIMIT_STEP_READ_END, /* there is no more */
     LIMIT_STEP_WRITE,
     LIMIT_STEP_DATASYNC,

@@ -47,12 +47,14 @@ static void wait_for_request(void)
         }
         seen = NONE;
     }
-    __atomic_store_n(&pool.request, NONE, __ATOMIC_RELAXED); /* the next one comes after the answer */
+    __atomic_store_n(&pool.request, NONE,
+                     __ATOMIC_RELAXED); /* the next one comes after the answer */
 }
 
 static void *worker_main(void *unused)
 {
-    (void)sched_setaffinity(0, sizeof(pool.others), &pool.others); /* refused: there are no others */
+    (void)sched_setaffinity(0, sizeof(pool.others),
+                            &pool.others); /* refused: there are no others */
     for (;;) {
         wait_for_request();
         if (pool.fn == NULL) {

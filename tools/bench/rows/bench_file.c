@@ -90,8 +90,8 @@ static void fill_chunk(uint64_t *chunk, uint64_t first_block, uint64_t *state)
     for (size_t i = 0; i < CHUNK_BYTES / sizeof(*chunk); i++) {
         const size_t at = i % (BENCH_FILE_BLOCK / sizeof(*chunk));
 
-        chunk[i] =
-            at == 0 ? first_block + i * sizeof(*chunk) / BENCH_FILE_BLOCK : bench_draw(state);
+        chunk[i] = at == 0 ? first_block + i * sizeof(*chunk) / BENCH_FILE_BLOCK
+                           : bench_draw(state);
     }
 }
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rows blocking and list_1000: what goes to a thread of the pool and comes back, one after the other.
- * Most of it is two wakes of sleepers.
+ * Rows blocking and list_1000: what goes to a thread of the pool and comes back, one after the
+ * other. Most of it is two wakes of sleepers.
  *
- * Listing goes there for the ring has no operation for it: a unit is one pass over a folder of 1000
- * names, made for the repetition: a batch with all of them, and one that says that it was the last.
- * Both sides compare how many there were. Bare is the same on the spot: it blocks its thread where the
- * file system does.
+ * Listing goes there for the ring has no operation for it: a unit is one pass over a folder of
+ * 1000 names, made for the repetition: a batch with all of them, and one that says that it was
+ * the last. Both sides compare how many there were. Bare is the same on the spot: it blocks
+ * its thread where the file system does.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -312,5 +312,5 @@ const struct rt_bench_row bench_rows_blocking[] = {
         .flags = RT_BENCH_SLEEPS | RT_BENCH_WORKERS,
     },
 };
-const size_t bench_rows_blocking_count =
-    sizeof(bench_rows_blocking) / sizeof(bench_rows_blocking[0]);
+const size_t bench_rows_blocking_count = sizeof(bench_rows_blocking) /
+                                         sizeof(bench_rows_blocking[0]);

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rows read_many and read_many_direct: blocks of 4 KiB, 512 at a time, drawn out of 512 that lie
- * together, so that most have a neighbour; out of the page cache and from the device. A unit is one
- * block.
+ * Rows read_many and read_many_direct: blocks of 4 KiB, 512 at a time, drawn out of 512 that
+ * lie together, so that most have a neighbour; out of the page cache and from the device. A
+ * unit is one block.
  *
- * The limit reads block by block, 16 at a time, as rt_read_many() has 16 operations under way: what
- * one would write who knows nothing of neighbours. So it is no minimum where merging pays, and a row
- * that is ahead of it shows what merging is worth; copying out of merged reads is its price.
+ * The limit reads block by block, 16 at a time, as rt_read_many() has 16 operations under way:
+ * what one would write who knows nothing of neighbours. So it is no minimum where merging
+ * pays, and a row that is ahead of it shows what merging is worth; copying out of merged reads
+ * is its price.
  *
- * The blocks are drawn before, from the seed: both sides read the same. Each begins with its number;
- * the runtime's side compares it while it warms up.
+ * The blocks are drawn before, from the seed: both sides read the same. Each begins with its
+ * number; the runtime's side compares it while it warms up.
  */
 #include <errno.h>
 #include <rt/rt.h>
@@ -214,5 +215,5 @@ const struct rt_bench_row bench_rows_read_many[] = {
         .flags = RT_BENCH_SLEEPS | RT_BENCH_RATE,
     },
 };
-const size_t bench_rows_read_many_count =
-    sizeof(bench_rows_read_many) / sizeof(bench_rows_read_many[0]);
+const size_t bench_rows_read_many_count = sizeof(bench_rows_read_many) /
+                                          sizeof(bench_rows_read_many[0]);
