@@ -28,7 +28,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 TABLE = os.path.join(ROOT, "tools", "bench", "readme_table")
 README = os.path.join(ROOT, "tools", "bench", "peers", "README.md")
 FOLDER = ""
-UNITS = {"tcp_echo": 2000, "xcore_wake": 11, "foreign_submit": 100}
+UNITS = {"tcp_echo": 2000, "xcore_wake": 11, "foreign_submit": 100, "list_1000": 20}
 
 Done = "subprocess.CompletedProcess[str]"
 

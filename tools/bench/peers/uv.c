@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "peer.h"
+#include "uv_files.h"
 
 #define NS_PER_MS 1000000
 
@@ -463,6 +464,13 @@ static const struct peer_row rows[] = {
     { .name = "foreign_submit", .run = submit1, .pair = true },
     { .name = "foreign_submit64", .run = submit64, .pair = true },
     { .name = "tcp_echo", .serve = serve, .pair = true },
+    { .name = "name_open", .run = uv_name_open },
+    { .name = "name_create", .run = uv_name_create },
+    { .name = "name_rename", .run = uv_name_rename },
+    { .name = "file_stat", .run = uv_file_stat },
+    { .name = "file_load", .run = uv_file_load },
+    { .name = "blocking", .run = uv_blocking },
+    { .name = "list_1000", .run = uv_list_1000 },
 };
 
 int main(int argc, char **argv)
