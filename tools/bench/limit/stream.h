@@ -3,9 +3,8 @@
  * Rows reader_stream, writer_stream and their direct kin: a file from front to back, by buffers of
  * one size that are read ahead or written behind.
  *
- * The buffers are a ring. A read or write is prepared as soon as its buffer is free or full; the
- * kernel is entered only when the buffer that is wanted next is not there, and then takes all that
- * is prepared. Not there, of what the runtime does: a task for each buffer, a deadline, a cancel,
+ * The buffers are a ring. A read or write is submitted as soon as its buffer is free or full. Not
+ * there, of what the runtime does: a task for each buffer, a deadline, a cancel,
  * short counts, an adaptive depth, positions inside of buffers, and odd ends.
  *
  * The kernel's threads, which do buffered writes on most file systems, run on the caller's CPU, as
