@@ -21,6 +21,7 @@
 #include "io/handle.h"
 #include "os/sys.h"
 #include "rt/scope.h"
+#include "rt/task.h"
 
 struct rt_writer {
     struct rti_executor *executor; /* whose it is */
@@ -146,6 +147,16 @@ static void begin_write(struct rt_writer *writer)
     writer->filled = 0;
 }
 
+/* The device rested, as after a burst of completions: it gets its write before more is copied. Else
+ * all that are copied now would go to it as one, and end as one, again and again. */
+static void start_device(const struct rt_writer *writer)
+{
+    if (writer->begun == 1 && chunk_at(writer, 0)->unit > 1) {
+        rt_yield(); /* the chunk's task makes the request */
+        (void)rti_uring_submit(&writer->executor->reactor.ring);
+    }
+}
+
 /* There is space for what is filled, where the file system lets us reserve it. */
 static int reserve(struct rt_writer *writer, rt_time deadline)
 {
@@ -222,6 +233,7 @@ int rt_writer_write(struct rt_writer *writer, const void *buf, size_t bytes, siz
             r = reserve(writer, deadline);
             if (writer->error == 0) {
                 begin_write(writer);
+                start_device(writer);
             }
         }
     }

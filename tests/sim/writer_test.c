@@ -267,6 +267,31 @@ static void so_many_buffers_are_under_way_and_no_more(void **state)
     run_first(behind_first, &(struct sim_config){ .seed = 1 });
 }
 
+/* Three buffers are copied in one call, which need not wait: only the first is there already. */
+static int rested_first(void *arg)
+{
+    struct rt_file *file = open_data(O_DIRECT);
+    struct rt_writer *writer = open_writer(file, 4);
+    size_t done;
+
+    (void)arg;
+    sim_hold(IORING_OP_WRITE, SIM_RUNNING);
+    T_CHECK(write_bytes(writer, 3 * UNIT, &done, RT_NEVER) == 0 && done == 3 * UNIT);
+    T_CHECK(sim_held(IORING_OP_WRITE) == 1);
+    sim_unhold();
+    T_CHECK(sim_release(IORING_OP_WRITE, 1, SIM_NATURAL) == 1);
+    T_CHECK(rt_writer_close(writer) == 0);
+    T_CHECK(data_bytes() == 3 * UNIT && data_holds(0, 3 * UNIT));
+    T_CHECK(rt_file_close(file) == 0);
+    return 0;
+}
+
+static void a_device_that_rests_gets_a_write_before_more_is_copied(void **state)
+{
+    (void)state;
+    run_first(rested_first, &(struct sim_config){ .seed = 1 });
+}
+
 static int error_first(void *arg)
 {
     struct rt_file *file = open_data(0);
@@ -515,6 +540,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_file_holds_what_was_taken),
         cmocka_unit_test(so_many_buffers_are_under_way_and_no_more),
+        cmocka_unit_test(a_device_that_rests_gets_a_write_before_more_is_copied),
         cmocka_unit_test(the_first_error_is_the_last_word),
         cmocka_unit_test(a_full_device_is_noticed_before_anything_is_written),
         cmocka_unit_test(what_was_reserved_goes_back_after_an_error_too),
