@@ -38,7 +38,7 @@ struct kind {
 struct stream {
     struct rt_bench *bench;
     struct bench_file *file;
-    char *piece; /* what a writer writes, again and again */
+    char *piece; /* what a writer writes, again and again; a reader has no use for it */
     uint64_t at; /* in the file */
     union {
         struct rt_reader *reader;
@@ -75,7 +75,7 @@ static int begin_stream(struct stream *stream, struct rt_bench *bench)
     r = bench_file_make(bench, stream->file,
                         kind->writes ? BENCH_FILE_BYTES_SMALL : BENCH_FILE_BYTES);
     r = r == 0 ? bench_file_cache(bench, stream->file, !kind->direct) : r;
-    if (r < 0 || !kind->writes) {
+    if (r < 0) {
         return r;
     }
     stream->piece = aligned_alloc(BENCH_FILE_BLOCK, PIECE_BYTES);
