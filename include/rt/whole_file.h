@@ -28,7 +28,8 @@ extern "C" {
 #endif
 
 /**
- * Read a whole file into memory. Files whose size is not known beforehand (/proc) too.
+ * Read a whole file into memory, of which it takes 16 KiB at least where the limit allows. Files
+ * whose size is not known beforehand (/proc) too.
  *
  * @param limit   bytes that the file may have at most.
  * @param memory  gets the content and a zero behind it, on success only; the caller gives it back
