@@ -69,6 +69,10 @@ enum rt_io_worker_place {
 /** Of config.spin: the default. */
 #define RT_SPIN_OFF 0
 
+/** Of config.wait_cycles: the default, and the least. */
+#define RT_WAIT_CYCLES_OFF ((rt_time)-1)
+#define RT_WAIT_CYCLES_MIN ((rt_time)1000000)
+
 /** When a shard without work looks for some before it sleeps. */
 enum rt_spin_policy {
     RT_SPIN_FIXED = 0, /* always, for config.spin */
@@ -93,8 +97,9 @@ struct rt_config {
     uint32_t io_workers;   /* kernel threads for I/O that the ring cannot do itself; 8 */
     uint32_t shards;      /* * how many; 1..4096; default: as many as config.place finds room for */
     rt_time task_quota;   /* tasks run so long before I/O and timers are looked at; 0.5 ms */
-    rt_time stop_timeout; /* tasks may live so long after the first has returned; 30 s. One
-                                 that never waits nor yields is not noticed */
+    rt_time stop_timeout; /* tasks may live so long after the first has returned; 30 s. A second
+                                 later the process aborts. One that never waits nor yields is not
+                                 noticed */
     const char *disable;  /* optional features to go without, as RT_DISABLE; default: none */
     rt_log_fn log;        /* default: to standard error */
     void *log_arg;        /* given to log */
@@ -129,12 +134,14 @@ struct rt_config {
     uint32_t spin_policy;      /* enum rt_spin_policy; default RT_SPIN_FIXED */
     const char *disk_models; /* by what task queues share disks (rt/taskq.h): a file of `rt-storage
                                 calibrate --config`, or "learn"; default: they do not */
+    rt_time wait_cycles;     /* look so often for tasks that wait for each other, on all shards, and
+                            name them in the log; default RT_WAIT_CYCLES_OFF */
 };
 
 #define RT_CONFIG_INIT \
     { (uint32_t)sizeof(struct rt_config), 0, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, \
       NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, NULL, NULL, 0, 0, NULL, 0, 0, 0, 0, 0, \
-      NULL }
+      NULL, 0 }
 
 /**
  * Run first(arg) as the first task of a new executor on this thread.

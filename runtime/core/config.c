@@ -127,6 +127,22 @@ static int complete_stall(struct rt_config *config, const struct rti_log *log)
     return 0;
 }
 
+/* Below 0 is one of its values. */
+static int complete_wait_cycles(struct rt_config *config, const struct rti_log *log)
+{
+    if (config->wait_cycles == 0) {
+        config->wait_cycles = RT_WAIT_CYCLES_OFF;
+    }
+    if (config->wait_cycles != RT_WAIT_CYCLES_OFF && config->wait_cycles < RT_WAIT_CYCLES_MIN) {
+        rti_log(log, RT_LOG_ERROR,
+                "config.wait_cycles is %lld ns; it must be %lld or more, 0 for the default, or "
+                "RT_WAIT_CYCLES_OFF",
+                (long long)config->wait_cycles, (long long)RT_WAIT_CYCLES_MIN);
+        return -EINVAL;
+    }
+    return 0;
+}
+
 static int check_choices(const struct rt_config *config, const struct rti_log *log)
 {
     if (config->place > RT_PLACE_NEAR) {
@@ -164,6 +180,9 @@ static int complete(struct rt_config *config, const struct rti_log *log)
     }
     if (r == 0) {
         r = complete_stall(config, log);
+    }
+    if (r == 0) {
+        r = complete_wait_cycles(config, log);
     }
     if (r == 0) {
         r = complete_buffers(config, log);

@@ -405,7 +405,10 @@ static void write_shard(struct rti_text *text, const struct rti_executor *execut
 void rti_dump_shard(struct rti_dump *dump, const struct rti_executor *executor, uint32_t shard,
                     const struct rti_dump_request *request)
 {
-    write_shard(&dump->text, executor, shard, request->flags);
+    dump->turn = executor->turns;
+    if ((request->flags & RTI_DUMP_LINKS_ONLY) == 0) {
+        write_shard(&dump->text, executor, shard, request->flags);
+    }
     rti_links_collect(&dump->links, executor, shard, request->asked);
 }
 
@@ -413,4 +416,5 @@ void rti_dump_fini(struct rti_dump *dump)
 {
     rti_text_fini(&dump->text);
     rti_links_fini(&dump->links);
+    dump->turn = 0;
 }

@@ -21,17 +21,21 @@ struct rti_executor;
 #define RTI_DUMP_FRAMES_MAX 32   /* of a backtrace */
 #define RTI_DUMP_KINDS_MAX  64   /* of waits that are told apart in the counts */
 
+/* Of a request's flags, beside those of enum rt_dump_flag: no text. */
+#define RTI_DUMP_LINKS_ONLY (1u << 31)
+
 /* The part of a dump that is about one shard, and what the search for rings over all of them
  * needs. */
 struct rti_dump {
     struct rti_text text;
     struct rti_links links;
+    uint64_t turn; /* of the shard, in which it was written: 1 or more */
 };
 
 /* What is asked of each shard. */
 struct rti_dump_request {
     rt_time asked;  /* before any shard was looked at */
-    uint32_t flags; /* enum rt_dump_flag */
+    uint32_t flags; /* enum rt_dump_flag, RTI_DUMP_LINKS_ONLY */
 };
 
 /* Zeroes become the dump of a shard. */

@@ -42,8 +42,9 @@ void rti_executor_not_owner(const struct rti_executor *owner, const char *call, 
  * parts of 0.25 ms between task quotas of 0.5 ms: so a million are done within a second. */
 #define STACKS_PERIOD RT_MILLISECONDS(200)
 
-/* Between a shard's dump of tasks that do not end and the abort. All were asked to end at the same
- * time, within the time that it takes to wake them; on a machine that is busy that is long. */
+/* Between a shard's list of tasks that do not end and the abort. Other shards are late too, and
+ * print theirs: all were asked to end at the same time, within the time that it takes to wake them;
+ * on a machine that is busy that is long. Meanwhile the watch looks for wait cycles. */
 #define OTHERS_DUMP RT_SECONDS(1)
 
 /* The turn */
@@ -284,18 +285,26 @@ static void flush(struct rti_executor *executor)
     rti_trace(executor, RT_TRACE_AWAKE, NULL, NULL, NULL, rti_uring_ready(&executor->reactor.ring));
 }
 
-static void check_stop(const struct rti_executor *executor, rt_time now)
+static void check_stop(struct rti_executor *executor, rt_time now)
 {
-    if (now >= executor->stop_deadline && owes_an_end(executor)) {
-        rti_executor_dump(executor, RT_LOG_ERROR);
-        if (executor->inbox != NULL) {
-            rti_sys_pause(OTHERS_DUMP); /* other shards are late too: let them print theirs */
-        }
-        rti_misuse("'%s' has %u tasks that live on %lld ms after the stop began "
-                   "(config.stop_timeout)",
-                   executor->config.name, executor->tasks.active,
-                   (long long)(executor->config.stop_timeout / 1000000));
+    const struct rti_watched *watched = &executor->watched;
+
+    if (now < executor->stop_deadline || !owes_an_end(executor)) {
+        return;
     }
+    if (!executor->late) {
+        executor->late = true;
+        executor->stop_deadline = rti_time_add(now, OTHERS_DUMP);
+        rti_executor_dump(executor, RT_LOG_ERROR);
+        if (watched->watcher != NULL) {
+            watched->watcher->late(watched->watcher);
+        }
+        return;
+    }
+    rti_misuse("'%s' has %u tasks that live on %lld ms after the stop began "
+               "(config.stop_timeout)",
+               executor->config.name, executor->tasks.active,
+               (long long)(executor->config.stop_timeout / 1000000));
 }
 
 static void close_if_drained(struct rti_executor *executor)

@@ -56,6 +56,7 @@ struct rti_executor {
     bool closed;                     /* no task lives, and no other shard needs this one */
     bool idled;   /* before this turn it waited for completions, and so saw them at once */
     bool hosted;  /* somebody else's loop makes the turns, which never sleep (shard/loop.c) */
+    bool late;    /* the stop lasts too long: the tasks are printed, and soon the process ends */
     bool careful; /* fibers are made on the long way: there is a trace, or stack marks */
     struct rt_future **polling; /* a poll function runs: the list of waits that it begins */
     rt_time turn_time;          /* the clock at the start of this turn */
@@ -114,7 +115,8 @@ struct rti_executor {
     struct rti_spin spin;
     rt_time start_time; /* a deadline long before it is a length by mistake */
     uint64_t spurious_random;
-    uint64_t turns; /* atomic: the watch for stalls reads it */
+    uint64_t turns;  /* atomic: the watch for stalls reads it */
+    uint64_t ran_in; /* atomic: the last turn in which a task ran; the watch for wait cycles */
     uint64_t spawns;
     uint64_t spawns_refused;
     uint64_t accept_backoffs;
@@ -154,7 +156,8 @@ int rti_executor_start(struct rti_executor *executor, rt_task_fn first, void *ar
 /* The first task, which has not run, shall not: it is taken away. No other task is there. */
 void rti_executor_discard_first(struct rti_executor *executor);
 
-/* Tasks that live on so long from now are printed, and the process aborts (config.stop_timeout). */
+/* Tasks that live on so long from now are printed, and the process aborts (config.stop_timeout). In
+ * the second between these the shard turns, so that it can be asked what its tasks wait for. */
 void rti_executor_expect_stop(struct rti_executor *executor);
 
 /* Cancel all tasks, and refuse to spawn any. */

@@ -21,8 +21,24 @@ static void group_leave(struct rti_waiter *waiter)
     ((struct rt_group *)waiter->object)->waiter = NULL;
 }
 
-static const struct rti_wait_kind wait_kind = { .name = "group wait", .leave = group_leave };
-static const struct rti_wait_kind leave_kind = { .name = "group leave", .leave = group_leave };
+/* One of the members: all must end. */
+static bool group_whom(const struct rti_waiter *waiter, struct rti_whom *out)
+{
+    const struct rt_group *group = waiter->object;
+
+    if (group->first == NULL) {
+        return false;
+    }
+    out->task = group->first->index;
+    return true;
+}
+
+static const struct rti_wait_kind wait_kind = { .name = "group wait",
+                                                .leave = group_leave,
+                                                .whom = group_whom };
+static const struct rti_wait_kind leave_kind = { .name = "group leave",
+                                                 .leave = group_leave,
+                                                 .whom = group_whom };
 
 static void must_own(const struct rt_group *group, const char *call)
 {

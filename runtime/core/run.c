@@ -78,6 +78,7 @@ static inline bool choose(struct rti_executor *executor)
 void rti_executor_run_tasks(struct rti_executor *executor)
 {
     while (choose(executor)) {
+        __atomic_store_n(&executor->ran_in, executor->turns, __ATOMIC_RELAXED); /* Y4 */
         run_slice(executor);
     }
 }

@@ -111,6 +111,14 @@ static inline void put(struct rti_wheel *wheel, struct rti_timer *timer,
     place(wheel, node);
 }
 
+rt_time rti_timer_deadline(const struct rti_timer *timer)
+{
+    if (timer->link != NULL) {
+        return timer->deadline;
+    }
+    return timer->node != NULL ? timer->node->deadline : RT_NEVER;
+}
+
 static RTI_NOINLINE void arm_without(struct rti_wheel *wheel, struct rti_timer *timer,
                                      rt_time deadline)
 {

@@ -97,6 +97,9 @@ static inline bool rti_timer_is_armed(const struct rti_timer *timer)
     return timer->node != NULL || timer->link != NULL;
 }
 
+/* RT_NEVER when it is not armed. */
+rt_time rti_timer_deadline(const struct rti_timer *timer);
+
 /* Arm a timer that is not armed. A deadline in the past fires at the next advance. */
 void rti_timer_arm(struct rti_wheel *wheel, struct rti_timer *timer, rt_time deadline);
 

@@ -325,14 +325,14 @@ void rti_waiter_expire(struct rti_waiter *waiter)
 }
 
 /* Nothing has to be unlinked. */
-static void just_leave(struct rti_waiter *waiter)
+void rti_park_leave(struct rti_waiter *waiter)
 {
     (void)waiter;
 }
 
 /* Sleep: nothing but a deadline, which is its event. */
 const struct rti_wait_kind rti_sleep_kind = { .name = "sleep",
-                                              .leave = just_leave,
+                                              .leave = rti_park_leave,
                                               .deadline_is_event = true };
 
 RTI_RETURNS_AFTER_SWITCH
@@ -352,7 +352,7 @@ int rt_sleep_until(rt_time deadline)
 
 /* Park: the wait that a bare wake ends. */
 static const struct rti_wait_kind park_kind = { .name = "park",
-                                                .leave = just_leave,
+                                                .leave = rti_park_leave,
                                                 .any_wake_is_event = true };
 
 /* It was woken since it last went on, which it consumes, or is not free to wait. */
@@ -391,6 +391,12 @@ static inline __attribute__((always_inline)) int park(struct rti_executor *execu
 }
 
 RTI_RETURNS_AFTER_SWITCH
+int rti_park_as(const struct rti_wait_kind *kind, const void *object, rt_time deadline)
+{
+    return park(rti_current, kind, object, deadline);
+}
+
+RTI_RETURNS_AFTER_SWITCH
 int rt_park(rt_time deadline)
 {
     return park(rti_executor_here("rt_park"), &park_kind, NULL, deadline);
@@ -398,7 +404,7 @@ int rt_park(rt_time deadline)
 
 /* Await: a park between two polls of a future. */
 static const struct rti_wait_kind await_kind = { .name = "await",
-                                                 .leave = just_leave,
+                                                 .leave = rti_park_leave,
                                                  .any_wake_is_event = true };
 
 RTI_RETURNS_AFTER_SWITCH

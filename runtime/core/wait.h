@@ -43,9 +43,10 @@ struct rti_waiter;
 
 /* The one task that a wait is for. */
 struct rti_whom {
-    const struct rt_call *call; /* that the task runs; NULL: it is a task of the shard that waits */
+    const struct rt_call *call; /* which the task runs or will run; NULL: it cannot end before the
+                                   wait */
     uint32_t shard;
-    uint32_t task; /* index */
+    uint32_t task; /* index; valid without a call */
 };
 
 struct rti_wait_kind {
@@ -75,8 +76,9 @@ struct rti_wait_kind {
      * do there. */
     void (*completed)(struct rti_waiter *waiter, int32_t result);
 
-    /* Whom the wait is for, for dumps: false when that is no single task, or none yet. `shard` is
-     * that of who waits, unless it is set. NULL: never one. */
+    /* Whom the wait is for, for dumps: a task that must go on before the wait can end. False when
+     * there is no such task. `shard` is that of who waits, unless it is set. NULL:
+     * never one. */
     bool (*whom)(const struct rti_waiter *waiter, struct rti_whom *out);
 
     bool deadline_is_event; /* a sleep: its deadline is no failure */
@@ -130,6 +132,11 @@ void rti_waiter_expire(struct rti_waiter *waiter);
 
 /* Let others run if the quota is used; for waits that end at once. */
 void rti_yield_if_due(void);
+
+/* As rt_park(), with a kind that says whom it is for. Its `leave` is this one, and any wake is an
+ * event of it. */
+int rti_park_as(const struct rti_wait_kind *kind, const void *object, rt_time deadline);
+void rti_park_leave(struct rti_waiter *waiter);
 
 /* Run tasks until none is runnable or the quota is used; called by the loop. */
 void rti_executor_run_tasks(struct rti_executor *executor);

@@ -28,6 +28,7 @@
 struct rti_watcher {
     uint32_t parked; /* atomic */
     void (*unpark)(struct rti_watcher *watcher);
+    void (*late)(struct rti_watcher *watcher); /* a shard's stop lasts too long */
 };
 
 struct rti_probe; /* shard/probe.h */

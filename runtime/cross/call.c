@@ -189,7 +189,7 @@ bool rti_call_whom(const struct rti_waiter *waiter, struct rti_whom *out)
 
     out->call = call;
     out->shard = call->shard;
-    return rti_call_has_started(call, &out->task);
+    return true;
 }
 
 static void call_abort(struct rti_waiter *waiter, int reason);

@@ -27,15 +27,6 @@ static inline bool rti_call_is_cancelled(struct rt_call *call)
     return (__atomic_load_n(&call->word, __ATOMIC_ACQUIRE) & RTI_CALL_CANCEL) != 0;
 }
 
-/* Caller: likewise, and no more than to look. */
-static inline bool rti_call_has_started(const struct rt_call *call, uint32_t *slot)
-{
-    const uint64_t word = __atomic_load_n(&call->word, __ATOMIC_RELAXED);
-
-    *slot = (uint32_t)(word >> RTI_CALL_SLOT_SHIFT);
-    return (word & RTI_CALL_STARTED) != 0;
-}
-
 /* Caller: whether the function waits as a task already, and in which slot. */
 static inline bool rti_call_cancel(struct rt_call *call, uint32_t *slot)
 {

@@ -16,7 +16,10 @@
  *
  *     GONE: the shard's thread has left, and says nothing any more.
  *
- * U1 One asker at a time has a mesh's slots; only it leaves IDLE, DONE and ASKED.
+ * There are two sets of slots, and each has one asker at a time: who wants a dump, and the
+ * watch for wait cycles (shard/cycles.h), which wants links only and is in nobody's way so.
+ *
+ * U1 One asker at a time has a set's slots; only it leaves IDLE, DONE and ASKED.
  * U2 What lies in a slot is the asker's in IDLE and DONE, the shard's in WRITING
  *    and ABANDONED; the state's release and acquire hand it over.
  */
@@ -31,6 +34,12 @@
 
 struct rti_mesh;
 struct rti_mesh_shard;
+
+enum rti_dump_set {
+    RTI_DUMPS_WANTED,
+    RTI_DUMPS_OF_WATCH,
+    RTI_DUMPS_SETS,
+};
 
 enum rti_dump_state {
     RTI_DUMP_IDLE,
@@ -55,20 +64,22 @@ struct rti_dumps {
 
 /* Begin: 0, or -EBUSY. Then ask a shard, any number of them; `here` is the asker's own end, NULL
  * for a thread that is no shard. A shard that still writes for an earlier asker is not asked. */
-int rti_dumps_begin(struct rti_mesh *mesh);
+int rti_dumps_begin(struct rti_mesh *mesh, enum rti_dump_set set);
 void rti_dumps_ask(struct rti_mesh_shard *here, struct rti_mesh_shard *target,
-                   struct rt_waker asker, const struct rti_dump_request *request);
+                   enum rti_dump_set set, struct rt_waker asker,
+                   const struct rti_dump_request *request);
 
 /* Whether nobody who was asked still has to answer. */
-bool rti_dumps_answered(const struct rti_mesh *mesh);
+bool rti_dumps_answered(const struct rti_mesh *mesh, enum rti_dump_set set);
 
 /* Wait for that on a thread that is no shard, until the deadline. */
-void rti_dumps_await(struct rti_mesh *mesh, rt_time deadline);
+void rti_dumps_await(struct rti_mesh *mesh, enum rti_dump_set set, rt_time deadline);
 
 /* Take a shard's answer, which the caller frees, or give it up: RTI_DUMP_DONE, RTI_DUMP_GONE, or
  * RTI_DUMP_ASKED when it has not answered. Once for each shard, before the end. */
-enum rti_dump_state rti_dumps_take(struct rti_mesh_shard *target, struct rti_dump *out);
-void rti_dumps_end(struct rti_mesh *mesh);
+enum rti_dump_state rti_dumps_take(struct rti_mesh_shard *target, enum rti_dump_set set,
+                                   struct rti_dump *out);
+void rti_dumps_end(struct rti_mesh *mesh, enum rti_dump_set set);
 
 /* The shard's part: the control bit was taken; a turn has begun and it is owed; the thread
  * leaves. */

@@ -89,7 +89,7 @@ struct rti_mesh_shard {
     struct rti_wake_map wake_map;
     struct rti_submissions submissions;
     struct rti_home home;
-    struct rti_dump_slot dump;
+    struct rti_dump_slot dumps[RTI_DUMPS_SETS];
 };
 
 struct rti_mesh {
@@ -101,7 +101,7 @@ struct rti_mesh {
     struct rti_mesh_shard **shards; /* each stored by its own thread before any runs */
     struct rti_claims *claims;
     struct rti_closing closing;
-    struct rti_dumps dumps;
+    struct rti_dumps dumps[RTI_DUMPS_SETS];
     struct rti_blocking blocking;
 };
 

@@ -169,7 +169,7 @@ static void put_all(struct writing *writing, const struct rti_mesh_shard *here)
         if (here != NULL && mesh->shards[i] == here) {
             rti_dump_shard(&dump, here->executor, i, &writing->request);
         } else {
-            state = rti_dumps_take(mesh->shards[i], &dump);
+            state = rti_dumps_take(mesh->shards[i], RTI_DUMPS_WANTED, &dump);
         }
         put_part(writing, &dump, i, state);
     }
@@ -181,7 +181,7 @@ static void ask_all(struct rti_mesh *mesh, struct rti_mesh_shard *here, struct r
 {
     for (uint32_t i = 0; i < mesh->shard_count; i++) {
         if (mesh->shards[i] != here) {
-            rti_dumps_ask(here, mesh->shards[i], asker, request);
+            rti_dumps_ask(here, mesh->shards[i], RTI_DUMPS_WANTED, asker, request);
         }
     }
 }
@@ -229,20 +229,20 @@ int rt_dump_all(int fd, uint32_t flags, rt_time deadline)
     int r = rti_dump_check_flags(flags, "rt_dump_all(): flags", &here->executor->log);
 
     if (r == 0) {
-        r = rti_dumps_begin(mesh);
+        r = rti_dumps_begin(mesh, RTI_DUMPS_WANTED);
     }
     if (r < 0) {
         return r;
     }
     ask_all(mesh, here, rt_waker_self(), &writing.request);
-    while (r == 0 && !rti_dumps_answered(mesh)) {
+    while (r == 0 && !rti_dumps_answered(mesh, RTI_DUMPS_WANTED)) {
         r = rt_park(deadline);
     }
     if (r == -ECANCELED) {
         writing.result = r; /* what has come is freed, not written */
     }
     put_all(&writing, here);
-    rti_dumps_end(mesh);
+    rti_dumps_end(mesh, RTI_DUMPS_WANTED);
     return writing.result;
 }
 
@@ -258,14 +258,14 @@ int rt_runtime_dump(struct rt_runtime *runtime, int fd, uint32_t flags, rt_time 
     }
     r = rti_dump_check_flags(flags, "rt_runtime_dump(): flags", &runtime->log);
     if (r == 0) {
-        r = rti_dumps_begin(&runtime->mesh);
+        r = rti_dumps_begin(&runtime->mesh, RTI_DUMPS_WANTED);
     }
     if (r < 0) {
         return r;
     }
     ask_all(&runtime->mesh, NULL, (struct rt_waker){ .task = NULL }, &writing.request);
-    rti_dumps_await(&runtime->mesh, deadline);
+    rti_dumps_await(&runtime->mesh, RTI_DUMPS_WANTED, deadline);
     put_all(&writing, NULL);
-    rti_dumps_end(&runtime->mesh);
+    rti_dumps_end(&runtime->mesh, RTI_DUMPS_WANTED);
     return writing.result;
 }

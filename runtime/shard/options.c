@@ -57,6 +57,9 @@ enum kind {
         "                       look always, or while that finds something (fixed)\n") \
     ROW(STALL, stall_threshold, \
         "  --stall TIME|off     report a task that holds its core longer (10ms)\n") \
+    ROW(STALL, wait_cycles, \
+        "  --wait-cycles TIME|off\n" \
+        "                       look so often for tasks that wait for each other (off)\n") \
     ROW(TIME, timer_slack, \
         "  --timer-slack TIME   a sleeping shard may meet deadlines so much late (0ms)\n") \
     ROW(COUNT, tasks_max, \

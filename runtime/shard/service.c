@@ -12,6 +12,7 @@
 #include "rt/scope.h"
 #include "rt/timer.h"
 #include "shard/runtime.h"
+#include "sync/gate.h"
 
 #define HURRY_AGAIN RT_MILLISECONDS(10)
 
@@ -209,6 +210,35 @@ static int begin_to_stop(struct rt_runtime *runtime, struct rt_service *service)
     return r;
 }
 
+/* Whom the waits of a stop are for (core/cycle.h) */
+
+/* The keeper, which lives until it has answered the last order. */
+static bool keeper_whom(const struct rti_waiter *waiter, struct rti_whom *out)
+{
+    const struct rti_service_part *part = waiter->object;
+
+    out->shard = (uint32_t)(part - part->service->parts);
+    out->task = part->keeper.task->index;
+    return true;
+}
+
+static const struct rti_wait_kind stop_kind = {
+    .name = "service stop", .leave = rti_park_leave, .whom = keeper_whom, .any_wake_is_event = true
+};
+
+/* One of those inside: all must leave. */
+static bool inside_whom(const struct rti_waiter *waiter, struct rti_whom *out)
+{
+    const struct rti_service_part *part = RTI_CONTAINER_OF(waiter->object, struct rti_service_part,
+                                                           gate);
+
+    return rti_service_first_inside(part, &out->task);
+}
+
+static const struct rti_wait_kind drain_kind = { .name = "calls of the service",
+                                                 .leave = rti_gate_close_leave,
+                                                 .whom = inside_whom };
+
 /* The keeper */
 
 static uint32_t next_order(struct rti_service_part *part, uint32_t done)
@@ -235,9 +265,9 @@ static void close_part(struct rti_service_part *part)
 {
     const rt_time deadline = part->is_hurried ? 0 : part->service->deadline;
 
-    if (rt_gate_close(&part->gate, deadline) < 0) {
+    if (rti_gate_close_as(&part->gate, &drain_kind, deadline) < 0) {
         rti_service_cancel_calls(part);
-        (void)rt_gate_close(&part->gate, RT_NEVER);
+        (void)rti_gate_close_as(&part->gate, &drain_kind, RT_NEVER);
     }
 }
 
@@ -306,7 +336,7 @@ static void await_done(const struct rti_service_part *part, uint32_t order)
 {
     /* pairs with the release in say_done() */
     while (__atomic_load_n(&part->done, __ATOMIC_ACQUIRE) != order) {
-        (void)rt_park(RT_NEVER);
+        (void)rti_park_as(&stop_kind, part, RT_NEVER);
     }
 }
 

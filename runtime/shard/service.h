@@ -128,6 +128,9 @@ int rti_services_first(void *arg);
 /* Whether the running task is inside of a call on this shard's part. */
 bool rti_service_is_inside(const struct rti_service_part *part);
 
+/* The task of the oldest call that is inside, by its index; false when there is none. */
+bool rti_service_first_inside(const struct rti_service_part *part, uint32_t *task);
+
 /* Ask the functions of all calls on this shard's part to end. Works where no task runs. */
 void rti_service_cancel_calls(struct rti_service_part *part);
 

@@ -32,6 +32,15 @@ bool rti_service_is_inside(const struct rti_service_part *part)
     return inline_one != NULL && inline_one->part == part;
 }
 
+bool rti_service_first_inside(const struct rti_service_part *part, uint32_t *task)
+{
+    if (rti_list_is_empty(&part->calls)) {
+        return false;
+    }
+    *task = RTI_CONTAINER_OF(part->calls.next, struct inside, link)->task->index;
+    return true;
+}
+
 void rti_service_cancel_calls(struct rti_service_part *part)
 {
     for (struct rti_list *node = part->calls.next; node != &part->calls; node = node->next) {

@@ -211,26 +211,14 @@ static bool is_any_awake(const struct rt_runtime *runtime)
 /* All shards sleep. Whether the watch may too. */
 static bool park(struct rt_runtime *runtime)
 {
-    struct rti_stall *stall = &runtime->watch.stall;
-
     /* ordered before the loads of is_any_awake() by the fence (Z1); read in core/watched.h */
-    __atomic_store_n(&stall->watcher.parked, 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&runtime->watch.watcher.parked, 1, __ATOMIC_RELAXED);
     if (rti_sys_fence_all() == 0 && !is_any_awake(runtime)) {
         return true;
     }
     /* one that wakes now posts in vain */
-    __atomic_store_n(&stall->watcher.parked, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&runtime->watch.watcher.parked, 0, __ATOMIC_RELAXED);
     return false;
-}
-
-static void unpark(struct rti_watcher *watcher)
-{
-    struct rti_watch *watch = RTI_CONTAINER_OF(watcher, struct rti_watch, stall.watcher);
-
-    /* one shard of several that wake at the same time; nothing else is told by it */
-    if (__atomic_exchange_n(&watcher->parked, 0, __ATOMIC_RELAXED) != 0) {
-        rti_sys_semaphore_post(watch->events);
-    }
 }
 
 rt_time rti_stall_look(struct rt_runtime *runtime)
@@ -314,7 +302,6 @@ int rti_stall_begin(struct rt_runtime *runtime)
         return is_default ? 0 : r; /* a program that knows of no watch starts without one */
     }
     stall->threshold = runtime->config.stall_threshold;
-    stall->watcher.unpark = unpark;
     stall->on = true;
     return 0;
 }
@@ -336,11 +323,13 @@ void rti_stall_join(struct rt_runtime *runtime, uint32_t index)
     struct rti_shard *shard = &runtime->shards[index];
     sigset_t set;
 
+    if (runtime->watch.runs) {
+        shard->executor->watched.watcher = &runtime->watch.watcher;
+    }
     if (!stall->on) {
         return;
     }
     shard->executor->watched.probe = &stall->shards[index].probe;
-    shard->executor->watched.watcher = &stall->watcher;
     (void)sigemptyset(&set);
     (void)sigaddset(&set, (int)runtime->config.stall_signal);
     (void)rti_sys_sigmask(SIG_UNBLOCK, &set, &shard->old_mask);

@@ -17,7 +17,6 @@
 #ifndef RTI_SHARD_STALL_H
 #define RTI_SHARD_STALL_H
 
-#include "core/watched.h"
 #include "shard/probe.h"
 
 struct rt_runtime;
@@ -37,10 +36,9 @@ struct rti_stall_shard {
 };
 
 struct rti_stall {
-    struct rti_watcher watcher; /* what shards see */
-    bool on;                    /* stalls are watched for */
-    rt_time threshold;          /* atomic; RT_STALL_OFF */
-    rt_time idle_since;         /* all shards sleep; 0: not all */
+    bool on;            /* stalls are watched for */
+    rt_time threshold;  /* atomic; RT_STALL_OFF */
+    rt_time idle_since; /* all shards sleep; 0: not all */
     struct rti_stall_shard *shards;
 };
 

@@ -51,8 +51,12 @@ static void dump(struct rt_runtime *runtime)
     }
 }
 
-static void wait_until(struct rt_runtime *runtime, rt_time deadline)
+static void look_and_wait(struct rt_runtime *runtime)
 {
+    const rt_time stalls = rti_stall_look(runtime);
+    const rt_time cycles = rti_cycles_look(runtime);
+    const rt_time deadline = stalls < cycles ? stalls : cycles;
+
     if (deadline == RT_NEVER) {
         rti_sys_semaphore_wait(runtime->watch.events);
     } else {
@@ -67,7 +71,7 @@ static void *watch_main(void *arg)
     (void)rti_sys_thread_set_name("rt-watch");
     /* pairs with the release in rti_watch_stop() */
     while (__atomic_load_n(&runtime->watch.stops, __ATOMIC_ACQUIRE) == 0) {
-        wait_until(runtime, rti_stall_look(runtime));
+        look_and_wait(runtime);
         /* pairs with the release in handle() */
         if (runtime->watch.dumps && __atomic_exchange_n(&asked, 0, __ATOMIC_ACQUIRE) != 0 &&
             rti_runtime_runs(runtime)) {
@@ -76,6 +80,28 @@ static void *watch_main(void *arg)
     }
     return NULL;
 }
+
+/* What shards tell it */
+
+static void unpark(struct rti_watcher *watcher)
+{
+    struct rti_watch *watch = RTI_CONTAINER_OF(watcher, struct rti_watch, watcher);
+
+    /* one shard of several that wake at the same time; nothing else is told by it */
+    if (__atomic_exchange_n(&watcher->parked, 0, __ATOMIC_RELAXED) != 0) {
+        rti_sys_semaphore_post(watch->events);
+    }
+}
+
+static void late(struct rti_watcher *watcher)
+{
+    struct rti_watch *watch = RTI_CONTAINER_OF(watcher, struct rti_watch, watcher);
+
+    rti_cycles_hurry(&watch->cycles);
+    rti_sys_semaphore_post(watch->events);
+}
+
+/* The signal */
 
 static bool may_be_chosen(uint32_t number)
 {
@@ -180,20 +206,29 @@ static int start_thread(struct rt_runtime *runtime)
     return r;
 }
 
+static bool is_wanted(const struct rt_runtime *runtime)
+{
+    return runtime->watch.dumps || runtime->watch.stall.on ||
+           runtime->config.wait_cycles != RT_WAIT_CYCLES_OFF;
+}
+
 int rti_watch_start(struct rt_runtime *runtime)
 {
     struct rti_watch *watch = &runtime->watch;
     int r;
 
     watch->events = &watch->own_events; /* zeroes: an initialised one */
+    watch->watcher = (struct rti_watcher){ .unpark = unpark, .late = late };
     r = begin_dumps(runtime);
     if (r == 0) {
         r = rti_stall_begin(runtime);
     }
-    if (r == 0 && (watch->dumps || watch->stall.on)) {
-        r = start_thread(runtime);
+    if (r == 0 && is_wanted(runtime)) {
+        r = rti_cycles_begin(runtime);
+        r = r == 0 ? start_thread(runtime) : r;
     }
     if (r < 0) {
+        rti_cycles_end(runtime);
         rti_stall_end(runtime);
         end_dumps(runtime);
     }
@@ -211,6 +246,7 @@ void rti_watch_stop(struct rt_runtime *runtime)
     __atomic_store_n(&watch->stops, 1, __ATOMIC_RELEASE);
     rti_sys_semaphore_post(watch->events);
     (void)rti_sys_thread_join(watch->thread);
+    rti_cycles_end(runtime);
     rti_stall_end(runtime);
     end_dumps(runtime);
 }

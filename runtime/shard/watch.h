@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Watch: a thread that dumps all shards when config.dump_signal comes, and looks
- * for tasks that hold their core too long (stall.h).
+ * Watch: a thread that dumps all shards when config.dump_signal comes, looks for
+ * tasks that hold their core too long (stall.h), and for tasks that wait for each
+ * other (cycles.h).
  *
- * It exists where one of the two is wanted. The handler of the signal may run on
+ * It exists where one of the three is wanted. The handler of the signal may run on
  * any thread and in the middle of anything, so it only posts a semaphore; the
  * thread, which waits there, asks the shards as any other thread would. The handler
  * is the process's: one runtime at a time can have it.
@@ -15,6 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/watched.h"
+#include "shard/cycles.h"
 #include "shard/stall.h"
 
 struct rt_runtime;
@@ -26,7 +29,9 @@ struct rti_watch {
     uint32_t stops; /* atomic */
     sem_t *events;  /* the end of the watch, a shard that wakes it; the signal, where it has it */
     sem_t own_events;
+    struct rti_watcher watcher; /* what shards see */
     struct rti_stall stall;
+    struct rti_cycles cycles;
 };
 
 /* 0 (also when nothing is to be watched for), or -errno, having said why. */

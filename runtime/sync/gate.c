@@ -5,7 +5,7 @@
  * A task waits only while the gate is closed and somebody is inside. So the last who
  * leaves ends all waits, and touches the gate no more.
  */
-#include "rt/gate.h"
+#include "sync/gate.h"
 
 #include "sync/line.h"
 
@@ -41,15 +41,16 @@ void rt_gate_leave(struct rt_gate *gate)
     }
 }
 
-static void close_leave(struct rti_waiter *waiter)
+void rti_gate_close_leave(struct rti_waiter *waiter)
 {
     rti_waiters_remove(&((struct rt_gate *)waiter->object)->waiters, rti_queued_of(waiter));
 }
 
-static const struct rti_wait_kind close_kind = { .name = "gate close", .leave = close_leave };
+static const struct rti_wait_kind close_kind = { .name = "gate close",
+                                                 .leave = rti_gate_close_leave };
 
 RTI_RETURNS_AFTER_SWITCH
-int rt_gate_close(struct rt_gate *gate, rt_time deadline)
+int rti_gate_close_as(struct rt_gate *gate, const struct rti_wait_kind *kind, rt_time deadline)
 {
     struct rti_queued self;
 
@@ -59,9 +60,14 @@ int rt_gate_close(struct rt_gate *gate, rt_time deadline)
     if (gate->inside == 0) {
         return 0;
     }
-    rti_waiter_init(&self.waiter, &close_kind);
+    rti_waiter_init(&self.waiter, kind);
     self.waiter.object = gate;
     self.waiter.mode = RTI_WAIT_EXEMPT; /* what it waits for is about to be given back */
     rti_waiters_push(&gate->waiters, &self);
     return rti_wait(&self.waiter, deadline);
+}
+
+int rt_gate_close(struct rt_gate *gate, rt_time deadline)
+{
+    return rti_gate_close_as(gate, &close_kind, deadline);
 }

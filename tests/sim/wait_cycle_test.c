@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tasks that wait for each other in a ring are named in a dump, whatever shards they are on; and
- * nobody else is.
+ * Tasks that wait for each other in a ring are named in a dump, and by the watch without being
+ * asked, whatever shards they are on; and nobody else is.
  *
  * Method: each task holds a mutex of its own. When all do, each locks the mutex of one other, on
  * the shard that has it; whose is drawn. So who waits for whom is a graph with one edge from each
  * task, and its rings are found by a plain walk. The dump must tell the same ones. It is made when
- * all tasks wait: the last that comes says so, and the dump finds it between two of its steps.
+ * all tasks wait: the last that comes says so, and the dump finds it between two of its steps. The
+ * watch is heard in the log, after some of its looks.
  */
 #include "support/harness.h"
 
@@ -28,6 +29,8 @@
 #define TASKS_MAX  12
 #define TEXT_BYTES 65536
 #define NOBODY     UINT32_MAX
+#define PERIOD     RT_MILLISECONDS(20) /* of the watch */
+#define LOOKS      6                   /* that it has time for */
 
 struct holder {
     struct rt_mutex mutex;
@@ -51,6 +54,7 @@ struct plan {
     struct barrier wait; /* and those that are about to wait for ever */
     uint32_t count;
     bool json;
+    bool is_watched; /* no dump is made */
 };
 
 static struct plan plan; /* one thread runs at a time */
@@ -224,6 +228,29 @@ static void check_json(unsigned expected)
     T_CHECK(count_of("[{") == expected);
 }
 
+/* Lines of the watch are added to the text. */
+static void hear(void *arg, enum rt_log_level level, const char *line)
+{
+    const size_t used = strlen(text);
+
+    (void)arg;
+    T_CHECK(level == RT_LOG_WARNING);
+    snprintf(text + used, TEXT_BYTES - used, "%s\n", line);
+}
+
+static void check_watch(unsigned expected)
+{
+    T_CHECK(rt_sleep_until(rt_in(LOOKS * PERIOD)) == 0);
+    for (uint32_t i = 0; i < plan.count; i++) {
+        const struct holder *holder = &plan.holders[i];
+        char who[64];
+
+        snprintf(who, sizeof(who), "'%s' (shard %u) waits in", holder->name, holder->shard);
+        T_CHECK(count_of(who) == is_in_ring(i));
+    }
+    T_CHECK(count_of(" tasks wait for each other\n") == expected);
+}
+
 static void check_dump(void)
 {
     unsigned expected = 0;
@@ -232,8 +259,12 @@ static void check_dump(void)
         expected += is_first_of_ring(i);
     }
     rings += expected;
-    read_dump();
-    (plan.json ? check_json : check_text)(expected);
+    if (plan.is_watched) {
+        check_watch(expected);
+    } else {
+        read_dump();
+        (plan.json ? check_json : check_text)(expected);
+    }
 }
 
 static int first(void *arg)
@@ -265,12 +296,17 @@ static void run(rt_task_fn what, uint64_t seed)
 
     shards_init(&shards, seed, SHARDS);
     shards.runtime.tasks_max = SHARDS_TASKS_MANY;
+    if (plan.is_watched) {
+        shards.runtime.wait_cycles = PERIOD;
+        shards.runtime.log = hear;
+        text[0] = '\0';
+    }
     shards_run(&shards, what, NULL);
     T_CHECK(shards.started && shards.result == 0);
     T_CHECK(shards.faults == 0);
 }
 
-static void run_plan(uint64_t seed)
+static void run_plan(uint64_t seed, bool is_watched)
 {
     struct rand_state rand;
 
@@ -278,6 +314,7 @@ static void run_plan(uint64_t seed)
     rand_init(&rand, seed);
     plan.count = 2 + (uint32_t)rand_below(&rand, TASKS_MAX - 1);
     plan.json = rand_below(&rand, 3) == 0;
+    plan.is_watched = is_watched;
     for (uint32_t i = 0; i < plan.count; i++) {
         struct holder *holder = &plan.holders[i];
 
@@ -293,21 +330,71 @@ static void run_plan(uint64_t seed)
     run(first, seed);
 }
 
-static void a_dump_tells_all_rings_of_tasks_and_nothing_else(void **state)
+static void run_plans(unsigned seeds, bool is_watched)
 {
-    const unsigned count = rt_test_seed_count(SEEDS);
+    const unsigned count = rt_test_seed_count(seeds);
 
-    (void)state;
     rings = 0;
     for (unsigned i = 0; i < count; i++) {
-        run_plan(rt_test_seed(i));
+        run_plan(rt_test_seed(i), is_watched);
         if (t_failures() > 0) {
-            print_error("%s\nfailed: RT_SEED=%" PRIu64 "\n", text, rt_test_seed(i));
+            fail_msg("failed: RT_SEED=%" PRIu64 "\n%s", rt_test_seed(i), text);
         }
-        assert_int_equal(t_failures(), 0);
     }
     print_message("%u rings\n", rings);
-    assert_true(count < SEEDS || rings > SEEDS / 2);
+    assert_true(count < seeds || rings > seeds / 2);
+}
+
+static void a_dump_tells_all_rings_of_tasks_and_nothing_else(void **state)
+{
+    (void)state;
+    run_plans(SEEDS, false);
+}
+
+static void the_watch_tells_each_ring_once_and_nothing_else(void **state)
+{
+    (void)state;
+    run_plans(SEEDS / 4, true);
+    plan.is_watched = false;
+}
+
+/* ---- what looks cost ---- */
+
+#define IDLE_LOOKS 100
+
+static uint64_t turns_now(void)
+{
+    struct rt_stats stats;
+
+    rt_stats_get(&stats, sizeof(stats));
+    return stats.turns;
+}
+
+/* A debug build wakes a task for nothing now and then, after which the shard is asked once more. */
+static int be_idle(void *arg)
+{
+    uint64_t turns;
+
+    (void)arg;
+    T_CHECK(rt_sleep_until(rt_in(2 * PERIOD)) == 0);
+    turns = turns_now();
+    T_CHECK(rt_sleep_until(rt_in(IDLE_LOOKS * PERIOD)) == 0);
+    T_CHECK(turns_now() - turns < IDLE_LOOKS / 4);
+    return 0;
+}
+
+static void a_shard_that_sleeps_is_not_asked_again_and_again(void **state)
+{
+    struct shards shards;
+
+    (void)state;
+    shards_init(&shards, 3, SHARDS);
+    shards.runtime.spin = RT_SPIN_OFF;
+    shards.runtime.spin_policy = RT_SPIN_FIXED;
+    shards.runtime.wait_cycles = PERIOD;
+    shards_run(&shards, be_idle, NULL);
+    assert_int_equal(t_failures(), 0);
+    assert_int_equal(shards.result, 0);
 }
 
 /* ---- one ring, word by word ---- */
@@ -410,6 +497,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_ring_over_two_shards_names_its_tasks_in_order),
+        cmocka_unit_test(a_shard_that_sleeps_is_not_asked_again_and_again),
+        cmocka_unit_test(the_watch_tells_each_ring_once_and_nothing_else),
         cmocka_unit_test(a_dump_tells_all_rings_of_tasks_and_nothing_else),
     };
 

@@ -41,6 +41,8 @@ void __real_rti_sys_semaphore_post(sem_t *semaphore);
 void __wrap_rti_sys_semaphore_post(sem_t *semaphore);
 void __real_rti_sys_semaphore_wait(sem_t *semaphore);
 void __wrap_rti_sys_semaphore_wait(sem_t *semaphore);
+void __real_rti_sys_semaphore_wait_until(sem_t *semaphore, rt_time deadline);
+void __wrap_rti_sys_semaphore_wait_until(sem_t *semaphore, rt_time deadline);
 void __real_rti_sys_mutex_lock(pthread_mutex_t *mutex);
 void __wrap_rti_sys_mutex_lock(pthread_mutex_t *mutex);
 void __real_rti_sys_mutex_unlock(pthread_mutex_t *mutex);
@@ -466,21 +468,35 @@ static bool is_posted(void *semaphore)
     return count > 0;
 }
 
-void __wrap_rti_sys_semaphore_wait(sem_t *semaphore)
+static void wait_for_post(sem_t *semaphore, rt_time deadline)
 {
     struct sim_wait wait = { .what = "a semaphore",
                              .is_over = is_posted,
                              .arg = semaphore,
-                             .deadline = RT_NEVER,
+                             .deadline = deadline,
                              .may_be_interrupted = true };
 
-    if (!sim.is_active) {
-        __real_rti_sys_semaphore_wait(semaphore);
-        return;
-    }
     sim_point();
     if (is_posted(semaphore) || sim_thread_wait(&wait) == 0) {
         (void)sem_trywait(semaphore);
+    }
+}
+
+void __wrap_rti_sys_semaphore_wait(sem_t *semaphore)
+{
+    if (sim.is_active) {
+        wait_for_post(semaphore, RT_NEVER);
+    } else {
+        __real_rti_sys_semaphore_wait(semaphore);
+    }
+}
+
+void __wrap_rti_sys_semaphore_wait_until(sem_t *semaphore, rt_time deadline)
+{
+    if (sim.is_active) {
+        wait_for_post(semaphore, deadline);
+    } else {
+        __real_rti_sys_semaphore_wait_until(semaphore, deadline);
     }
 }
 

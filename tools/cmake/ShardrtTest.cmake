@@ -48,6 +48,7 @@ set(RT_SIM_WRAPS
     rti_sys_futex_wake
     rti_sys_semaphore_post
     rti_sys_semaphore_wait
+    rti_sys_semaphore_wait_until
     rti_sys_mutex_lock
     rti_sys_mutex_unlock
     rti_sys_pause

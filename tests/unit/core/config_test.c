@@ -54,6 +54,7 @@ static void assert_default(const struct rt_config *config)
     assert_int_equal(config->spin, RT_SPIN_OFF);
     assert_int_equal(config->timer_slack, 0);
     assert_int_equal(config->stall_threshold, RT_MILLISECONDS(10));
+    assert_int_equal(config->wait_cycles, RT_WAIT_CYCLES_OFF);
     assert_int_equal(config->stall_pause, RT_SECONDS(1));
     assert_int_equal(config->stall_signal, SIGRTMAX - 2);
     assert_null(config->disable);
@@ -124,6 +125,7 @@ static void what_is_set_is_kept(void **state)
     config.blocking_queue = 10;
     config.io_worker_place = RT_IO_WORKER_OTHERS;
     config.spin_policy = RT_SPIN_ADAPTIVE;
+    config.wait_cycles = RT_WAIT_CYCLES_MIN;
     assert_int_equal(rti_config_read(&read, &log, &config), 0);
     assert_memory_equal(&read, &config, sizeof(config));
     assert_true(log.write == hear);
@@ -319,6 +321,21 @@ static void more_memory_for_buffers_than_the_ring_has_places_is_refused(void **s
     assert_refused(&config, "config.buffer_bytes", 68719476737);
 }
 
+static void looks_for_wait_cycles_are_off_or_not_too_close(void **state)
+{
+    struct rt_config config = heard_config();
+
+    (void)state;
+    config.wait_cycles = RT_WAIT_CYCLES_OFF;
+    assert_accepted(&config);
+    config.wait_cycles = RT_WAIT_CYCLES_MIN;
+    assert_accepted(&config);
+    config.wait_cycles--;
+    assert_refused(&config, "config.wait_cycles", RT_WAIT_CYCLES_MIN - 1);
+    config.wait_cycles = RT_WAIT_CYCLES_OFF - 1;
+    assert_refused(&config, "config.wait_cycles", -2);
+}
+
 static void a_time_below_zero_is_refused_by_name_and_value(void **state)
 {
     static const struct {
@@ -364,6 +381,7 @@ int main(void)
         cmocka_unit_test(the_refusal_of_a_newer_program_is_logged_where_it_says),
         cmocka_unit_test(a_number_above_its_bound_is_refused_by_name_and_value),
         cmocka_unit_test(more_memory_for_buffers_than_the_ring_has_places_is_refused),
+        cmocka_unit_test(looks_for_wait_cycles_are_off_or_not_too_close),
         cmocka_unit_test(a_time_below_zero_is_refused_by_name_and_value),
     };
 

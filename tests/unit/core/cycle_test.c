@@ -30,6 +30,7 @@ static struct rti_link make(uint32_t shard, uint32_t task, uint32_t runs, uint32
         .task = task,
         .to_shard = to_shard,
         .to_task = to_task,
+        .until = RT_NEVER,
     };
 
     snprintf(link.name, sizeof(link.name), "%u.%u", shard, task);
@@ -107,6 +108,56 @@ static void json_has_all_rings(void **state)
         "{\"shard\":1,\"id\":3,\"generation\":0,\"name\":\"1.3\",\"waits_for\":\"join\"}]"
         "],\"wait_cycles_complete\":true");
     rti_text_fini(&text);
+}
+
+/* ---- what the watch tells ---- */
+
+static struct rti_links list_of(struct rti_link *links, uint32_t count)
+{
+    return (struct rti_links){ .links = links, .count = count, .room = count };
+}
+
+static void assert_told(struct rti_links *links, const char *expected)
+{
+    struct rti_text text = { .data = NULL };
+
+    rti_cycles_tell(&text, links);
+    assert_false(text.failed || links->failed);
+    assert_string_equal(text.data != NULL ? text.data : "", expected);
+    rti_text_fini(&text);
+}
+
+#define THE_RING \
+    "wait cycle: 2 tasks wait for each other\n" \
+    "wait cycle: task 2 '0.2' (shard 0) waits in call for task 5 '1.5' (shard 1)\n" \
+    "wait cycle: task 5 '1.5' (shard 1) waits in call for task 2 '0.2' (shard 0)\n"
+
+/* A ring is told when there is memory, though there was none for it before. */
+static void a_ring_that_could_not_be_told_is_told_later(void **state)
+{
+    unsigned failures = 0;
+    bool failed = true;
+
+    (void)state;
+    for (unsigned n = 1; failed; n++) {
+        struct rti_link links[] = { make(0, 2, 3, 1, 5, 7), make(1, 5, 7, 0, 2, 3) };
+        struct rti_links all = list_of(links, 2);
+        struct rti_text text = { .data = NULL };
+
+        links[0].again = true;
+        links[1].again = true;
+        fault_begin(n);
+        rti_cycles_tell(&text, &all);
+        failed = fault_end();
+        rti_text_fini(&text);
+        assert_int_equal(failed, !links[0].told);
+        failures += failed;
+        if (failed) {
+            all.failed = false;
+            assert_told(&all, THE_RING);
+        }
+    }
+    assert_true(failures >= 2); /* the walk, and the text */
 }
 
 /* All tasks of a shard in a row, whose last waits for the first of the next shard. */
@@ -194,6 +245,7 @@ int main(void)
         cmocka_unit_test(a_ring_is_told_without_those_who_only_lead_into_it),
         cmocka_unit_test(a_task_that_runs_another_call_than_the_one_awaited_closes_no_ring),
         cmocka_unit_test(json_has_all_rings),
+        cmocka_unit_test(a_ring_that_could_not_be_told_is_told_later),
         cmocka_unit_test(a_ring_that_memory_lacks_for_is_not_passed_over_in_silence),
         cmocka_unit_test(what_was_left_out_is_said),
     };

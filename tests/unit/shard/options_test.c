@@ -26,14 +26,11 @@
 #define TIME   "it must be a time with its unit (ns, us, ms or s), such as 500us"
 
 static const char *const variables[] = {
-    "RT_CPUS",         "RT_SHARDS",       "RT_PLACE",
-    "RT_SPIN",         "RT_TASKS_MAX",    "RT_PORT_ENTRIES",
-    "RT_POSTS_MAX",    "RT_STACK",        "RT_TASK_QUOTA",
-    "RT_RING_ENTRIES", "RT_STOP_TIMEOUT", "RT_IO_WORKERS",
-    "RT_LOG_LEVEL",    "RT_DUMP_SIGNAL",  "RT_DUMP_FILE",
-    "RT_DUMP_FORMAT",  "RT_DISABLE",      "RT_STALL",
-    "RT_TIMER_SLACK",  "RT_NEAR",         "RT_IO_WORKER_PLACE",
-    "RT_SPIN_POLICY",  "RT_DISK_MODELS",
+    "RT_CPUS",         "RT_SHARDS",          "RT_PLACE",       "RT_SPIN",        "RT_TASKS_MAX",
+    "RT_PORT_ENTRIES", "RT_POSTS_MAX",       "RT_STACK",       "RT_TASK_QUOTA",  "RT_RING_ENTRIES",
+    "RT_STOP_TIMEOUT", "RT_IO_WORKERS",      "RT_LOG_LEVEL",   "RT_DUMP_SIGNAL", "RT_DUMP_FILE",
+    "RT_DUMP_FORMAT",  "RT_DISABLE",         "RT_STALL",       "RT_WAIT_CYCLES", "RT_TIMER_SLACK",
+    "RT_NEAR",         "RT_IO_WORKER_PLACE", "RT_SPIN_POLICY", "RT_DISK_MODELS",
 };
 
 static int without_variables(void **state)
@@ -104,6 +101,7 @@ static void assert_all_fields(const struct rt_config *config)
     assert_int_equal(config->spin, RT_MICROSECONDS(50));
     assert_int_equal(config->spin_policy, RT_SPIN_ADAPTIVE);
     assert_int_equal(config->stall_threshold, RT_MILLISECONDS(20));
+    assert_int_equal(config->wait_cycles, RT_SECONDS(2));
     assert_int_equal(config->timer_slack, RT_MILLISECONDS(1));
     assert_int_equal(config->tasks_max, 1000);
     assert_int_equal(config->port_entries, 64);
@@ -128,7 +126,7 @@ static void every_option_sets_its_field_in_either_form(void **state)
     (void)state;
     assert_int_equal(parse(&config, &line,
                            "program --cpus 0-3,8 --shards 4 --place spread --spin 50us "
-                           "--stall 20ms --timer-slack 1ms "
+                           "--stall 20ms --wait-cycles 2s --timer-slack 1ms "
                            "--tasks-max 1000 --port-entries 64 --posts-max 32 --ring-entries 512 "
                            "--stack 16k --task-quota 1ms --stop-timeout 5s --io-workers 2 "
                            "--io-worker-place others --spin-policy adaptive "
@@ -146,7 +144,7 @@ static void every_option_sets_its_field_in_either_form(void **state)
 
     assert_int_equal(parse(&config, &line,
                            "program --cpus=0-3,8 --shards=4 --place=spread --spin=50us "
-                           "--stall=20ms --timer-slack=1ms "
+                           "--stall=20ms --wait-cycles=2s --timer-slack=1ms "
                            "--tasks-max=1000 --port-entries=64 --posts-max=32 --ring-entries=512 "
                            "--stack=16k --task-quota=1ms --stop-timeout=5s --io-workers=2 "
                            "--io-worker-place=others --spin-policy=adaptive "
@@ -170,6 +168,7 @@ static void the_environment_sets_the_same_fields(void **state)
     setenv("RT_PLACE", "spread", 1);
     setenv("RT_SPIN", "50us", 1);
     setenv("RT_STALL", "20ms", 1);
+    setenv("RT_WAIT_CYCLES", "2s", 1);
     setenv("RT_TIMER_SLACK", "1ms", 1);
     setenv("RT_TASKS_MAX", "1000", 1);
     setenv("RT_PORT_ENTRIES", "64", 1);

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Cycle: what the watch tells of looks that follow each other: rings that are there twice, once.
+ *
+ * Method: links by hand, as of two shards that are asked one after the other. That the watch asks
+ * as it should is shown by sim/wait_cycle_test.
+ */
+#include "support/harness.h"
+
+#include <string.h>
+
+#include "core/cycle.h"
+#include "os/sys.h"
+#include "rt/call.h"
+
+#define RECORDS 10
+
+static struct rt_call records[RECORDS];
+
+/* The link of one task; it runs record `runs` and waits for `awaits`, 0: none. */
+static struct rti_link make(uint32_t shard, uint32_t task, uint32_t runs, uint32_t to_shard,
+                            uint32_t to_task, uint32_t awaits)
+{
+    struct rti_link link = {
+        .runs = runs > 0 ? &records[runs] : NULL,
+        .awaits = awaits > 0 ? &records[awaits] : NULL,
+        .wait = awaits > 0 ? "call" : "join",
+        .shard = shard,
+        .task = task,
+        .to_shard = to_shard,
+        .to_task = to_task,
+        .until = RT_NEVER,
+    };
+
+    snprintf(link.name, sizeof(link.name), "%u.%u", shard, task);
+    return link;
+}
+
+static struct rti_links list_of(struct rti_link *links, uint32_t count)
+{
+    return (struct rti_links){ .links = links, .count = count, .room = count };
+}
+
+static void assert_told(struct rti_links *links, const char *expected)
+{
+    struct rti_text text = { .data = NULL };
+
+    rti_cycles_tell(&text, links);
+    assert_false(text.failed || links->failed);
+    assert_string_equal(text.data != NULL ? text.data : "", expected);
+    rti_text_fini(&text);
+}
+
+#define THE_RING \
+    "wait cycle: 2 tasks wait for each other\n" \
+    "wait cycle: task 2 '0.2' (shard 0) waits in call for task 5 '1.5' (shard 1)\n" \
+    "wait cycle: task 5 '1.5' (shard 1) waits in call for task 2 '0.2' (shard 0)\n"
+
+static void a_ring_is_told_when_it_was_there_twice_and_then_no_more(void **state)
+{
+    struct rti_link first[] = { make(0, 2, 3, 1, 5, 7), make(1, 5, 7, 0, 2, 3) };
+    struct rti_link second[] = { make(0, 2, 3, 1, 5, 7), make(1, 5, 7, 0, 2, 3) };
+    struct rti_link third[] = { make(0, 2, 3, 1, 5, 7), make(1, 5, 7, 0, 2, 3) };
+    struct rti_links before = list_of(first, 2);
+    struct rti_links now = list_of(second, 2);
+    struct rti_links later = list_of(third, 2);
+
+    (void)state;
+    assert_told(&before, "");
+    rti_links_compare(&now, &before);
+    assert_told(&now, THE_RING);
+    assert_told(&now, "");
+    rti_links_compare(&later, &now);
+    assert_told(&later, "");
+}
+
+/* Each thing in which a wait can differ from the one of the same task before. */
+static void a_ring_one_of_whose_waits_is_another_one_is_not_told(void **state)
+{
+    (void)state;
+    for (unsigned what = 0; what < 6; what++) {
+        struct rti_link first[] = { make(0, 2, 3, 1, 5, 7), make(1, 5, 7, 0, 2, 3) };
+        struct rti_link second[] = { make(0, 2, 3, 1, 5, 7), make(1, 5, 7, 0, 2, 3) };
+        struct rti_links before = list_of(first, 2);
+        struct rti_links now = list_of(second, 2);
+
+        first[1].since += what == 0;
+        first[1].generation += what == 1;
+        first[1].wait = what == 2 ? "calls" : first[1].wait;
+        first[1].awaits += what == 3;
+        first[1].to_task += what == 4;
+        before.count -= what == 5; /* it was not there */
+        rti_links_compare(&now, &before);
+        assert_true(second[0].again);
+        assert_told(&now, "");
+    }
+}
+
+static void links_of_a_shard_that_was_not_asked_are_there_again(void **state)
+{
+    struct rti_link first[] = { make(0, 1, 0, 0, 3, 0), make(0, 2, 3, 1, 5, 7),
+                                make(1, 5, 7, 0, 2, 3), make(2, 1, 0, 2, 2, 0) };
+    struct rti_link answered[] = { make(1, 5, 7, 0, 2, 3) };
+    struct rti_links before = list_of(first, 4);
+    struct rti_links answer = { .links = rti_sys_alloc(sizeof(answered)), .count = 1, .room = 1 };
+    struct rti_links now = { .links = NULL };
+
+    (void)state;
+    assert_non_null(answer.links);
+    answer.links[0] = answered[0];
+    rti_links_append_old(&now, &before, 0);
+    rti_links_append(&now, &answer);
+    rti_links_compare(&now, &before);
+    assert_int_equal(now.count, 3); /* nothing of shard 2 */
+    assert_told(&now, THE_RING);
+    rti_links_fini(&now);
+}
+
+static void a_ring_that_a_deadline_ends_says_so(void **state)
+{
+    struct rti_link links[] = { make(0, 2, 3, 1, 5, 7), make(1, 5, 7, 0, 2, 3) };
+    struct rti_links all = list_of(links, 2);
+    struct rti_text text = { .data = NULL };
+
+    (void)state;
+    links[0].again = true;
+    links[1].again = true;
+    links[1].until = 1; /* long ago: it is about to end */
+    rti_cycles_tell(&text, &all);
+    assert_non_null(
+        strstr(text.data, "wait for each other until a deadline ends a wait, in 0 ms\n"));
+    rti_text_fini(&text);
+    rti_cycles_find(&text, &all, false);
+    assert_non_null(strstr(text.data, "can go on until a deadline ends a wait, in 0 ms\n"));
+    rti_text_fini(&text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_ring_is_told_when_it_was_there_twice_and_then_no_more),
+        cmocka_unit_test(a_ring_one_of_whose_waits_is_another_one_is_not_told),
+        cmocka_unit_test(links_of_a_shard_that_was_not_asked_are_there_again),
+        cmocka_unit_test(a_ring_that_a_deadline_ends_says_so),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
