@@ -2,12 +2,12 @@
 /*
  * Gate: one operation of the runtime, COUNT times, for gate.py to count instructions of.
  *
- *     gate OPERATION COUNT
+ *     gate OPERATION COUNT [SHARDS]
  *     gate --operations        their names
  *     gate --compiler          what compiled this program
  *
  * Goal: each run executes the same instructions, on every machine and every day.
- * Method: two shards on the simulated kernel, whose threads run one at a time, and
+ * Method: two shards, or SHARDS, on the simulated kernel, whose threads run one at a time, and
  * whose clock stands still but while all of them sleep. The runtime is compiled as
  * tests/gate/CMakeLists.txt says, and knows nothing of this.
  */
@@ -30,6 +30,7 @@
 #define CALLS         64
 #define CHANNEL_ITEMS 1024
 #define COUNT_MAX     65536
+#define SHARDS_MAX    128
 
 struct operation {
     const char *name;
@@ -190,6 +191,21 @@ static void run_post(unsigned count)
     RTI_ASSERT(result == (int)count + 1);
 }
 
+static int one(void *arg)
+{
+    (void)arg;
+    return 1;
+}
+
+static void run_call_all(unsigned count)
+{
+    struct rt_call_part parts[SHARDS_MAX];
+
+    for (unsigned i = 0; i < count; i++) {
+        RTI_ASSERT(rt_call_all(parts, one, NULL, RT_NEVER) == 0);
+    }
+}
+
 static int receive_all(void *arg)
 {
     struct rt_spsc *channel = arg;
@@ -229,6 +245,7 @@ static const struct operation operations[] = {
     { "read", run_read, "4 bytes of a file through the ring, with the turn that it takes" },
     { "call", run_call, "a call to a shard that sleeps, and its reply to one that sleeps" },
     { "call64", run_call64, "a call, 64 of one task under way" },
+    { "call_all", run_call_all, "a call to all shards, which sleep" },
     { "post", run_post, "a post, as many under way as there may be" },
     { "channel", run_channel, "an item to another shard, sent and received one by one" },
 };
@@ -240,6 +257,7 @@ static const struct operation operations[] = {
 struct request {
     const struct operation *operation;
     unsigned count;
+    unsigned shards;
     bool is_done;
 };
 
@@ -267,10 +285,10 @@ static int run(struct request *request)
 {
     struct shards shards;
 
-    shards_init(&shards, 1, 2); /* of which nothing is left to chance */
+    shards_init(&shards, 1, request->shards); /* of which nothing is left to chance */
     shards.sim = (struct sim_config){ .seed = 1, .delay_min = DEVICE, .delay_max = DEVICE };
     shards.runtime = (struct rt_config)RT_CONFIG_INIT;
-    shards.runtime.shards = 2;
+    shards.runtime.shards = request->shards;
     shards.runtime.place = RT_PLACE_UNBOUND;
     shards.runtime.disable = "guard_install"; /* that is up to the real kernel */
     shards.outside = put_file;
@@ -278,13 +296,14 @@ static int run(struct request *request)
     return shards.result == 0 && shards.faults == 0 && request->is_done ? 0 : 1;
 }
 
-static bool read_count(const char *text, unsigned *out)
+/* A multiple of `step`, from that to `max`. */
+static bool read_count(const char *text, unsigned step, unsigned max, unsigned *out)
 {
     char *end;
     const unsigned long count = strtoul(text, &end, 10);
 
-    if (*text < '0' || *text > '9' || *end != '\0' || count == 0 || count > COUNT_MAX ||
-        count % CALLS != 0) {
+    if (*text < '0' || *text > '9' || *end != '\0' || count < step || count > max ||
+        count % step != 0) {
         return false;
     }
     *out = (unsigned)count;
@@ -310,7 +329,7 @@ static void print_operations(void)
 
 int main(int argc, char **argv)
 {
-    struct request request = { 0 };
+    struct request request = { .shards = 2 };
 
     if (argc == 2 && strcmp(argv[1], "--operations") == 0) {
         print_operations();
@@ -320,12 +339,14 @@ int main(int argc, char **argv)
         puts(GATE_COMPILER);
         return 0;
     }
-    if (argc != 3 || (request.operation = find(argv[1])) == NULL ||
-        !read_count(argv[2], &request.count)) {
+    if (argc < 3 || argc > 4 || (request.operation = find(argv[1])) == NULL ||
+        !read_count(argv[2], CALLS, COUNT_MAX, &request.count) ||
+        (argc == 4 && !read_count(argv[3], 2, SHARDS_MAX, &request.shards))) {
         fprintf(stderr,
-                "usage: gate OPERATION COUNT | --operations | --compiler\n"
-                "COUNT is a multiple of %d, up to %d; --operations prints the names\n",
-                CALLS, COUNT_MAX);
+                "usage: gate OPERATION COUNT [SHARDS] | --operations | --compiler\n"
+                "COUNT is a multiple of %d, up to %d, SHARDS one of 2, up to %d; --operations "
+                "prints the names\n",
+                CALLS, COUNT_MAX, SHARDS_MAX);
         return 2;
     }
     return run(&request);

@@ -5,6 +5,7 @@
     gate.py                           every operation, of build/dev/tests/gate/gate
     gate.py --only switch             these only; may be given more than once
     gate.py --functions switch        which functions the instructions of one operation are in
+    gate.py --per-shard call_all      what it takes for each of 2, 8, 32 and 128 shards
     gate.py --update "REASON"         write the baseline: in a commit that says why as well
     gate.py --program P --baseline B  another program, another baseline
 
@@ -31,6 +32,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PROGRAM = os.path.normpath(os.path.join(HERE, "../../build/dev/tests/gate/gate"))
 BASELINE = os.path.join(HERE, "baseline")
 COUNT = 1024          # a multiple of what a channel holds, and a port
+COUNT_OF_MANY = 64    # the least that the program takes: many shards take long
+SHARDS = (2, 8, 32, 128)
 TOLERANCE = 3.0       # percent
 OURS = "/counted/"    # so CMakeLists.txt lets the debug information name the runtime's files
 SECONDS_MAX = 120     # one run takes half a second
@@ -96,22 +99,22 @@ def read_profile(lines: List[str]) -> "Counter[str]":
     return counts
 
 
-def profile(program: str, operation: str, count: int) -> "Counter[str]":
+def profile(program: str, operation: str, count: int, shards: int) -> "Counter[str]":
     with tempfile.TemporaryDirectory(prefix="shardrt-gate-") as folder:
         path = os.path.join(folder, "profile")
         output_of([shutil.which("valgrind") or "valgrind", "--quiet", "--tool=callgrind",
                    f"--callgrind-out-file={path}", "--compress-strings=no", "--compress-pos=no",
-                   program, operation, str(count)], folder)
+                   program, operation, str(count), str(shards)], folder)
         with open(path, encoding="utf-8", errors="replace") as file:
             return read_profile(file.read().splitlines())
 
 
-def measure(program: str, operation: str) -> Dict[str, float]:
+def measure(program: str, operation: str, count: int = COUNT, shards: int = 2) -> Dict[str, float]:
     """Instructions for one operation, per function."""
-    once = profile(program, operation, COUNT)
-    twice = profile(program, operation, 2 * COUNT)
+    once = profile(program, operation, count, shards)
+    twice = profile(program, operation, 2 * count, shards)
     twice.subtract(once)
-    return {name: count / COUNT for name, count in twice.items() if count != 0}
+    return {name: more / count for name, more in twice.items() if more != 0}
 
 
 def read_baseline(path: str) -> Baseline:
@@ -201,6 +204,13 @@ def show_functions(program: str, operation: str) -> int:
     return 0
 
 
+def show_per_shard(program: str, operation: str) -> int:
+    for shards in SHARDS:
+        count = sum(measure(program, operation, COUNT_OF_MANY, shards).values())
+        print(f"{shards:4} shards {count / shards:10.2f}", flush=True)
+    return 0
+
+
 def update(path: str, compiler: str, reason: str, counts: Dict[str, float]) -> int:
     if os.path.exists(path):
         before = read_baseline(path)
@@ -219,13 +229,14 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--baseline", default=BASELINE, metavar="FILE")
     parser.add_argument("--only", metavar="OPERATION", action="append", default=[])
     parser.add_argument("--functions", metavar="OPERATION")
+    parser.add_argument("--per-shard", metavar="OPERATION")
     parser.add_argument("--update", metavar="REASON")
     arguments = parser.parse_args()
     if arguments.update is not None:
         arguments.update = " ".join(arguments.update.split())
         if not arguments.update:
             parser.error("--update needs a reason: it is what readers of the change will see")
-        if arguments.only or arguments.functions:
+        if arguments.only or arguments.functions or arguments.per_shard:
             parser.error("--update is for all operations at once")
     if not os.path.exists(arguments.program):
         parser.error(f"{arguments.program} is not there; build it: "
@@ -239,7 +250,7 @@ def main() -> int:
     known = [line.split()[0] for line in output_of([program, "--operations"]).splitlines()]
     compiler = output_of([program, "--compiler"]).strip()
 
-    for name in arguments.only + [arguments.functions or known[0]]:
+    for name in arguments.only + [arguments.functions or arguments.per_shard or known[0]]:
         if name not in known:
             fail(f"no operation is called {name!r}; there are: {' '.join(known)}")
     if shutil.which("valgrind") is None:
@@ -247,6 +258,8 @@ def main() -> int:
         return 77
     if arguments.functions:
         return show_functions(program, arguments.functions)
+    if arguments.per_shard:
+        return show_per_shard(program, arguments.per_shard)
     if arguments.update:
         counts = {name: sum(measure(program, name).values()) for name in known}
         return update(arguments.baseline, compiler, arguments.update, counts)
