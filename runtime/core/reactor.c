@@ -28,13 +28,19 @@ static uint32_t room(const struct rti_reactor *reactor)
     return reactor->ring.sq_entries - rti_uring_pending(&reactor->ring) - reactor->room_granted;
 }
 
+void rti_reactor_submit(struct rti_reactor *reactor)
+{
+    (void)rti_uring_submit(&reactor->ring);
+    reactor->flushed_at = rti_sys_ticks();
+}
+
 struct io_uring_sqe *rti_reactor_sqe(struct rti_reactor *reactor)
 {
     struct rti_uring *ring = &reactor->ring;
     uint32_t pending = rti_uring_pending(ring);
 
     if (RTI_UNLIKELY(pending >= RTI_FLUSH_ENTRIES || pending == ring->sq_entries)) {
-        (void)rti_uring_submit(ring);
+        rti_reactor_submit(reactor);
         pending = rti_uring_pending(ring);
     }
     if (RTI_UNLIKELY(pending + reactor->room_granted == ring->sq_entries ||

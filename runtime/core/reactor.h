@@ -3,8 +3,8 @@
  * Reactor: the executor's ring, and the operations in flight on it.
  *
  * R1 At most one enter per turn, but for a submission queue that is full,
- *    completions beyond the 20 that one enter brings, and entries that have
- *    waited for 32 others or 50 us.
+ *    completions beyond the 20 that one enter brings, entries that have waited
+ *    for 32 others or 50 us, and those for a disk that has little to do.
  * R2 A completion finishes its operation's waiter and does nothing else.
  * R3 user_data is the operation's address with its 16-bit generation in the
  *    bits above; a completion whose operation is not in flight under that
@@ -55,6 +55,9 @@ void rti_reactor_fini(struct rti_reactor *reactor);
 /* A free submission entry, or NULL when there is none even after submitting what is pending, or
  * others wait for one. */
 struct io_uring_sqe *rti_reactor_sqe(struct rti_reactor *reactor);
+
+/* Submit in the middle of a turn. */
+void rti_reactor_submit(struct rti_reactor *reactor);
 
 /* The entry that was promised to a task that waited: there is always one. */
 struct io_uring_sqe *rti_reactor_granted_sqe(struct rti_reactor *reactor);

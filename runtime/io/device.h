@@ -38,6 +38,7 @@ struct rti_device {
     struct rti_device *next;      /* of this shard */
     struct rti_shared_device *of; /* the same for all shards, and for partitions of one disk */
     uint64_t number;              /* what files say that they are on */
+    uint32_t in_flight;           /* requests that have an entry and have not completed */
 };
 
 struct rti_ticket {

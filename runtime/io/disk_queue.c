@@ -354,14 +354,17 @@ static void learn(struct rti_disk *disk, const struct rti_disk_request *request,
 void rti_disk_complete(struct rti_disk *disk, struct rti_disk_request *request, rt_time latency,
                        rt_time now)
 {
-    RTI_ASSERT(request->state == RTI_DISK_BEGUN);
-    if (latency > 0) {
-        request->queue->stats.served += latency;
-        if (disk->learns) {
-            learn(disk, request, latency, now);
-        }
-    }
+    const bool passed = request->state == RTI_DISK_PASSED;
+
+    RTI_ASSERT(request->state == RTI_DISK_BEGUN || passed);
+    request->queue->stats.served += latency;
     request->state = RTI_DISK_IDLE;
+    if (passed) {
+        return;
+    }
+    if (latency > 0 && disk->learns) {
+        learn(disk, request, latency, now);
+    }
     rti_disk_part_put(&disk->part, request->cost);
     leave(disk, request->queue);
 }

@@ -41,6 +41,9 @@
  *     rti_disk_cancel()    when a deadline or a cancel comes; if it says false the kernel has
  *                          the request: ask it to cancel, and wait for the completion
  *
+ * Where nothing is shared out and no limit is set, rti_disk_pass() takes the place of the first
+ * two.
+ *
  * A request that the kernel refuses (no room in the ring) stays begun until it was made or is
  * completed with a latency of 0.
  */
@@ -50,6 +53,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/assert.h"
 #include "base/list.h"
 #include "io/disk_depth.h"
 #include "io/disk_limit.h"
@@ -102,9 +106,10 @@ struct rti_disk_queue {
 };
 
 enum rti_disk_state {
-    RTI_DISK_IDLE,  /* not of the scheduler */
-    RTI_DISK_WAITS, /* between rti_disk_enqueue() and rti_disk_next() or rti_disk_cancel() */
-    RTI_DISK_BEGUN, /* until rti_disk_complete() */
+    RTI_DISK_IDLE,   /* not of the scheduler */
+    RTI_DISK_WAITS,  /* between rti_disk_enqueue() and rti_disk_next() or rti_disk_cancel() */
+    RTI_DISK_BEGUN,  /* until rti_disk_complete() */
+    RTI_DISK_PASSED, /* rti_disk_pass(): as begun, but it takes no share of the device */
 };
 
 /* Lies in the caller's operation; zeroed before the first use. */
@@ -153,6 +158,28 @@ void rti_disk_queue_set_limits(struct rti_disk_queue *queue, uint64_t bytes_per_
 
 void rti_disk_enqueue(struct rti_disk *disk, struct rti_disk_queue *queue,
                       struct rti_disk_request *request, bool write, uint32_t bytes, rt_time now);
+
+/* Whether a limit, or what waits already, may hold a request of the queue. */
+static inline bool rti_disk_queue_is_held(const struct rti_disk_queue *queue)
+{
+    const struct rti_disk_queue *top = queue->parent != NULL ? queue->parent : queue;
+
+    return (queue->byte_limit.rate | queue->request_limit.rate | top->byte_limit.rate |
+            top->request_limit.rate) != 0 ||
+           !rti_list_is_empty(&queue->requests);
+}
+
+/* The request begins now, and only counts: of a queue that is not held, on a device that is not
+ * shared out. */
+static inline void rti_disk_pass(struct rti_disk_queue *queue, struct rti_disk_request *request,
+                                 uint32_t bytes)
+{
+    RTI_DASSERT(request->state == RTI_DISK_IDLE && !rti_disk_queue_is_held(queue));
+    request->queue = queue;
+    request->state = RTI_DISK_PASSED;
+    queue->stats.begun++;
+    queue->stats.bytes += bytes;
+}
 
 /* The request to begin now, or NULL. */
 struct rti_disk_request *rti_disk_next(struct rti_disk *disk, rt_time now);

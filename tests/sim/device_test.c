@@ -176,6 +176,79 @@ static void who_is_alone_does_not_wait(void **state)
     run_on(&device, read_alone);
 }
 
+/* ---- bursts ---- */
+
+/* 1 + 1 + 1 + 2 + 3 + 4 + 6 + 9 are submitted before the last one runs. */
+#define BURST   28
+#define BATCHES 8
+
+static struct rt_stats before_burst;
+static uint64_t submitted_by[BURST]; /* what the kernel had when the task ran */
+static uint64_t entered_by[BURST];
+
+static int read_in_a_burst(void *arg)
+{
+    const size_t i = (size_t)((uint64_t *)arg - submitted_by);
+    struct rt_stats stats;
+
+    rt_stats_get(&stats, sizeof(stats));
+    submitted_by[i] = stats.submitted - before_burst.submitted;
+    entered_by[i] = stats.enters - before_burst.enters;
+    return (int)rt_file_read_at(file, part, SMALL, 0, RT_NEVER);
+}
+
+static int read_in_bursts(void *arg)
+{
+    struct rt_task *tasks[BURST];
+
+    (void)arg;
+    open_data();
+    rt_stats_get(&before_burst, sizeof(before_burst));
+    for (unsigned i = 0; i < BURST; i++) {
+        tasks[i] = start(rt_taskq_self(), read_in_a_burst, &submitted_by[i]);
+    }
+    for (unsigned i = 0; i < BURST; i++) {
+        T_CHECK(join(tasks[i]) == SMALL);
+    }
+    return rt_file_close(file);
+}
+
+static void an_idle_disk_need_not_wait_until_all_have_asked(void **state)
+{
+    static const uint64_t expected[BURST] = { 0,  1,  2,  3,  3,  5,  5,  5,  8,  8,
+                                              8,  8,  12, 12, 12, 12, 12, 12, 18, 18,
+                                              18, 18, 18, 18, 18, 18, 18, 27 };
+
+    (void)state;
+    run_on(&device, read_in_bursts);
+    for (unsigned i = 0; i < BURST; i++) {
+        assert_int_equal(submitted_by[i], expected[i]);
+    }
+    assert_int_equal(entered_by[BURST - 1], BATCHES);
+}
+
+static int read_one_by_one(void *arg)
+{
+    struct rt_stats begin;
+    struct rt_stats end;
+
+    (void)arg;
+    open_data();
+    rt_stats_get(&begin, sizeof(begin));
+    for (unsigned i = 0; i < BURST; i++) {
+        T_CHECK(rt_file_read_at(file, part, SMALL, 0, RT_NEVER) == SMALL);
+    }
+    rt_stats_get(&end, sizeof(end));
+    T_CHECK(end.enters - begin.enters == BURST); /* each submits and sleeps */
+    return rt_file_close(file);
+}
+
+static void a_lone_request_goes_with_the_sleep(void **state)
+{
+    (void)state;
+    run_on(&device, read_one_by_one);
+}
+
 /* ---- limits ---- */
 
 static int read_with_a_limit(void *arg)
@@ -504,6 +577,8 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(queues_get_of_a_disk_by_their_shares),
         cmocka_unit_test(who_is_alone_does_not_wait),
+        cmocka_unit_test(an_idle_disk_need_not_wait_until_all_have_asked),
+        cmocka_unit_test(a_lone_request_goes_with_the_sleep),
         cmocka_unit_test(a_limit_holds_and_the_shard_wakes_for_it),
         cmocka_unit_test(much_goes_in_parts_while_others_use_the_disk),
         cmocka_unit_test(without_a_word_about_disks_nobody_waits),

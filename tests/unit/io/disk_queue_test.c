@@ -270,6 +270,56 @@ static void begin(void)
     rti_disk_init(&disk, &share, NULL, 0);
 }
 
+static void what_passes_is_counted_and_takes_no_share(void **state)
+{
+    struct rti_disk_request request = { 0 };
+    struct rti_disk_queue queue;
+
+    (void)state;
+    begin();
+    rti_disk_queue_init(&queue, &disk, NULL, 100);
+    assert_false(rti_disk_queue_is_held(&queue));
+    rti_disk_pass(&queue, &request, 4096);
+    assert_int_equal(disk.root.busy, 0);
+    assert_false(rti_disk_cancel(&disk, &request)); /* it has begun */
+    rti_disk_complete(&disk, &request, 70, 1);
+    rti_disk_check(&disk);
+    assert_int_equal(queue.stats.begun, 1);
+    assert_int_equal(queue.stats.bytes, 4096);
+    assert_int_equal(queue.stats.waited, 0);
+    assert_int_equal(queue.stats.served, 70);
+    rti_disk_queue_fini(&queue);
+    rti_disk_fini(&disk);
+}
+
+static void a_queue_is_held_by_a_limit_of_its_own_or_its_parents_and_by_who_waits(void **state)
+{
+    struct rti_disk_request request = { 0 };
+    struct rti_disk_queue parent;
+    struct rti_disk_queue queue;
+
+    (void)state;
+    begin();
+    rti_disk_queue_init(&parent, &disk, NULL, 100);
+    rti_disk_queue_init(&queue, &disk, &parent, 100);
+    rti_disk_queue_set_limits(&queue, 1, 0, 0);
+    assert_true(rti_disk_queue_is_held(&queue));
+    rti_disk_queue_set_limits(&queue, 0, 1, 0);
+    assert_true(rti_disk_queue_is_held(&queue));
+    rti_disk_queue_set_limits(&queue, 0, 0, 0);
+    assert_false(rti_disk_queue_is_held(&queue));
+    rti_disk_queue_set_limits(&parent, 1, 0, 0);
+    assert_true(rti_disk_queue_is_held(&queue));
+    rti_disk_queue_set_limits(&parent, 0, 0, 0);
+    rti_disk_enqueue(&disk, &queue, &request, false, 4096, 0);
+    assert_true(rti_disk_queue_is_held(&queue));
+    assert_true(rti_disk_cancel(&disk, &request));
+    assert_false(rti_disk_queue_is_held(&queue));
+    rti_disk_queue_fini(&queue);
+    rti_disk_queue_fini(&parent);
+    rti_disk_fini(&disk);
+}
+
 static void a_queue_that_had_much_owes_nothing_once_all_was_served(void **state)
 {
     struct rti_disk_request requests[4] = { 0 };
@@ -444,6 +494,8 @@ int main(void)
         cmocka_unit_test(shards_get_a_saturated_device_by_the_shares_of_their_queues),
         cmocka_unit_test(the_depth_that_is_learned_fits_the_device),
         cmocka_unit_test(clients_on_any_shards_all_get_on),
+        cmocka_unit_test(what_passes_is_counted_and_takes_no_share),
+        cmocka_unit_test(a_queue_is_held_by_a_limit_of_its_own_or_its_parents_and_by_who_waits),
         cmocka_unit_test(a_queue_that_had_much_owes_nothing_once_all_was_served),
         cmocka_unit_test(the_poorest_gets_one_request_in_ten_thousand_and_that_in_time),
         cmocka_unit_test(a_queue_counts_what_began_and_how_long_it_waited),
