@@ -33,8 +33,8 @@ void rti_executor_not_owner(const struct rti_executor *owner, const char *call, 
                owner->index == here->index ? " of another runtime" : "");
 }
 
-/* After an enter the kernel may hold more completions (20 come at a time). Where tasks are left of
- * the last turn, it is entered so many times more in one turn, lest those go first each time. Else
+/* After an enter the kernel may hold more completions (20 come at a time). Where the last turn has
+ * left tasks, it is entered so many times more in one turn, lest those go first each time. Else
  * what was woken runs at once, and what it asks for goes along with the enter that brings more. */
 #define EXTRA_ENTERS 8
 
@@ -53,12 +53,11 @@ void rti_executor_not_owner(const struct rti_executor *owner, const char *call, 
 static void take_completions(struct rti_executor *executor)
 {
     struct rti_reactor *reactor = &executor->reactor;
-    const bool left = rti_executor_has_runnable(executor);
 
     rti_reactor_begin_turn(reactor);
     rti_reactor_reap(reactor);
     for (int i = 0; i < EXTRA_ENTERS && rti_reactor_has_work(reactor) &&
-                    (left || !rti_executor_has_runnable(executor));
+                    (executor->turn_over || !rti_executor_has_runnable(executor));
          i++) {
         rti_reactor_poll(reactor);
         rti_reactor_reap(reactor);

@@ -136,6 +136,84 @@ static void a_turn_submits_once_and_enters_again_only_for_what_is_left(void **st
     end();
 }
 
+/* ---- more completions than an enter brings ---- */
+
+#define MANY      60
+#define PER_ENTER 20
+
+static bool is_busy; /* a task goes on until all have read */
+
+static int read_and_count(void *arg)
+{
+    const int r = read_once(arg);
+
+    steps++;
+    return r;
+}
+
+static int use_each_quota(void *arg)
+{
+    (void)arg;
+    while (steps < MANY) {
+        executor.runs_left.left = 0; /* its quota is used: every yield ends the turn's runs */
+        executor.turn_begin -= executor.quota_ticks;
+        rt_yield();
+    }
+    return 0;
+}
+
+static int read_many_at_once(void *arg)
+{
+    struct rt_group group = RT_GROUP_INIT;
+    struct rt_file *file;
+
+    (void)arg;
+    T_CHECK(rt_file_open(&file, "data", O_RDONLY, 0, RT_NEVER) == 0);
+    for (int i = 0; i < MANY; i++) {
+        T_CHECK(rt_group_spawn(&group, read_and_count, file) == 0);
+    }
+    if (is_busy) {
+        T_CHECK(rt_group_spawn(&group, use_each_quota, NULL) == 0);
+    }
+    T_CHECK(rt_group_leave(&group, RT_NEVER) == 0);
+    T_CHECK(rt_file_close(file) == 0);
+    return 0;
+}
+
+/* The most completions that a turn took. */
+static uint64_t most_taken(bool beside_a_busy_task)
+{
+    uint64_t most = 0;
+
+    is_busy = beside_a_busy_task;
+    begin(read_many_at_once);
+    while (!executor.closed) {
+        const uint64_t before = executor.reactor.completions;
+
+        rti_executor_turn(&executor, sim_now());
+        most = executor.reactor.completions - before > most ? executor.reactor.completions - before
+                                                            : most;
+        if (is_busy) {
+            sim_advance(50000);
+        }
+    }
+    assert_int_equal(steps, MANY);
+    end();
+    return most;
+}
+
+static void those_that_were_woken_run_before_the_kernel_is_asked_for_more(void **state)
+{
+    (void)state;
+    assert_int_equal(most_taken(false), PER_ENTER);
+}
+
+static void completions_are_all_taken_where_tasks_are_left_of_the_turn_before(void **state)
+{
+    (void)state;
+    assert_int_equal(most_taken(true), MANY);
+}
+
 static int only_return(void *arg)
 {
     (void)arg;
@@ -211,6 +289,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_timer_fires_in_the_first_turn_that_is_not_before_its_deadline),
         cmocka_unit_test(a_turn_submits_once_and_enters_again_only_for_what_is_left),
+        cmocka_unit_test(those_that_were_woken_run_before_the_kernel_is_asked_for_more),
+        cmocka_unit_test(completions_are_all_taken_where_tasks_are_left_of_the_turn_before),
         cmocka_unit_test(a_program_without_io_never_enters_the_kernel),
         cmocka_unit_test(an_idle_executor_sleeps_until_its_next_timer),
         cmocka_unit_test(a_spin_hides_no_completion),
