@@ -12,8 +12,6 @@
 #define ASK_AGAIN     RT_MILLISECONDS(1)
 #define ASK_SHIFT_MAX 7
 
-#define ADDRESS_MASK     ((1ull << RTI_OP_GENERATION_SHIFT) - 1)
-
 uint64_t rti_op_user_data(const struct rti_op *op)
 {
     return (uint64_t)(uintptr_t)op | (uint64_t)op->generation << RTI_OP_GENERATION_SHIFT;
@@ -21,7 +19,7 @@ uint64_t rti_op_user_data(const struct rti_op *op)
 
 struct rti_op *rti_op_of_user_data(uint64_t user_data)
 {
-    struct rti_op *op = (struct rti_op *)(uintptr_t)(user_data & ADDRESS_MASK); /* R3 */
+    struct rti_op *op = rti_op_address(user_data); /* R3 */
     const uint16_t generation = (uint16_t)(user_data >> RTI_OP_GENERATION_SHIFT);
 
     return op->state != RTI_OP_FREE && op->generation == generation ? op : NULL;

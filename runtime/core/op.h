@@ -105,6 +105,12 @@ static inline bool rti_op_is_note(uint64_t user_data)
     return user_data >> RTI_OP_GENERATION_SHIFT == 0;
 }
 
+/* Of an operation's completion; it may be in flight no more, or under another generation. */
+static inline struct rti_op *rti_op_address(uint64_t user_data)
+{
+    return (struct rti_op *)(uintptr_t)(user_data & ((1ull << RTI_OP_GENERATION_SHIFT) - 1));
+}
+
 /* What goes into the entry's user_data, and back. */
 uint64_t rti_op_user_data(const struct rti_op *op);
 struct rti_op *rti_op_of_user_data(uint64_t user_data); /* NULL when stale */
