@@ -28,7 +28,8 @@ static uint32_t room(const struct rti_reactor *reactor)
     return reactor->ring.sq_entries - rti_uring_pending(&reactor->ring) - reactor->room_granted;
 }
 
-void rti_reactor_submit(struct rti_reactor *reactor)
+/* Not inlined: who asks for an entry, and has one, need not save a register for it. */
+RTI_NOINLINE void rti_reactor_submit(struct rti_reactor *reactor)
 {
     (void)rti_uring_submit(&reactor->ring);
     reactor->flushed_at = rti_sys_ticks();
@@ -115,27 +116,37 @@ static void complete(struct rti_reactor *reactor, const struct io_uring_cqe *cqe
     rti_op_complete(op, cqe->res, cqe->flags);
 }
 
-/* Of many operations in flight most were not touched for long, so those that come next are fetched
- * while one is finished. With 128 direct reads in flight the wait for each was 55 ns. */
+/* Of more operations in flight than MANY most were not touched for long, so those that come next
+ * are fetched while one is finished. With 128 direct reads the wait for each was 55 ns. Says how
+ * many it has finished: all but the last ones. */
+#define MANY  64
 #define AHEAD 4
 
-static void fetch_ahead(const struct rti_uring *ring, uint32_t i)
+static RTI_NOINLINE uint32_t finish_many(struct rti_reactor *reactor, uint32_t ready)
 {
-    const char *op = (const char *)rti_op_address(rti_uring_cqe(ring, i)->user_data);
+    uint32_t i = 0;
 
-    __builtin_prefetch(op, 1);
-    __builtin_prefetch(op + RTI_CACHE_LINE, 1);
+    for (; i + AHEAD < ready; i++) {
+        const uint64_t next = rti_uring_cqe(&reactor->ring, i + AHEAD)->user_data;
+        const char *op = (const char *)rti_op_address(next);
+
+        __builtin_prefetch(op, 1);
+        __builtin_prefetch(op + RTI_CACHE_LINE, 1);
+        complete(reactor, rti_uring_cqe(&reactor->ring, i));
+    }
+    return i;
 }
 
 void rti_reactor_reap(struct rti_reactor *reactor)
 {
     struct rti_uring *ring = &reactor->ring;
     const uint32_t ready = rti_uring_ready(ring);
+    uint32_t i = 0;
 
-    for (uint32_t i = 0; i < ready; i++) {
-        if (i + AHEAD < ready) {
-            fetch_ahead(ring, i + AHEAD);
-        }
+    if (reactor->in_flight > MANY) {
+        i = finish_many(reactor, ready);
+    }
+    for (; i < ready; i++) {
         complete(reactor, rti_uring_cqe(ring, i));
     }
     if (ready > 0) {

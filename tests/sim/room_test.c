@@ -315,8 +315,8 @@ static void a_cancel_that_finds_no_room_is_sent_when_there_is_some(void **state)
 
 /* When entries are submitted */
 
-#define BATCH 40
-#define FLUSH 32
+#define BATCH 80
+#define FLUSH 64
 
 static uint64_t sqes_before;
 static uint64_t enters_before;
