@@ -162,7 +162,7 @@ struct rt_config {
  *
  * The environment variable RT_DISABLE names optional features to go without,
  * separated by commas: guard_install, no_sqarray, no_iowait, registered_ring,
- * defer_taskrun, iowq, fixed_buffers, registered_files, or all.
+ * defer_taskrun, iowq, fixed_buffers, registered_files, iopoll, or all.
  *
  * @param config  read before `first` starts; the strings must stay valid. NULL = defaults.
  * @return what `first` returned; or, before `first` was started, an error whose
@@ -215,6 +215,8 @@ struct rt_stats {
     uint64_t looks_found;       /* of these, those that found some */
     uint64_t objects_sent_home; /* given back to other shards (rt/home.h) */
     uint64_t objects_came_home; /* given back by others and freed here */
+    uint64_t polled_transfers;  /* that devices were polled for (rt_file_options.polled) */
+    uint64_t polls_refused;     /* files that asked for it, and are not polled for */
 };
 
 /**

@@ -20,7 +20,8 @@
  *
  * A buffer belongs to the kernel until the call returns, also when its
  * deadline passed or the task was cancelled: an operation that the device has
- * taken cannot be called back, so calls on files may outlast their deadline.
+ * taken cannot be called back, so calls on files may outlast their deadline. Where the
+ * device is polled (rt_file_options.polled) that is so of every transfer that has begun.
  */
 #ifndef RT_FILE_H
 #define RT_FILE_H
@@ -51,6 +52,7 @@ struct rt_file_stat {
      * these. Both 0: the file is buffered, and there is no such thing. */
     uint32_t direct_memory_align;
     uint32_t direct_offset_align;
+    uint32_t polled; /* 1: direct transfers are polled for, as far as is known (rt_file_options) */
 };
 
 /** How a file is opened; start from RT_FILE_OPTIONS_INIT. */
@@ -59,10 +61,18 @@ struct rt_file_options {
     int flags;            /* as of open(2); O_CLOEXEC is added */
     mode_t mode;          /* permissions of a file that O_CREAT makes, as of open(2) */
     uint32_t buffered_ok; /* 1: without O_DIRECT where the file system has none */
-    uint64_t reserved;    /* 0 */
+
+    /* 1: ask the device whether direct transfers have ended, all the time while there are some,
+     * rather than be interrupted by it (IORING_SETUP_IOPOLL). That takes the whole core meanwhile,
+     * and less time for each of many small requests. A wish: few devices can, and a file's first
+     * transfer shows whether its own does. Where it cannot, the transfer goes the usual way, as
+     * those do that follow; the log says so once for a device, with what to do about it,
+     * rt_file_stat() tells, and rt_stats.polls_refused counts. With O_DIRECT only. */
+    uint32_t polled;
+    uint32_t reserved; /* 0 */
 };
 
-#define RT_FILE_OPTIONS_INIT { (uint32_t)sizeof(struct rt_file_options), 0, 0, 0, 0 }
+#define RT_FILE_OPTIONS_INIT { (uint32_t)sizeof(struct rt_file_options), 0, 0, 0, 0, 0 }
 
 /** What rt_file_readv_at() and rt_file_writev_at() take at most; of the kernel. */
 #define RT_FILE_PARTS_MAX 1024
@@ -86,7 +96,8 @@ int rt_file_open(struct rt_file **out, const char *path, int flags, mode_t mode,
  * rt_file_stat() tells whether it was granted.
  *
  * @param out  gets the file, on success only; the caller closes it.
- * @return as rt_file_open(); -E2BIG for options of a newer library.
+ * @return as rt_file_open(); -E2BIG for options of a newer library; -EINVAL also for `polled`
+ *         without O_DIRECT.
  * \context{In a task. Suspends; may outlast its deadline.}
  */
 RT_API RT_MUST_CHECK RT_SUSPENDS
@@ -339,6 +350,7 @@ struct rt_file_share {
     int flags;
     uint32_t memory_align;
     uint32_t offset_align;
+    uint32_t polls;
 };
 
 /**

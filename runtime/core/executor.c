@@ -55,6 +55,9 @@ static void take_completions(struct rti_executor *executor)
     struct rti_reactor *reactor = &executor->reactor;
 
     rti_reactor_begin_turn(reactor);
+    if (RTI_UNLIKELY(reactor->polled != NULL)) {
+        rti_polled_reap(reactor);
+    }
     rti_reactor_reap(reactor);
     for (int i = 0; i < EXTRA_ENTERS && rti_reactor_has_work(reactor) &&
                     (executor->turn_over || !rti_executor_has_runnable(executor));
@@ -252,6 +255,25 @@ RTI_COLD static void leave_to_host(struct rti_executor *executor, rt_time limit)
     }
 }
 
+/* Where devices are polled the turn does not sleep. One in which there is nothing else to do is a
+ * look as that of config.spin: charged to nobody, and no stall. */
+static RTI_NOINLINE void poll_devices(struct rti_executor *executor)
+{
+    const bool idle = may_sleep(executor);
+
+    rti_reactor_poll(&executor->reactor);
+    if (idle) {
+        rti_slice_sleeps(executor);
+        rti_watched_sleeps(&executor->watched);
+    }
+    rti_polled_enter(executor->reactor.polled);
+    if (idle) {
+        rti_watched_wakes(&executor->watched);
+        rti_slice_slept(executor);
+    }
+    executor->idled = idle;
+}
+
 static void flush(struct rti_executor *executor)
 {
     rt_time limit = 0;
@@ -262,6 +284,10 @@ static void flush(struct rti_executor *executor)
     }
     if (executor->inbox != NULL && executor->inbox->unsent) {
         executor->inbox->ops->flush(executor->inbox);
+    }
+    if (rti_polled_is_busy(executor->reactor.polled)) {
+        poll_devices(executor);
+        return;
     }
     if (may_sleep(executor)) {
         if (executor->spin.window > 0 && !executor->hosted && spin_finds_work(executor)) {
@@ -529,6 +555,7 @@ static uint32_t granted_features(const struct rti_executor *executor)
 
     rti_stack_get_stats(executor->stacks, &stacks);
     return executor->reactor.ring.features |
+           (executor->reactor.polled != NULL ? (uint32_t)RTI_FEATURE_IOPOLL : 0u) |
            (stacks.guard_installs ? (uint32_t)RTI_FEATURE_GUARD_INSTALL : 0u);
 }
 
@@ -764,7 +791,16 @@ void rt_stats_get(struct rt_stats *out, size_t bytes)
         .buffer_bytes_unregistered = executor->buffers.bytes_unregistered,
         .looks = executor->spin.looks,
         .looks_found = executor->spin.found,
+        .polls_refused = executor->reactor.polls_refused,
     };
+    if (executor->reactor.polled != NULL) {
+        const struct rti_polled *polled = executor->reactor.polled;
+
+        stats.enters += polled->ring.enters;
+        stats.submitted += polled->ring.submitted;
+        stats.completions += polled->completions;
+        stats.polled_transfers = polled->transfers;
+    }
     if (executor->inbox != NULL) {
         const struct rti_inbox *inbox = executor->inbox;
 

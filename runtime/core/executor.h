@@ -11,8 +11,9 @@
  *    waiters done.
  * E2 `running` is the task whose code runs; the loop's own flow has none.
  * E3 The loop sleeps only when the queue is empty, no completion can be read,
- *    the others were told so and had sent nothing, and everything pending is
- *    submitted by the same enter.
+ *    the others were told so and had sent nothing, nothing is in flight that no
+ *    completion announces (core/polled.h), and everything pending is submitted by
+ *    the same enter.
  */
 #ifndef RTI_CORE_EXECUTOR_H
 #define RTI_CORE_EXECUTOR_H
@@ -26,6 +27,7 @@
 #include "core/devices.h"
 #include "core/disk_models.h"
 #include "core/inbox.h"
+#include "core/polled.h"
 #include "core/pool.h"
 #include "core/reactor.h"
 #include "core/slice.h"

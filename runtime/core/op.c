@@ -4,6 +4,7 @@
 
 #include "core/executor.h"
 #include "core/future.h"
+#include "core/polled.h"
 #include "core/scope.h"
 #include "core/trace.h"
 
@@ -120,7 +121,7 @@ static inline void note_work(struct rti_executor *executor, const struct rti_op 
     }
 }
 
-static inline void start(struct rti_op *op, struct io_uring_sqe *sqe)
+static inline void start_as(struct rti_op *op, struct io_uring_sqe *sqe, enum rti_op_state state)
 {
     struct rti_executor *executor = rti_current;
     struct rti_reactor *reactor = &executor->reactor;
@@ -130,16 +131,27 @@ static inline void start(struct rti_op *op, struct io_uring_sqe *sqe)
         reactor->generation = 1; /* so that user_data is never RTI_OP_IGNORED */
     }
     op->generation = reactor->generation;
-    op->state = RTI_OP_IN_FLIGHT;
+    op->state = (uint8_t)state;
     reactor->in_flight++;
     note_work(executor, op);
     io_uring_sqe_set_data64(sqe, rti_op_user_data(op));
     rti_trace(executor, RT_TRACE_SUBMIT, op->waiter.task, NULL, op->waiter.kind->name, 0);
 }
 
+static inline void start(struct rti_op *op, struct io_uring_sqe *sqe)
+{
+    start_as(op, sqe, RTI_OP_IN_FLIGHT);
+}
+
 void rti_op_start(struct rti_op *op, struct io_uring_sqe *sqe)
 {
     start(op, sqe);
+}
+
+void rti_op_start_polled(struct rti_op *op, struct io_uring_sqe *sqe)
+{
+    start_as(op, sqe, RTI_OP_POLLED);
+    rti_current->reactor.polled->in_flight++;
 }
 
 RTI_RETURNS_AFTER_SWITCH
@@ -161,6 +173,20 @@ struct io_uring_sqe *rti_op_begin_leg(struct rti_op *op)
     if (sqe == NULL) {
         op->state = RTI_OP_ROOM;
         rti_list_push_back(&reactor->room_waiters, &op->link);
+    }
+    return sqe;
+}
+
+struct io_uring_sqe *rti_op_begin_polled(struct rti_op *op)
+{
+    struct rti_polled *polled = rti_current->reactor.polled;
+    struct io_uring_sqe *sqe = rti_polled_sqe(polled);
+
+    op->state = RTI_OP_FREE;
+    op->asked = 0;
+    if (sqe == NULL) {
+        op->state = RTI_OP_ROOM;
+        rti_list_push_back(&polled->room_waiters, &op->link);
     }
     return sqe;
 }
@@ -200,6 +226,9 @@ void rti_op_abort(struct rti_waiter *waiter, int reason)
         rti_waiter_finish(waiter, reason);
         return;
     }
+    if (op->state == RTI_OP_POLLED) {
+        return; /* P4 */
+    }
     if (op->state == RTI_OP_IN_FLIGHT) {
         op->state = RTI_OP_CANCELLING;
         rti_list_init(&op->link);
@@ -224,8 +253,9 @@ void rti_op_complete(struct rti_op *op, int32_t result, uint32_t cqe_flags)
     note_work(waiter->task->executor, op);
     rti_trace(waiter->task->executor, RT_TRACE_COMPLETE, waiter->task, NULL, waiter->kind->name,
               result);
-    if (RTI_UNLIKELY(waiter->kind->completed != NULL)) {
-        waiter->kind->completed(waiter, result);
+    if (RTI_UNLIKELY(waiter->kind->completed != NULL) &&
+        !waiter->kind->completed(waiter, &result)) {
+        return;
     }
     /* A worker that was interrupted by the cancel answers -EINTR. */
     if (waiter->reason != 0 && (result == -ECANCELED || result == -EINTR)) {

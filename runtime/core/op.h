@@ -18,6 +18,8 @@
  *                             v                                   |
  *                         CANCELLING -----------------------------+
  *
+ * On the polled ring (core/polled.h) POLLED is in place of the two.
+ *
  * O1 From await to its completion the operation, and the memory it names,
  *    belong to the kernel; deadline and cancel only ask, and the task stays.
  * O2 A result that is not "cancelled" counts, also after a cancel was asked.
@@ -40,12 +42,13 @@ enum rti_op_state {
     RTI_OP_ROOM,       /* waits for an entry; its kind says who fills it */
     RTI_OP_IN_FLIGHT,  /* its entry is in the queue, or the kernel works on it */
     RTI_OP_CANCELLING, /* the same, and the kernel was or will be asked to cancel it */
+    RTI_OP_POLLED,     /* as IN_FLIGHT, on the polled ring: there is no way to cancel it (P4) */
 };
 
 struct rti_op {
     struct rti_waiter waiter;
     struct rti_list link; /* CANCELLING: in reactor->cancels until the cancel has an entry; ROOM: in
-                           * reactor->room_waiters */
+                           * room_waiters of its ring */
     uint32_t cqe_flags;   /* valid when done */
     uint16_t generation;  /* R3 */
     uint8_t state;        /* enum rti_op_state */
@@ -77,6 +80,10 @@ void rti_op_start(struct rti_op *op, struct io_uring_sqe *sqe);
 /* The operation of a leg (core/select.h), whose kind has a function `room`: an entry for it, or
  * NULL, and then that function is called when there is room. */
 struct io_uring_sqe *rti_op_begin_leg(struct rti_op *op);
+
+/* The same two on the polled ring, which is there. */
+struct io_uring_sqe *rti_op_begin_polled(struct rti_op *op);
+void rti_op_start_polled(struct rti_op *op, struct io_uring_sqe *sqe);
 
 /* The operation of a future's wait, after rti_future_look(). True: there is no room, and *result is
  * RT_PENDING; false: there is an entry to be filled, to be given to rti_op_wait(). */

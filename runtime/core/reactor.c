@@ -5,12 +5,13 @@
 #include "base/assert.h"
 #include "core/executor.h"
 #include "core/op.h"
+#include "core/polled.h"
 #include "os/sys.h"
 
 int rti_reactor_init(struct rti_reactor *reactor, const struct rti_uring_config *config,
                      const struct rti_log *log)
 {
-    *reactor = (struct rti_reactor){ 0 };
+    *reactor = (struct rti_reactor){ .disabled = config->disabled };
     rti_list_init(&reactor->room_waiters);
     rti_list_init(&reactor->cancels);
     return rti_uring_open(&reactor->ring, config, log);
@@ -19,6 +20,7 @@ int rti_reactor_init(struct rti_reactor *reactor, const struct rti_uring_config 
 void rti_reactor_fini(struct rti_reactor *reactor)
 {
     RTI_ASSERT(reactor->in_flight == 0);
+    rti_polled_close(reactor);
     rti_uring_close(&reactor->ring);
 }
 
@@ -186,10 +188,16 @@ void rti_reactor_sleep(struct rti_reactor *reactor, rt_time timeout)
 
 void rti_reactor_flush_if_due(struct rti_reactor *reactor, uint64_t ticks)
 {
-    if (rti_uring_pending(&reactor->ring) == 0) {
+    struct rti_uring *polled = reactor->polled != NULL ? &reactor->polled->ring : NULL;
+    const bool polls = polled != NULL && rti_uring_pending(polled) > 0;
+
+    if (rti_uring_pending(&reactor->ring) == 0 && !polls) {
         reactor->flushed_at = ticks;
     } else if (ticks - reactor->flushed_at >= reactor->flush_ticks) {
         (void)rti_uring_submit(&reactor->ring);
+        if (polls) {
+            (void)rti_uring_submit(polled);
+        }
         reactor->flushed_at = ticks;
     }
 }

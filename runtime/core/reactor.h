@@ -14,6 +14,8 @@
  *    when it runs work; so a flag may be set for work that was run already. An
  *    enter that brings nothing shows that: then the flag counts for nothing
  *    until the next turn, which asks once more.
+ * R5 Operations for which a device is polled are on a ring of their own (core/polled.h); they count
+ *    as in flight here too.
  */
 #ifndef RTI_CORE_REACTOR_H
 #define RTI_CORE_REACTOR_H
@@ -25,6 +27,7 @@
 
 struct rti_executor;
 struct rti_op;
+struct rti_polled;
 
 /* Entries wait for this many others, or this long, before they are submitted in the middle of a
  * turn. An enter costs about 110 ns and an entry 45, so at 64 the enter is 4 % of the work. */
@@ -35,8 +38,11 @@ struct rti_reactor {
     struct rti_uring ring;
     struct rti_list room_waiters; /* tasks that wait for a free entry, first come first served */
     struct rti_list cancels;      /* operations whose cancel found no free entry */
+    struct rti_polled *polled;    /* R5; NULL: no file has asked for it, or it cannot be had */
     uint32_t room_granted;        /* entries promised to tasks that waited and have not run yet */
     uint32_t in_flight;
+    uint32_t disabled;    /* features not to use (enum rti_feature) */
+    int polled_error;     /* why there was no polled ring when it was asked for last */
     uint16_t generation;  /* of the next operation; never 0 */
     bool flag_is_stale;   /* R4 */
     uint64_t flushed_at;  /* ticks: about when entries were submitted last */
@@ -46,6 +52,7 @@ struct rti_reactor {
     uint64_t overflows;
     uint64_t sleeps;
     uint64_t cancels_sent;
+    uint64_t polls_refused; /* files that asked for it, and are not polled for */
 };
 
 int rti_reactor_init(struct rti_reactor *reactor, const struct rti_uring_config *config,

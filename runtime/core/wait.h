@@ -72,9 +72,9 @@ struct rti_wait_kind {
     /* There is room in the ring for an operation that is a leg; NULL in all other kinds. */
     void (*room)(struct rti_waiter *waiter);
 
-    /* The kernel is done with the operation; called before the waiter is finished. NULL: nothing to
-     * do there. */
-    void (*completed)(struct rti_waiter *waiter, int32_t result);
+    /* The kernel is done with the operation; called before the waiter is finished. False: it has
+     * been begun again, and the wait goes on. NULL: nothing to do there. */
+    bool (*completed)(struct rti_waiter *waiter, int32_t *result);
 
     /* Whom the wait is for, for dumps: a task that must go on before the wait can end. False when
      * there is no such task. `shard` is that of who waits, unless it is set. NULL:

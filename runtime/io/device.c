@@ -356,22 +356,29 @@ static struct rti_device *device_of(const struct rti_ticket *ticket)
  * the last of them has asked for more. So what is pending is submitted once it is half of what the
  * kernel has of the disk's: of a burst the first at once, then 1, 1, 2, 3, 4, 6, 9 (measured:
  * decision 0020). When no other task can run the turn ends, and submits. */
-static bool should_submit(const struct rti_executor *executor, const struct rti_device *device)
+static bool should_submit(const struct rti_executor *executor, const struct rti_uring *ring,
+                          uint32_t in_flight)
 {
-    const uint32_t pending = rti_uring_pending(&executor->reactor.ring);
-
-    return device->in_flight <= 3 * pending && rti_executor_has_runnable(executor);
+    return in_flight <= 3 * rti_uring_pending(ring) && rti_executor_has_runnable(executor);
 }
 
 static void go(struct rti_ticket *ticket, struct io_uring_sqe *sqe)
 {
     struct rti_executor *executor = ticket->op->waiter.task->executor;
+    struct rti_polled *polled = executor->reactor.polled;
     struct rti_device *device = device_of(ticket);
 
-    ticket->fill(ticket, sqe);
+    ticket->ops->fill(ticket, sqe);
+    if (RTI_UNLIKELY(ticket->request.polled)) {
+        rti_op_start_polled(ticket->op, sqe);
+        if (should_submit(executor, &polled->ring, polled->in_flight)) {
+            (void)rti_uring_submit(&polled->ring);
+        }
+        return;
+    }
     rti_op_start(ticket->op, sqe);
     device->in_flight++;
-    if (should_submit(executor, device)) {
+    if (should_submit(executor, &executor->reactor.ring, device->in_flight)) {
         rti_reactor_submit(&executor->reactor);
     }
 }
@@ -379,7 +386,9 @@ static void go(struct rti_ticket *ticket, struct io_uring_sqe *sqe)
 /* It is the ticket's turn. */
 static void begin(struct rti_ticket *ticket, rt_time now)
 {
-    struct io_uring_sqe *sqe = rti_op_begin_leg(ticket->op);
+    struct io_uring_sqe *sqe = RTI_UNLIKELY(ticket->request.polled)
+                                   ? rti_op_begin_polled(ticket->op)
+                                   : rti_op_begin_leg(ticket->op);
 
     ticket->begun = now;
     if (RTI_LIKELY(sqe != NULL)) {
@@ -425,7 +434,11 @@ int rti_ticket_take(struct rti_ticket *ticket, struct rti_device *device, bool w
 
 void rti_ticket_room(struct rti_waiter *waiter)
 {
-    go(ticket_of(waiter), rti_reactor_granted_sqe(&waiter->task->executor->reactor));
+    struct rti_ticket *ticket = ticket_of(waiter);
+    struct rti_reactor *reactor = &waiter->task->executor->reactor;
+
+    go(ticket, ticket->request.polled ? rti_polled_granted_sqe(reactor->polled)
+                                      : rti_reactor_granted_sqe(reactor));
 }
 
 /* V3 */
@@ -436,18 +449,42 @@ static rt_time latency_of(const struct rti_executor *executor, const struct rti_
     return until > ticket->begun ? until - ticket->begun : 0;
 }
 
-void rti_ticket_completed(struct rti_waiter *waiter, int32_t result)
+/* V4. A device without poll queues says -EOPNOTSUPP, one whose queues are full perhaps -EAGAIN: no
+ * task need hear of either. */
+static bool begins_again(struct rti_ticket *ticket, int32_t *result)
+{
+    if (RTI_LIKELY(!ticket->request.polled) || (*result != -EOPNOTSUPP && *result != -EAGAIN)) {
+        return false;
+    }
+    ticket->request.polled = false;
+    if (*result == -EOPNOTSUPP) {
+        ticket->ops->refused(ticket);
+    }
+    if (ticket->op->waiter.reason != 0) {
+        *result = -ECANCELED; /* it was to end, and can now */
+        return false;
+    }
+    begin(ticket, rti_sys_now());
+    return true;
+}
+
+bool rti_ticket_completed(struct rti_waiter *waiter, int32_t *result)
 {
     const struct rti_executor *executor = waiter->task->executor;
     struct rti_ticket *ticket = ticket_of(waiter);
     struct rti_device *device = device_of(ticket);
-    const rt_time latency = result >= 0 ? latency_of(executor, ticket) : 0;
+    rt_time latency;
 
-    device->in_flight--;
+    device->in_flight -= !ticket->request.polled;
+    if (begins_again(ticket, result)) {
+        return false;
+    }
+    latency = *result >= 0 ? latency_of(executor, ticket) : 0;
     rti_disk_complete(&device->disk, &ticket->request, latency, executor->turn_time);
     if (rti_disk_has_waiting(&device->disk)) {
         let_go(device, NULL, rti_sys_now());
     }
+    return true;
 }
 
 void rti_ticket_abort(struct rti_waiter *waiter, int reason)

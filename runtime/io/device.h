@@ -22,6 +22,8 @@
  *    while it has no entry yet; whatever ends it then tells the disk so.
  * V3 A latency that is told to the disk is the device's: if the shard did not wait for completions
  *    since it looked last, the request had not ended at that look, and that is all that is known.
+ * V4 A request that the polled ring refuses has moved nothing: it begins again in the ordinary one,
+ *    and to the disk it is the same. Whether a file can be polled shows its first transfer.
  */
 #ifndef RTI_IO_DEVICE_H
 #define RTI_IO_DEVICE_H
@@ -38,13 +40,24 @@ struct rti_device {
     struct rti_device *next;      /* of this shard */
     struct rti_shared_device *of; /* the same for all shards, and for partitions of one disk */
     uint64_t number;              /* what files say that they are on */
-    uint32_t in_flight;           /* requests that have an entry and have not completed */
+    uint32_t in_flight;           /* requests of the ordinary ring that have not completed */
+    bool refusal_told;            /* the log says that it cannot be polled */
+};
+
+struct rti_ticket;
+
+struct rti_ticket_ops {
+    /* The turn has come. */
+    void (*fill)(struct rti_ticket *ticket, struct io_uring_sqe *sqe);
+
+    /* The device was to be polled for it, and cannot be. The ticket goes on without. */
+    void (*refused)(struct rti_ticket *ticket);
 };
 
 struct rti_ticket {
-    struct rti_disk_request request;
-    struct rti_op *op; /* whose turn it is to come */
-    void (*fill)(struct rti_ticket *ticket, struct io_uring_sqe *sqe); /* it has come */
+    struct rti_disk_request request; /* `polled`: its entry is of the polled ring (core/polled.h) */
+    struct rti_op *op;               /* whose turn it is to come */
+    const struct rti_ticket_ops *ops;
     rt_time begun;
 };
 
@@ -61,15 +74,16 @@ bool rti_device_is_shared(struct rti_device *device, struct rt_taskq *queue);
 
 /*
  * The running task's operation waits for its turn at the device; perhaps it has come already. Its
- * waiter was made with a kind of RTI_TICKET_KIND, its object is the ticket, and `op` and `fill` of
- * that are set. 0; -ENOMEM: then nothing waits. Else the task has to wait for the operation next.
+ * waiter was made with a kind of RTI_TICKET_KIND, its object is the ticket, and `op`, `ops` and
+ * `request.polled` of that are set.
+ * 0; -ENOMEM: then nothing waits. Else the task has to wait for the operation next.
  */
 int rti_ticket_take(struct rti_ticket *ticket, struct rti_device *device, bool writes,
                     uint32_t bytes);
 
 void rti_ticket_abort(struct rti_waiter *waiter, int reason);
 void rti_ticket_room(struct rti_waiter *waiter);
-void rti_ticket_completed(struct rti_waiter *waiter, int32_t result);
+bool rti_ticket_completed(struct rti_waiter *waiter, int32_t *result);
 
 #define RTI_TICKET_KIND(text)                                                       \
     .name = (text), .abort = rti_ticket_abort, .room = rti_ticket_room, \

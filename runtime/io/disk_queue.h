@@ -122,6 +122,7 @@ struct rti_disk_request {
     bool write;
     bool alone; /* nothing else was in flight when it began */
     uint8_t state;
+    bool polled; /* of io/device.h; nothing to the scheduler */
 };
 
 struct rti_disk {

@@ -11,6 +11,9 @@
 
 _Static_assert(sizeof(struct rt_file) <= RTI_HANDLE_BYTES, "a file lies in the pool of handles");
 
+#define WRONG_OPTIONS \
+    "the options of a file are of a newer library, or not from RT_FILE_OPTIONS_INIT"
+
 static const struct rti_wait_kind open_kind = RTI_OP_KIND("open");
 static const struct rti_wait_kind stat_kind = RTI_OP_KIND("stat");
 static const struct rti_wait_kind sync_kind = RTI_OP_KIND("sync");
@@ -93,7 +96,24 @@ static int open_in(struct rt_file **out, int directory, const char *path,
         rti_handle_put(file);
         return r;
     }
+    if (options->polled != 0) {
+        rti_file_want_polls(file);
+    }
     *out = file;
+    return 0;
+}
+
+static int check_options(const struct rti_executor *executor, const struct rt_file_options *options)
+{
+    if (options->reserved != 0) {
+        rti_log(&executor->log, RT_LOG_ERROR, WRONG_OPTIONS);
+        return -EINVAL;
+    }
+    if (options->polled != 0 && (options->flags & O_DIRECT) == 0) {
+        rti_log(&executor->log, RT_LOG_ERROR,
+                "rt_file_options.polled is for direct files: add O_DIRECT to the flags");
+        return -EINVAL;
+    }
     return 0;
 }
 
@@ -106,12 +126,12 @@ int rt_file_open_with(struct rt_file **out, const char *path, const struct rt_fi
 
     RTI_ASSERT(out != NULL && path != NULL && options != NULL);
     r = rti_sized_copy(&complete, sizeof(complete), options);
-    if (r == 0 && complete.reserved != 0) {
-        r = -EINVAL;
-    }
     if (r < 0) {
-        rti_log(&executor->log, RT_LOG_ERROR,
-                "the options of a file are of a newer library, or not from RT_FILE_OPTIONS_INIT");
+        rti_log(&executor->log, RT_LOG_ERROR, WRONG_OPTIONS);
+        return r;
+    }
+    r = check_options(executor, &complete);
+    if (r < 0) {
         return r;
     }
     return open_in(out, AT_FDCWD, path, &complete, deadline);
@@ -195,6 +215,7 @@ int rt_file_stat(struct rt_file *file, struct rt_file_stat *out, rt_time deadlin
         .modified_ns = ns_of(&answer.stx_mtime),
         .direct_memory_align = file->memory_align,
         .direct_offset_align = rti_file_is_direct(file) ? file->offset_align : 0,
+        .polled = file->polls,
     };
     return 0;
 }

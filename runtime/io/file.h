@@ -36,6 +36,7 @@ struct rt_file {
     int flags;                    /* of open(2) */
     uint16_t place;               /* among the ring's registered files, + 1; 0: it is in none */
     uint8_t transfers;            /* up to RTI_FILE_TRANSFERS_BEFORE_PLACE, then it gets a place */
+    bool polls;                   /* direct transfers go to the polled ring (core/polled.h) */
 };
 
 /* What a place saves per transfer (12 ns of 180, reads of 512 bytes from the page cache) must pay
@@ -112,6 +113,13 @@ bool rti_file_is_aligned(const struct rt_file *file, const struct rti_transfer *
 /* Learn the alignment of a file that was opened with O_DIRECT. 0; -EINVAL: there is no direct I/O
  * on it; -ETIME; -ECANCELED; or an error of statx(2). */
 int rti_file_learn_alignment(struct rt_file *file, rt_time deadline);
+
+/* The file was to be polled for: see to it that there is a ring for that, or say in the log why
+ * there is none. Never fails: the file works without. */
+void rti_file_want_polls(struct rt_file *file);
+
+/* A transfer has shown that the file's device, or its file system, cannot be polled. */
+void rti_file_polls_refused(struct rt_file *file);
 
 /* statx(2) of the descriptor. */
 struct statx;

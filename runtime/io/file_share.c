@@ -19,7 +19,8 @@ int rt_file_share(struct rt_file *file, struct rt_file_share *out)
                                    .fd = fd,
                                    .flags = file->flags,
                                    .memory_align = file->memory_align,
-                                   .offset_align = file->offset_align };
+                                   .offset_align = file->offset_align,
+                                   .polls = file->polls };
     return 0;
 }
 
@@ -44,6 +45,9 @@ int rt_file_adopt(struct rt_file **out, struct rt_file_share *share)
     file->flags = share->flags;
     file->memory_align = share->memory_align;
     file->offset_align = share->offset_align;
+    if (share->polls != 0) {
+        rti_file_want_polls(file);
+    }
     share->fd = -1;
     *out = file;
     return 0;

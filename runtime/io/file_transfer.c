@@ -115,12 +115,34 @@ struct turn {
     struct rti_transfer transfer;
 };
 
+/* Files and buffers are registered with the ordinary ring only. */
+static void prepare_polled(struct io_uring_sqe *sqe, const struct turn *turn)
+{
+    struct rti_transfer plain = turn->transfer;
+
+    plain.buffer = NULL;
+    prepare(sqe, turn->file, &plain);
+    sqe->fd = turn->file->handle.fd;
+    sqe->flags = 0;
+}
+
 static void fill(struct rti_ticket *ticket, struct io_uring_sqe *sqe)
 {
     const struct turn *turn = RTI_CONTAINER_OF(ticket, const struct turn, ticket);
 
-    prepare(sqe, turn->file, &turn->transfer);
+    if (RTI_UNLIKELY(ticket->request.polled)) {
+        prepare_polled(sqe, turn);
+    } else {
+        prepare(sqe, turn->file, &turn->transfer);
+    }
 }
+
+static void refused(struct rti_ticket *ticket)
+{
+    rti_file_polls_refused(RTI_CONTAINER_OF(ticket, struct turn, ticket)->file);
+}
+
+static const struct rti_ticket_ops turn_ops = { .fill = fill, .refused = refused };
 
 static uint32_t bytes_of(const struct rti_transfer *transfer)
 {
@@ -139,7 +161,8 @@ static int take_turn(struct turn *turn, struct rti_op *op, struct rt_file *file,
     rti_waiter_init(&op->waiter, direct_kind_of(transfer));
     op->waiter.object = &turn->ticket;
     turn->ticket.op = op;
-    turn->ticket.fill = fill;
+    turn->ticket.ops = &turn_ops;
+    turn->ticket.request.polled = file->polls;
     turn->file = file;
     turn->transfer = *transfer;
     return rti_ticket_take(&turn->ticket, file->device, transfer->writes, bytes_of(transfer));

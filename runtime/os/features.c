@@ -18,6 +18,7 @@ static const struct {
     { "iowq", RTI_FEATURE_IOWQ },
     { "fixed_buffers", RTI_FEATURE_FIXED_BUFFERS },
     { "registered_files", RTI_FEATURE_REGISTERED_FILES },
+    { "iopoll", RTI_FEATURE_IOPOLL },
     { "all", RTI_FEATURES_ALL }, /* last: not shown by rti_features_format() */
 };
 

@@ -22,9 +22,10 @@ enum rti_feature {
     RTI_FEATURE_IOWQ = 1u << 5,            /* workers counted, and where we say (5.15) */
     RTI_FEATURE_FIXED_BUFFERS = 1u << 6,   /* buffers that the kernel knows beforehand (5.19) */
     RTI_FEATURE_REGISTERED_FILES = 1u << 7, /* transfers without a look-up of the file (6.9) */
+    RTI_FEATURE_IOPOLL = 1u << 8,           /* devices polled, for files that ask for it (5.1) */
 };
 
-#define RTI_FEATURES_ALL 0xffu
+#define RTI_FEATURES_ALL 0x1ffu
 
 /* Room for the names of all of them. */
 #define RTI_FEATURES_BYTES 128

@@ -59,7 +59,7 @@ static int setup_with_patience(uint32_t entries, struct io_uring_params *params)
 }
 
 static int setup_by_ladder(struct rti_uring *ring, const struct rti_uring_config *config,
-                           struct io_uring_params *params)
+                           uint32_t kind, struct io_uring_params *params)
 {
     const uint32_t base = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
     const uint32_t modern = base | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER |
@@ -85,9 +85,10 @@ static int setup_by_ladder(struct rti_uring *ring, const struct rti_uring_config
             continue;
         }
         memset(params, 0, sizeof(*params));
-        params->flags = rungs[i];
+        params->flags = rungs[i] | kind;
         params->cq_entries = config->cq_entries;
-        r = setup_with_patience(config->sq_entries, params);
+        r = kind == 0 ? setup_with_patience(config->sq_entries, params)
+                      : rti_sys_uring_setup(config->sq_entries, params);
     }
     if (r < 0) {
         return r;
@@ -291,17 +292,16 @@ static void register_ring_fd(struct rti_uring *ring, uint32_t disabled)
     }
 }
 
-int rti_uring_open(struct rti_uring *ring, const struct rti_uring_config *config,
-                   const struct rti_log *log)
+/* The queues, of a ring that has a setup flag for its `kind`, or none. */
+static int open_queues(struct rti_uring *ring, const struct rti_uring_config *config, uint32_t kind)
 {
     struct io_uring_params params;
     int r;
 
     memset(ring, 0, sizeof(*ring));
     ring->fd = -1;
-    r = setup_by_ladder(ring, config, &params);
+    r = setup_by_ladder(ring, config, kind, &params);
     if (r < 0) {
-        rti_explain_ring(log, r);
         return r;
     }
     r = check_operations(ring);
@@ -309,12 +309,33 @@ int rti_uring_open(struct rti_uring *ring, const struct rti_uring_config *config
         r = map_queues(ring, &params);
     }
     if (r < 0) {
-        rti_explain_ring(log, r);
         (void)rti_sys_close(ring->fd);
         ring->fd = -1;
         return r;
     }
     find_queues(ring, &params);
+    return 0;
+}
+
+int rti_uring_open_polled(struct rti_uring *ring, const struct rti_uring_config *config)
+{
+    const int r = open_queues(ring, config, IORING_SETUP_IOPOLL);
+
+    if (r == 0) {
+        register_ring_fd(ring, config->disabled);
+    }
+    return r;
+}
+
+int rti_uring_open(struct rti_uring *ring, const struct rti_uring_config *config,
+                   const struct rti_log *log)
+{
+    const int r = open_queues(ring, config, 0);
+
+    if (r < 0) {
+        rti_explain_ring(log, r);
+        return r;
+    }
     place_workers(ring, config, log);
     make_places(ring, config);
     make_file_table(ring, config->disabled);

@@ -73,6 +73,11 @@ struct rti_uring {
 /* Open a ring for the calling thread. Returns 0, or -errno after having said why in the log. */
 int rti_uring_open(struct rti_uring *ring, const struct rti_uring_config *config,
                    const struct rti_log *log);
+
+/* Open a ring that is polled (core/polled.h): none of files, buffers and workers is set up. Does
+ * not wait for memory, and says nothing. Returns 0 or -errno. */
+int rti_uring_open_polled(struct rti_uring *ring, const struct rti_uring_config *config);
+
 void rti_uring_close(struct rti_uring *ring);
 
 /*

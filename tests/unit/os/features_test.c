@@ -26,6 +26,7 @@ static void lists_of_names_are_sets(void **state)
         { "defer_taskrun", RTI_FEATURE_DEFER_TASKRUN },
         { "iowq", RTI_FEATURE_IOWQ },
         { "registered_files", RTI_FEATURE_REGISTERED_FILES },
+        { "iopoll", RTI_FEATURE_IOPOLL },
         { "all", RTI_FEATURES_ALL },
         { "all,iowq", RTI_FEATURES_ALL },
         { "iowq,iowq iowq", RTI_FEATURE_IOWQ },
@@ -99,7 +100,7 @@ static void a_set_is_shown_by_its_names(void **state)
     rti_features_format(RTI_FEATURES_ALL, text, sizeof(text));
     assert_string_equal(text,
                         "guard_install no_sqarray no_iowait registered_ring defer_taskrun iowq "
-                        "fixed_buffers registered_files");
+                        "fixed_buffers registered_files iopoll");
 }
 
 static void every_set_survives_being_written_and_read(void **state)
