@@ -193,6 +193,36 @@ static void without_the_feature_files_work_and_the_log_says_why_once(void **stat
     run("iopoll", use_without);
 }
 
+static int hand_it_on(void *arg)
+{
+    struct rt_file_share share;
+    struct rt_file *other = NULL;
+    struct rt_file *file = NULL;
+    bool polled;
+    int r;
+
+    (void)arg;
+    r = open_polled(&file);
+    if (r < 0) {
+        return r;
+    }
+    polled = is_polled(file); /* there has been no transfer that could be refused */
+    T_CHECK(polled == (counters().polls_refused == 0));
+    T_CHECK(rt_file_share(file, &share) == 0);
+    T_CHECK(rt_file_adopt(&other, &share) == 0);
+    T_CHECK(is_polled(other) == polled);
+    T_CHECK(rt_file_close(other) == 0);
+    T_CHECK(rt_file_close(file) == 0);
+    return 0;
+}
+
+static void a_share_of_a_file_is_polled_for_as_the_file_is(void **state)
+{
+    (void)state;
+    run(NULL, hand_it_on);
+    run("iopoll", hand_it_on);
+}
+
 static int ask_for_a_buffered_one(void *arg)
 {
     struct rt_file_options options = RT_FILE_OPTIONS_INIT;
@@ -217,6 +247,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(data_is_right_and_it_is_told_whether_it_was_polled_for),
         cmocka_unit_test(without_the_feature_files_work_and_the_log_says_why_once),
+        cmocka_unit_test(a_share_of_a_file_is_polled_for_as_the_file_is),
         cmocka_unit_test(a_buffered_file_cannot_be_asked_to_be_polled_for),
     };
 

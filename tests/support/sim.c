@@ -160,7 +160,8 @@ static void interrupt_rings(void)
     for (node = sim.rings.next; node != &sim.rings; node = node->next) {
         struct sim_ring *ring = RTI_CONTAINER_OF(node, struct sim_ring, in_sim);
 
-        if ((ring->params.flags & (IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_COOP_TASKRUN)) == 0) {
+        if ((ring->params.flags & (IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_COOP_TASKRUN)) == 0 &&
+            !sim_ring_is_polled(ring)) {
             sim_ring_run_owed(ring, UINT_MAX);
         }
     }

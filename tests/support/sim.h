@@ -22,7 +22,8 @@
  * a file request until its due time, a socket request until its socket is
  * ready (S2). Then it is done in the kernel, and a CQE is owed (S3). The CQE is
  * posted (S4), on a DEFER_TASKRUN ring only inside an enter with GETEVENTS and
- * at most max(20, wait_nr) at a time. The user's memory is touched at the step
+ * at most max(20, wait_nr) at a time, on a polled ring (IOPOLL) only there, too, and then all.
+ * The user's memory is touched at the step
  * from S3 to S4 and at no other time (MSG_WAITALL also before), so memory given
  * back too early is a use after free that ASan sees. sim_hold() keeps requests
  * at S2 or S3, sim_release() moves them on, sim_post() makes S4 happen without an
@@ -111,6 +112,7 @@ struct sim_config {
     bool stale_taskrun;        /* the flag TASKRUN is always set, as after a race of CPUs */
     bool no_registered_ring;   /* REGISTER_RING_FDS: -EINVAL */
     bool no_fixed_buffers;     /* REGISTER_BUFFERS2: -EINVAL */
+    bool no_iopoll;            /* setup of a polled ring (IORING_SETUP_IOPOLL): -EINVAL */
     bool no_worker_cpus;       /* REGISTER_IOWQ_AFF: -EINVAL, as for CPUs outside of the cpuset */
     uint64_t locked_bytes_max; /* to register more buffers gives -ENOMEM; 0: no limit */
     bool busy_on_overflow;     /* submission gives -EBUSY while CQEs wait behind a full CQ (old
@@ -274,6 +276,9 @@ void sim_file_put(const char *path, const void *bytes, size_t count);
 const void *sim_file_get(const char *path, size_t *out_count);
 void sim_file_remove(const char *path);
 unsigned sim_file_count(void); /* names that there are */
+
+/* From now on a transfer of this file on a polled ring ends with -EOPNOTSUPP, and does nothing. */
+void sim_file_refuse_polls(const char *path);
 
 /*
  * The power fails just before the n-th operation that opens, writes or syncs (1: the next one).

@@ -4,7 +4,8 @@
  *
  *   submit   an enter that consumes fewer SQEs than asked returns at once
  *   run      owed CQEs are generated: with DEFER_TASKRUN only if GETEVENTS is
- *            set, at most max(20, min_complete) of them
+ *            set, at most max(20, min_complete) of them; with IOPOLL only if it is
+ *            set, all of them, and to ask the devices takes up to 1 us
  *   flush    the backlog, with GETEVENTS
  *   wait     until min_complete CQEs are visible; others run or time jumps, nobody sleeps
  *   result   the count of SQEs if any, else 0 or the error of the wait, which
@@ -18,6 +19,7 @@
 
 #include "os/sys.h"
 
+#define POLL_NS_MAX    1000
 #define OWED_PER_ENTER 20U /* IO_LOCAL_TW_DEFAULT_MAX of Linux */
 
 int __real_rti_sys_uring_enter(int fd, unsigned to_submit, unsigned min_complete, unsigned flags,
@@ -239,6 +241,13 @@ static int submit_step(struct enter *enter)
     return (int)submit(enter->ring, enter->to_submit);
 }
 
+/* Without it the clock would stand still where somebody polls. */
+static void ask_devices(struct sim_ring *ring)
+{
+    sim_move_to(sim.now + rand_range(&sim.rand, 1, POLL_NS_MAX));
+    sim_ring_run_owed(ring, UINT_MAX);
+}
+
 static int get_events(struct enter *enter, const void *arg, size_t arg_bytes)
 {
     struct sim_ring *ring = enter->ring;
@@ -249,6 +258,9 @@ static int get_events(struct enter *enter, const void *arg, size_t arg_bytes)
     }
     if (enter->min_complete > ring->params.cq_entries) {
         enter->min_complete = ring->params.cq_entries;
+    }
+    if (sim_ring_is_polled(ring)) {
+        ask_devices(ring);
     }
     sim_ring_run_owed(ring,
                       enter->min_complete > OWED_PER_ENTER ? enter->min_complete : OWED_PER_ENTER);
@@ -266,7 +278,7 @@ static int ring_enter(struct enter *enter, const void *arg, size_t arg_bytes)
     sim_spend_step();
     submitted = submit_step(enter);
     sim_settle();
-    if ((ring->params.flags & IORING_SETUP_DEFER_TASKRUN) == 0) {
+    if ((ring->params.flags & IORING_SETUP_DEFER_TASKRUN) == 0 && !sim_ring_is_polled(ring)) {
         sim_ring_run_owed(ring, UINT_MAX);
         sim_settle();
     }

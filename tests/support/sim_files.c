@@ -186,6 +186,14 @@ void sim_file_remove(const char *path)
     remove_name(file);
 }
 
+void sim_file_refuse_polls(const char *path)
+{
+    struct sim_file *file = file_find(path);
+
+    RTI_ASSERT(file != NULL);
+    file->refuses_polls = true;
+}
+
 unsigned sim_file_count(void)
 {
     unsigned count = 0;

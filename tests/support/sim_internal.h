@@ -160,6 +160,12 @@ int sim_buffers_register(struct sim_ring *ring, unsigned opcode, const void *arg
 int sim_buffers_check(const struct sim_request *request); /* 0, or -EFAULT */
 void sim_buffers_forget(struct sim_ring *ring);
 
+/* Nothing announces its CQEs: they are generated in an enter with GETEVENTS only. */
+static inline bool sim_ring_is_polled(const struct sim_ring *ring)
+{
+    return (ring->params.flags & IORING_SETUP_IOPOLL) != 0;
+}
+
 struct sim_ring *sim_ring_find(int fd);
 void sim_ring_close(struct sim_ring *ring, bool is_leak);
 unsigned sim_ring_cq_ready(const struct sim_ring *ring);
@@ -203,7 +209,8 @@ struct sim_file {
     uint8_t *bytes; /* what readers see */
     size_t size;
     uint64_t reserved; /* space is there up to here, if it is beyond the size */
-    uint8_t *durable;  /* what the disk holds for sure; see sim_disk.c */
+    bool refuses_polls;
+    uint8_t *durable; /* what the disk holds for sure; see sim_disk.c */
     size_t durable_size;
     struct rti_list changes; /* since then */
 };

@@ -35,8 +35,7 @@
 
 /* What a setup flag needs that the sim does not imitate. */
 #define SETUP_NOT_SIMULATED \
-    (IORING_SETUP_IOPOLL | IORING_SETUP_SQPOLL | IORING_SETUP_SQ_AFF | IORING_SETUP_ATTACH_WQ | \
-     IORING_SETUP_SQE128 | IORING_SETUP_CQE32 | (1U << 14) | (1U << 15) | (1U << 17) | (1U << 18))
+    (IORING_SETUP_SQPOLL | IORING_SETUP_SQ_AFF | IORING_SETUP_ATTACH_WQ | IORING_SETUP_SQE128 | IORING_SETUP_CQE32 | (1U << 14) | (1U << 15) | (1U << 17) | (1U << 18))
 
 int __real_rti_sys_uring_setup(unsigned entries, struct io_uring_params *params);
 int __wrap_rti_sys_uring_setup(unsigned entries, struct io_uring_params *params);
@@ -61,7 +60,7 @@ void sim_ring_update_flags(struct sim_ring *ring)
     if (ring->backlog_count > 0) {
         flags |= IORING_SQ_CQ_OVERFLOW;
     }
-    if ((ring->owed_count > 0 || sim.config.stale_taskrun) &&
+    if ((ring->owed_count > 0 || sim.config.stale_taskrun) && !sim_ring_is_polled(ring) &&
         (ring->params.flags & IORING_SETUP_TASKRUN_FLAG) != 0) {
         flags |= IORING_SQ_TASKRUN;
     }
@@ -164,6 +163,9 @@ static int check_setup(unsigned entries, const struct io_uring_params *params)
         return -ENOMEM;
     }
     if ((flags & ~allowed) != 0 || entries == 0) {
+        return -EINVAL;
+    }
+    if ((flags & IORING_SETUP_IOPOLL) != 0 && sim.config.no_iopoll) {
         return -EINVAL;
     }
     if ((flags & SETUP_NOT_SIMULATED) != 0) {

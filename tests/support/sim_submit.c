@@ -3,6 +3,7 @@
 #include "sim_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -115,6 +116,15 @@ static int copy_arguments(struct sim_request *request)
     }
 }
 
+static bool may_be_polled(const struct sim_request *request)
+{
+    const uint8_t opcode = request->sqe.opcode;
+
+    return opcode == IORING_OP_NOP || opcode == IORING_OP_READ || opcode == IORING_OP_WRITE ||
+           opcode == IORING_OP_READV || opcode == IORING_OP_WRITEV ||
+           opcode == IORING_OP_READ_FIXED || opcode == IORING_OP_WRITE_FIXED;
+}
+
 static int prepare(struct sim_request *request)
 {
     const struct io_uring_sqe *sqe = &request->sqe;
@@ -125,6 +135,9 @@ static int prepare(struct sim_request *request)
     }
     if (sim_request_opcode(request)->name == NULL) {
         fprintf(stderr, "sim: opcode %u is not simulated\n", sqe->opcode);
+        return -EINVAL;
+    }
+    if (sim_ring_is_polled(request->ring) && !may_be_polled(request)) {
         return -EINVAL;
     }
     r = check_flags(request);
@@ -165,6 +178,22 @@ static int check_simulated(const struct sim_request *request, const struct sim_o
     return 0;
 }
 
+/* A polled ring is for direct files. */
+static int check_polled(const struct sim_request *request)
+{
+    const struct sim_object *object = request->object;
+
+    if (!sim_ring_is_polled(request->ring)) {
+        return 0;
+    }
+    if (object->kind != SIM_KIND_FILE) {
+        return -EOPNOTSUPP;
+    }
+    return (RTI_CONTAINER_OF(object, const struct sim_open_file, object)->flags & O_DIRECT) != 0
+               ? 0
+               : -EINVAL;
+}
+
 /* An error that is no fault of the SQE: -EBADF, -ENOTSOCK, -EFAULT. */
 static int find_object(struct sim_request *request)
 {
@@ -188,7 +217,22 @@ static int find_object(struct sim_request *request)
     }
     object->refs++;
     request->object = object;
-    return sim_buffers_check(request);
+    r = check_polled(request);
+    return r < 0 ? r : sim_buffers_check(request);
+}
+
+/* Not at once: Linux tells the driver's refusal as any other completion. */
+static void refuse_poll(struct sim_request *request)
+{
+    const struct sim_open_file *open_file;
+
+    if (sim_ring_is_polled(request->ring) && request->object != NULL) {
+        open_file = RTI_CONTAINER_OF(request->object, struct sim_open_file, object);
+        if (open_file->file->refuses_polls) {
+            request->is_forced = true;
+            request->forced_result = -EOPNOTSUPP;
+        }
+    }
 }
 
 static void record_sqe(const struct sim_request *request)
@@ -247,6 +291,7 @@ void sim_request_submit(struct sim_ring *ring, const struct io_uring_sqe *sqe, b
     request->delay = sim_request_draw_delay();
     request->cancel_answer = draw_cancel_answer(request);
     sim_fault_plan(request);
+    refuse_poll(request);
     sim_request_poison(request);
     if (sim_hold_applies(request, &request->held_at)) {
         request->phase = SIM_PHASE_HELD;
