@@ -14,7 +14,8 @@
  * The loop is a runtime of one shard, whose turns the program makes. A turn runs what is
  * runnable, hands to the kernel what tasks want from it, and returns: it never sleeps.
  * What needs a task's attention afterwards (I/O that has ended, a wake, a submission, a
- * stop) makes the descriptor readable; a timer is told by `next`.
+ * stop) makes the descriptor readable; a timer is told by `next`. So is I/O for which a device
+ * is polled (rt_file_options.polled): while there is some, the next turn is due at once.
  *
  * Between turns the program's thread is no shard: it may use what any thread may,
  * rt_submit(), rt_wake() and rt_stop() with this loop or other runtimes, and other

@@ -35,7 +35,8 @@
 
 /* What a setup flag needs that the sim does not imitate. */
 #define SETUP_NOT_SIMULATED \
-    (IORING_SETUP_SQPOLL | IORING_SETUP_SQ_AFF | IORING_SETUP_ATTACH_WQ | IORING_SETUP_SQE128 | IORING_SETUP_CQE32 | (1U << 14) | (1U << 15) | (1U << 17) | (1U << 18))
+    (IORING_SETUP_SQPOLL | IORING_SETUP_SQ_AFF | IORING_SETUP_ATTACH_WQ | IORING_SETUP_SQE128 | \
+     IORING_SETUP_CQE32 | (1U << 14) | (1U << 15) | (1U << 17) | (1U << 18))
 
 int __real_rti_sys_uring_setup(unsigned entries, struct io_uring_params *params);
 int __wrap_rti_sys_uring_setup(unsigned entries, struct io_uring_params *params);

@@ -421,6 +421,25 @@ class Disk(StorageTest):
         self.assertEqual(job["shardrt"]["disk"]["total_ios"], 16)
         self.assertEqual(job["shardrt"]["disk"]["line_ns"]["N"], 0)
 
+    def test_a_disk_that_is_to_be_polled_is_or_the_report_says_that_it_cannot_be(self) -> None:
+        status, out, errors = self.run_job(self.JOB + "hipri\nverify=crc32c\n")
+        if "has no O_DIRECT" in errors:
+            self.skipTest("the temporary folder has no O_DIRECT")
+        self.assertEqual(status, 0, errors)
+        self.assertIn("verified: 16 blocks", out)
+        refused = "polled: 0 of 1 files; the disk of the rest cannot be" in out
+        self.assertEqual(refused, "go by interrupts" in errors)
+        self.assertEqual(refused, "polled: 1 of 1 files" not in out)
+        _, out, errors = self.run_job(self.JOB + "hipri\n", "--json")
+        refused = "go by interrupts" in errors  # not all that a file system writes is
+        own = json.loads(out)["jobs"][0]["shardrt"]
+        self.assertEqual((own["files_polled"], own["files_refused"]), (1 - refused, refused))
+
+    def test_only_direct_jobs_can_be_polled_for(self) -> None:
+        status, _, errors = self.run_job("[j]\nrw=read\nsize=64k\nhipri\n")
+        self.assertEqual(status, 2)
+        self.assertIn("hipri: a disk is polled for direct transfers only", errors)
+
     def test_buffered_jobs_have_no_disk(self) -> None:
         job, = self.jobs("[j]\nrw=write\nsize=64k\nbs=4k\n")
         self.assertEqual(job["shardrt"]["disk"]["total_ios"], 0)

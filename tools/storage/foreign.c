@@ -24,7 +24,7 @@ static const char *const names[] = {
     "experimental_verify", "fadvise_hint", "fallocate", "file_append", "file_service_type",
     "filename_format", "filesize", "fill_device", "fill_fs", "flow", "flow_id", "flow_sleep",
     "force_async", "fsync_on_close", "gid", "gpu_dev_ids", "grace_time", "gtod_cpu", "gtod_reduce",
-    "hdfsdirectory", "hipri", "hipri_percentage", "hostname", "http_host", "http_mode", "http_pass",
+    "hdfsdirectory", "hipri_percentage", "hostname", "http_host", "http_mode", "http_pass",
     "http_s3_key", "http_s3_keyid", "http_s3_region", "http_s3_sse_customer_algorithm",
     "http_s3_sse_customer_key", "http_s3_storage_class", "http_swift_auth_token", "http_user",
     "http_verbose", "https", "ignore_error", "ignore_zone_limits", "inplace", "interface",

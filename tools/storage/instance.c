@@ -231,8 +231,12 @@ static int open_file(struct run *run, size_t file)
                        : job_reads(job) || job->verify ? O_RDWR
                                                        : O_WRONLY) |
                       (job->direct ? O_DIRECT : 0);
-    int r = rt_file_open(&run->files[file], run_path(run, file, path), flags, 0, RT_NEVER);
+    struct rt_file_options options = RT_FILE_OPTIONS_INIT;
+    int r;
 
+    options.flags = flags;
+    options.polled = job->hipri;
+    r = rt_file_open_with(&run->files[file], run_path(run, file, path), &options, RT_NEVER);
     if (r == -EINVAL && job->direct) {
         return run_fail(run, r, "%s: this file system has no O_DIRECT; use direct=0", path);
     }
@@ -244,6 +248,19 @@ static int open_file(struct run *run, size_t file)
         (void)rt_file_close(run->files[file]);
     }
     return r;
+}
+
+/* The transfers have shown it. */
+static void look_at_polls(struct run *run)
+{
+    struct rt_file_stat stat;
+
+    for (size_t i = 0; run->job->hipri && i < job_file_count(run->job); i++) {
+        if (rt_file_stat(run->files[i], &stat, RT_NEVER) == 0) {
+            run->result->files_polled += stat.polled;
+            run->result->files_refused += stat.polled == 0;
+        }
+    }
 }
 
 int instance_run(struct instance *instance)
@@ -263,6 +280,7 @@ int instance_run(struct instance *instance)
     }
     if (r == 0) {
         r = with_workload(&run);
+        look_at_polls(&run);
     }
     while (opened > 0) {
         (void)rt_file_close(run.files[--opened]);

@@ -121,6 +121,7 @@ struct job {
     bool no_random_map;    /* random blocks may repeat, and others may never come */
     bool registered_files; /* the ring knows the files by number */
     bool fixed_buffers;    /* the ring knows the buffers */
+    bool hipri;            /* the disk is polled, where it can be */
     bool disk_times;       /* of each transfer: what it waited for the disk, and what that took */
     bool invalidate;       /* the page cache of the files is dropped before the job starts */
     bool end_fsync;        /* when the writes are done; its time is the job's */

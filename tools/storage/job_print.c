@@ -130,6 +130,9 @@ static void print_ring(const struct job *job, FILE *stream)
     if (job->disk_times) { /* nor this */
         print_flag("disk_times", true, stream);
     }
+    if (job->hipri) {
+        print_flag("hipri", true, stream);
+    }
     print_flag("fixedbufs", job->fixed_buffers, stream);
     fputs("nonvectored=1\n", stream);
 }

@@ -215,13 +215,14 @@ static json_t *own_json(const struct result_job *result)
     const uint64_t operations = result_operations(result);
     const struct result_cost *cost = &result->cost;
 
-    return json_pack("{s:i, s:i, s:f, s:f, s:f, s:I, s:I, s:s, s:o}", "cpu", (int)result->cpu,
-                     "instances", (int)result->instances, "cpu_us_per_io",
-                     report_cpu_us(cost, operations), "enters_per_io",
-                     report_per(cost->enters, operations), "ctx_per_io",
-                     report_per(cost->switches_voluntary + cost->switches_involuntary, operations),
-                     "enters", (json_int_t)cost->enters, "verified", (json_int_t)result->verified,
-                     "error_text", result->error_text, "disk", disk_json(result));
+    return json_pack(
+        "{s:i, s:i, s:f, s:f, s:f, s:I, s:I, s:s, s:o, s:I, s:I}", "cpu", (int)result->cpu,
+        "instances", (int)result->instances, "cpu_us_per_io", report_cpu_us(cost, operations),
+        "enters_per_io", report_per(cost->enters, operations), "ctx_per_io",
+        report_per(cost->switches_voluntary + cost->switches_involuntary, operations), "enters",
+        (json_int_t)cost->enters, "verified", (json_int_t)result->verified, "error_text",
+        result->error_text, "disk", disk_json(result), "files_polled",
+        (json_int_t)result->files_polled, "files_refused", (json_int_t)result->files_refused);
 }
 
 static void add_directions(json_t *object, const struct result_job *result)

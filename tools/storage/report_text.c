@@ -86,6 +86,17 @@ static void print_disk(FILE *out, const struct result_job *result)
     }
 }
 
+/* Of jobs with hipri. */
+static void print_polled(FILE *out, const struct result_job *result)
+{
+    const uint64_t files = result->files_polled + result->files_refused;
+
+    if (files > 0) {
+        fprintf(out, "  polled: %" PRIu64 " of %" PRIu64 " files%s\n", result->files_polled, files,
+                result->files_refused > 0 ? "; the disk of the rest cannot be" : "");
+    }
+}
+
 static void print_cost(FILE *out, const struct result_job *result)
 {
     const uint64_t operations = result_operations(result);
@@ -121,6 +132,7 @@ static void print_job(FILE *out, const struct result_job *result)
     if (result->disk_requests > 0) {
         print_disk(out, result);
     }
+    print_polled(out, result);
     if (result->verified > 0) {
         fprintf(out, "  verified: %" PRIu64 " blocks\n", result->verified);
     }

@@ -146,6 +146,10 @@ static bool check(struct source *source, const struct job *job)
     if (job->time_based && job->runtime == 0) {
         return source_refuse(source, "time_based needs a runtime, such as runtime=30");
     }
+    if (job->hipri && !job->direct) {
+        return source_refuse(source, "hipri: a disk is polled for direct transfers only; say "
+                                     "direct=1");
+    }
     if (job->size > 0 && job->offset > INT64_MAX - job->size) {
         return source_refuse(source, "offset and size: files end at 8 EiB");
     }

@@ -169,6 +169,8 @@ int result_merge(struct result_job *into, const struct result_job *from)
     into->disk_requests += from->disk_requests;
     into->disk_wait += from->disk_wait;
     into->disk_time += from->disk_time;
+    into->files_polled += from->files_polled;
+    into->files_refused += from->files_refused;
     into->verified += from->verified;
     into->runtime = from->runtime > into->runtime ? from->runtime : into->runtime;
     into->cpu = into->instances == 0 || into->cpu == from->cpu ? from->cpu : -1;

@@ -57,6 +57,8 @@ struct result_job {
     uint64_t disk_requests; /* direct transfers that went to a disk, */
     rt_time disk_wait;      /* what they waited for it, together, */
     rt_time disk_time;      /* and what it took for them */
+    uint64_t files_polled;  /* of a job with hipri: for so many the disk was polled, */
+    uint64_t files_refused; /* and for so many it could not be */
     uint64_t depths[RESULT_DEPTHS];
     struct result_direction directions[JOB_DIRECTIONS];
     struct result_times sync; /* fsync and fdatasync */

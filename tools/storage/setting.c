@@ -410,6 +410,7 @@ static const struct setting settings[] = {
     { "fixedbufs", NULL, read_flag, JOB(fixed_buffers), 0, 0, 0, true },
     { "fsync", NULL, read_count, JOB(fsync_every), 0, UINT32_MAX, 0, false },
     { "group_reporting", NULL, read_flag, JOB(group_reporting), 0, 0, 0, true },
+    { "hipri", NULL, read_flag, JOB(hipri), 0, 0, 0, true },
     { "invalidate", NULL, read_flag, JOB(invalidate), 0, 0, 0, false },
     { "iodepth", NULL, read_count, JOB(depth), 1, JOB_DEPTH_MAX, 0, false },
     { "iodepth_batch_complete_max", NULL, read_count,

@@ -91,7 +91,7 @@ static void a_section_alone_has_the_defaults_of_fio(void **state)
     assert_true(job->do_verify);
     assert_false(job->random || job->direct || job->time_based || job->no_random_map ||
                  job->registered_files || job->fixed_buffers || job->end_fsync || job->unlink ||
-                 job->verify || job->group_reporting);
+                 job->verify || job->group_reporting || job->hipri);
     jobfile_free(&file);
 }
 
@@ -113,12 +113,12 @@ static void every_option_reaches_its_field(void **state)
                                 "random_distribution=zipf:0.9\nrandseed=42\n"
                                 "verify=crc32c\ndo_verify=0\n"
                                 "group_reporting\ncpus_allowed=0,2-3\nloops=9\nunlink=1\n"
-                                "shares=77\nplace=spread\n");
+                                "shares=77\nplace=spread\nhipri\n");
     const struct job *job = &file.jobs[0];
 
     (void)state;
     assert_string_equal(job->name, "all");
-    assert_true(job->registered_files && job->fixed_buffers);
+    assert_true(job->registered_files && job->fixed_buffers && job->hipri);
     assert_int_equal(job->depth, 32);
     assert_int_equal(job->batch_submit, 8);
     assert_int_equal(job->batch_complete_min, 2);
