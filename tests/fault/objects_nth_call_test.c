@@ -281,6 +281,7 @@ static int use_direct_file(void)
 
     options.flags = O_RDWR | O_DIRECT;
     options.buffered_ok = 1;
+    options.polled = 1; /* where that fails the file works without */
     r = rt_file_open_with(&file, path, &options, RT_NEVER);
     if (r == 0) {
         r = (int)rt_file_write_at(file, "a more", 6, 3, RT_NEVER);
