@@ -257,10 +257,8 @@ RTI_COLD static void leave_to_host(struct rti_executor *executor, rt_time limit)
 
 /* Where devices are polled the turn does not sleep. One in which there is nothing else to do is a
  * look as that of config.spin: charged to nobody, and no stall. */
-static RTI_NOINLINE void poll_devices(struct rti_executor *executor)
+static RTI_NOINLINE void poll_devices(struct rti_executor *executor, bool idle)
 {
-    const bool idle = may_sleep(executor);
-
     rti_reactor_poll(&executor->reactor);
     if (idle) {
         rti_slice_sleeps(executor);
@@ -277,6 +275,7 @@ static RTI_NOINLINE void poll_devices(struct rti_executor *executor)
 static void flush(struct rti_executor *executor)
 {
     rt_time limit = 0;
+    bool idle;
 
     executor->idled = false;
     if (executor->devices != NULL) {
@@ -285,11 +284,12 @@ static void flush(struct rti_executor *executor)
     if (executor->inbox != NULL && executor->inbox->unsent) {
         executor->inbox->ops->flush(executor->inbox);
     }
+    idle = may_sleep(executor);
     if (rti_polled_is_busy(executor->reactor.polled)) {
-        poll_devices(executor);
+        poll_devices(executor, idle);
         return;
     }
-    if (may_sleep(executor)) {
+    if (idle) {
         if (executor->spin.window > 0 && !executor->hosted && spin_finds_work(executor)) {
             executor->idled = true;
             return;

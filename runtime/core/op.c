@@ -253,9 +253,13 @@ void rti_op_complete(struct rti_op *op, int32_t result, uint32_t cqe_flags)
     note_work(waiter->task->executor, op);
     rti_trace(waiter->task->executor, RT_TRACE_COMPLETE, waiter->task, NULL, waiter->kind->name,
               result);
-    if (RTI_UNLIKELY(waiter->kind->completed != NULL) &&
-        !waiter->kind->completed(waiter, &result)) {
-        return;
+    if (RTI_UNLIKELY(waiter->kind->completed != NULL)) {
+        int32_t changed = result; /* by its own address `result` would lie in memory for all */
+
+        if (!waiter->kind->completed(waiter, &changed)) {
+            return;
+        }
+        result = changed;
     }
     /* A worker that was interrupted by the cancel answers -EINTR. */
     if (waiter->reason != 0 && (result == -ECANCELED || result == -EINTR)) {

@@ -28,6 +28,7 @@ struct rti_polled {
     struct rti_uring ring;
     struct rti_list room_waiters; /* operations that wait for a place, first come first served */
     uint32_t in_flight;           /* of reactor->in_flight */
+    uint64_t flushed_at;          /* as that of the reactor */
     uint64_t completions;
     uint64_t transfers; /* of these, those that were not refused */
 };

@@ -186,18 +186,30 @@ void rti_reactor_sleep(struct rti_reactor *reactor, rt_time timeout)
     (void)rti_uring_enter(&reactor->ring, 1, timeout);
 }
 
+static inline void flush_if_due(struct rti_uring *ring, uint64_t *flushed_at, uint64_t flush_ticks,
+                                uint64_t ticks)
+{
+    if (rti_uring_pending(ring) == 0) {
+        *flushed_at = ticks;
+    } else if (ticks - *flushed_at >= flush_ticks) {
+        (void)rti_uring_submit(ring);
+        *flushed_at = ticks;
+    }
+}
+
+static RTI_NOINLINE void flush_both_if_due(struct rti_reactor *reactor, uint64_t ticks)
+{
+    struct rti_polled *polled = reactor->polled;
+
+    flush_if_due(&reactor->ring, &reactor->flushed_at, reactor->flush_ticks, ticks);
+    flush_if_due(&polled->ring, &polled->flushed_at, reactor->flush_ticks, ticks);
+}
+
 void rti_reactor_flush_if_due(struct rti_reactor *reactor, uint64_t ticks)
 {
-    struct rti_uring *polled = reactor->polled != NULL ? &reactor->polled->ring : NULL;
-    const bool polls = polled != NULL && rti_uring_pending(polled) > 0;
-
-    if (rti_uring_pending(&reactor->ring) == 0 && !polls) {
-        reactor->flushed_at = ticks;
-    } else if (ticks - reactor->flushed_at >= reactor->flush_ticks) {
-        (void)rti_uring_submit(&reactor->ring);
-        if (polls) {
-            (void)rti_uring_submit(polled);
-        }
-        reactor->flushed_at = ticks;
+    if (RTI_UNLIKELY(reactor->polled != NULL)) {
+        flush_both_if_due(reactor, ticks);
+    } else {
+        flush_if_due(&reactor->ring, &reactor->flushed_at, reactor->flush_ticks, ticks);
     }
 }
