@@ -44,6 +44,7 @@ DISK = "unit/io/disk_property_test"
 DISK_SHARE = "unit/io/disk_share_test"
 DISK_DEPTH = "unit/io/disk_depth_test"
 RACE = "sim/service_race_test"
+IOPOLL = "sim/iopoll_test"
 
 MUTANTS: Tuple[Mutant, ...] = (
     # The state word and generations
@@ -786,6 +787,35 @@ MUTANTS: Tuple[Mutant, ...] = (
            "        leave_to_host(executor, limit);\n",
            "        leave_to_host(executor, limit);\n        executor->idled = true;\n",
            "sim/loop_test", "error: Failure!"),
+
+    # Devices that are polled
+    Mutant("a shard sleeps while a device is polled", "core/executor.c",
+           "    if (rti_polled_is_busy(executor->reactor.polled)) {",
+           "    if (rti_polled_is_busy(executor->reactor.polled) && !idle) {",
+           IOPOLL, "all threads wait, and nothing is due"),
+    Mutant("a queue is charged for polling alone", "core/executor.c",
+           "    rti_polled_enter(executor->reactor.polled);\n    if (idle) {\n"
+           "        rti_watched_wakes(&executor->watched);\n        rti_slice_slept(executor);\n",
+           "    rti_polled_enter(executor->reactor.polled);\n    if (idle) {\n"
+           "        rti_watched_wakes(&executor->watched);\n",
+           IOPOLL, "check failed: charged_to(queue)"),
+    Mutant("the kernel is asked to cancel what it polls for", "core/op.c",
+           "    if (op->state == RTI_OP_POLLED) {\n        return; /* P4 */\n",
+           "    if (op->state == RTI_OP_POLLED) {\n        op->state = RTI_OP_IN_FLIGHT;\n",
+           IOPOLL, "check failed: counters().cancels == 0"),
+    Mutant("a task hears that its device cannot be polled", "io/device.c",
+           "(*result != -EOPNOTSUPP && *result != -EAGAIN)) {", "*result != -EAGAIN) {",
+           IOPOLL, "check failed: join(tasks[i]) == BLOCK"),
+    Mutant("a transfer that was to end begins again", "io/device.c",
+           "    if (ticket->op->waiter.reason != 0) {\n        *result = -ECANCELED;",
+           "    if (ticket == NULL) {\n        *result = -ECANCELED;",
+           IOPOLL, "check failed: join(tasks[0]) == -ETIME"),
+    Mutant("a file whose device refuses asks it again", "io/file_polled.c",
+           "    file->polls = false;\n    executor", "    executor",
+           IOPOLL, "check failed"),
+    Mutant("who waits for room on the polled ring waits for ever", "core/polled.c",
+           "    while (has_room(polled) && (node =", "    while (ready == UINT32_MAX && (node =",
+           IOPOLL, "all threads wait, and nothing is due"),
 )
 
 
