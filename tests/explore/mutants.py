@@ -45,6 +45,7 @@ DISK_SHARE = "unit/io/disk_share_test"
 DISK_DEPTH = "unit/io/disk_depth_test"
 RACE = "sim/service_race_test"
 IOPOLL = "sim/iopoll_test"
+REFUSED = "sim/iopoll_refused_test"
 
 MUTANTS: Tuple[Mutant, ...] = (
     # The state word and generations
@@ -805,14 +806,14 @@ MUTANTS: Tuple[Mutant, ...] = (
            IOPOLL, "check failed: counters().cancels == 0"),
     Mutant("a task hears that its device cannot be polled", "io/device.c",
            "(*result != -EOPNOTSUPP && *result != -EAGAIN)) {", "*result != -EAGAIN) {",
-           IOPOLL, "check failed: join(tasks[i]) == BLOCK"),
+           REFUSED, "check failed: join(tasks[i]) == BLOCK"),
     Mutant("a transfer that was to end begins again", "io/device.c",
            "    if (ticket->op->waiter.reason != 0) {\n        *result = -ECANCELED;",
            "    if (ticket == NULL) {\n        *result = -ECANCELED;",
-           IOPOLL, "check failed: join(tasks[0]) == -ETIME"),
+           REFUSED, "check failed: join(tasks[0]) == -ETIME"),
     Mutant("a file whose device refuses asks it again", "io/file_polled.c",
            "    file->polls = false;\n    executor", "    executor",
-           IOPOLL, "check failed"),
+           REFUSED, "check failed"),
     Mutant("who waits for room on the polled ring waits for ever", "core/polled.c",
            "    while (has_room(polled) && (node =", "    while (ready == UINT32_MAX && (node =",
            IOPOLL, "all threads wait, and nothing is due"),
