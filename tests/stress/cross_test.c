@@ -13,12 +13,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "rt/rt.h"
 #include "support/rand.h"
 
-#define ROUND_TRIPS   200000
-#define CHANNEL_TRIPS 50000
-#define STREAMED      10000000u
+/* The optimised build does the most: what it looks for is a matter of timing. */
+#define ROUND_TRIPS   (RTI_DEBUG ? 20000 : 200000)
+#define CHANNEL_TRIPS (RTI_DEBUG ? 10000u : 50000u)
+#define STREAMED      (RTI_DEBUG ? 1000000u : 10000000u)
 
 static struct rt_config two_shards(void)
 {
@@ -175,7 +177,7 @@ static int send_stream(void *arg)
     return 0;
 }
 
-static void ten_million_items_arrive_in_order(void **state)
+static void a_long_stream_arrives_in_order(void **state)
 {
     const struct rt_config config = two_shards();
 
@@ -399,7 +401,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_call_wakes_a_shard_that_sleeps_every_time),
         cmocka_unit_test(a_channel_wakes_a_shard_that_sleeps_every_time),
-        cmocka_unit_test(ten_million_items_arrive_in_order),
+        cmocka_unit_test(a_long_stream_arrives_in_order),
         cmocka_unit_test(everything_that_16_shards_send_has_come),
         cmocka_unit_test(everything_has_come_also_through_one_slot_and_with_hardly_a_task),
     };

@@ -9,7 +9,8 @@
  *         run(rt_test_seed(i));
  *     }
  *
- * RT_SEEDS=<n> changes how many seeds are run (a nightly run takes many).
+ * RT_SEEDS=<n> changes how many seeds are run (a nightly run takes many), and
+ * RT_SEEDS=<n>% runs that share of what each test usually does, at least one.
  * The generator is splitmix64: 64 bits of state, every seed is a good seed.
  */
 #ifndef RT_TEST_RAND_H
@@ -18,7 +19,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct rand_state {
     uint64_t state;
@@ -73,19 +76,30 @@ static inline uint64_t rt_test_seed(unsigned index)
     return text != NULL && *text != '\0' ? strtoull(text, NULL, 0) : (uint64_t)index + 1;
 }
 
-/* How many seeds to run: 1 when RT_SEED is set, else RT_SEEDS, else `count_default`. */
+/* How many seeds to run: 1 when RT_SEED is set, else as RT_SEEDS says, else `count_default`. */
 static inline unsigned rt_test_seed_count(unsigned count_default)
 {
     const char *one = getenv("RT_SEED");
-    const char *count = getenv("RT_SEEDS");
+    const char *text = getenv("RT_SEEDS");
+    char *end = NULL;
+    unsigned long long count;
 
     if (one != NULL && *one != '\0') {
         return 1;
     }
-    if (count != NULL && *count != '\0') {
-        return (unsigned)strtoul(count, NULL, 0);
+    if (text == NULL || *text == '\0') {
+        return count_default;
     }
-    return count_default;
+    count = strtoull(text, &end, 10);
+    if (strcmp(end, "%") == 0 && count <= 100) {
+        count = (count_default * count + 99) / 100;
+        end++;
+    }
+    if (*end != '\0' || count == 0 || count > UINT32_MAX) {
+        fprintf(stderr, "RT_SEEDS=%s: give a number of seeds, or a share such as 20%%\n", text);
+        abort();
+    }
+    return (unsigned)count;
 }
 
 #endif /* RT_TEST_RAND_H */

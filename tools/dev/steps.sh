@@ -37,8 +37,8 @@ build() {
         targets=(--target "$@")
     fi
     quietly "$log" cmake -S "$root" --preset "$preset" \
-        -D SHARDRT_WERROR="$([[ ${CI:-} == true ]] && echo ON || echo OFF)"
-    quietly "$log" cmake --build "$root/build/$preset" "${targets[@]}"
+        -D SHARDRT_WERROR="$([[ ${CI:-} == true ]] && echo ON || echo OFF)" || return
+    quietly "$log" cmake --build "$root/build/$preset" "${targets[@]}" || return
     # Outside of CI a warning is no error, but nobody would see it in the log.
     grep -E ': warning: ' -- "$log" | sort -u || true
 }
