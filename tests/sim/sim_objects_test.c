@@ -115,7 +115,7 @@ static void buffers_are_touched_at_the_completion_only(void **state)
 static void listeners_and_connections(void **state)
 {
     struct sockaddr_in address = loopback(0);
-    struct sockaddr_in from;
+    struct sockaddr_in from = { 0 };
     socklen_t bytes = sizeof(from);
     struct io_uring_sqe *sqe;
     int listener;
