@@ -894,7 +894,8 @@ def must_work(command: Sequence[str], folder: str) -> None:
 
 def run_program(path: str, program: str) -> Tuple[int, str]:
     environment = {**os.environ, "RT_EXPLORE": program} if program else dict(os.environ)
-    environment.pop("RT_CHOICES", None)
+    for name in ("RT_CHOICES", "RT_SEED", "RT_SEEDS"): # each mistake has its fixed number of seeds
+        environment.pop(name, None)
     done = subprocess.run([path], env=environment, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           errors="replace", timeout=SECONDS_MAX, check=False)
