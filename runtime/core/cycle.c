@@ -189,7 +189,7 @@ static int compare_runner(const void *key, const void *element)
 static const struct rti_link *runner_of(const struct finder *finder, const struct rt_call *call)
 {
     const struct rti_link **found = bsearch(call, finder->runners, finder->runner_count,
-                                            sizeof(*found), compare_runner);
+                                            sizeof(const struct rti_link *), compare_runner);
 
     return found != NULL ? *found : NULL;
 }
