@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Task: the table of slots, and the edges of the state word but for those of a run (wait.c). */
+/* Task: the table of slots, and the edges of the state word but for those of a run (run.h). */
 #include "core/task.h"
 
 #include <errno.h>

@@ -275,11 +275,11 @@ static int rested_first(void *arg)
     size_t done;
 
     (void)arg;
-    sim_hold(IORING_OP_WRITE, SIM_RUNNING);
+    sim_hold(IORING_OP_WRITE_FIXED, SIM_RUNNING);
     T_CHECK(write_bytes(writer, 3 * UNIT, &done, RT_NEVER) == 0 && done == 3 * UNIT);
-    T_CHECK(sim_held(IORING_OP_WRITE) == 1);
+    T_CHECK(sim_held(IORING_OP_WRITE_FIXED) == 1);
     sim_unhold();
-    T_CHECK(sim_release(IORING_OP_WRITE, 1, SIM_NATURAL) == 1);
+    T_CHECK(sim_release(IORING_OP_WRITE_FIXED, 1, SIM_NATURAL) == 1);
     T_CHECK(rt_writer_close(writer) == 0);
     T_CHECK(data_bytes() == 3 * UNIT && data_holds(0, 3 * UNIT));
     T_CHECK(rt_file_close(file) == 0);
