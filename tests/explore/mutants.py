@@ -757,7 +757,7 @@ MUTANTS: Tuple[Mutant, ...] = (
     Mutant("a stop ends the task of a call that is a part of it", "shard/service_call.c",
            "    struct inside self = { .part = part, .scope = &scope };\n",
            "    struct inside self = { .part = part };\n",
-           "sim/service_inside_test", "check failed: rt_sleep_until"),
+           "sim/service_inside_test", "check failed: rt_service_call(service, 1"),
     Mutant("a gate opens when all instances are made only", "shard/service.c",
            "    part->gate = (struct rt_gate)RT_GATE_INIT;\n", "",
            RACE, "check failed"),
