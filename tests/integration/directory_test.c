@@ -209,6 +209,24 @@ static void the_text_of_a_link_is_whole_or_an_error(void **state)
 
 /* Deadline and cancel */
 
+/* What came too late has changed nothing. But a thread of the kernel's may be quicker than a deadline
+ * of 0: then it is done, and says so. */
+static bool is_late(int r, int reason, bool changed)
+{
+    return r == reason ? !changed : reason == -ETIME && r == 0 && changed;
+}
+
+/* What a quick thread has done. */
+static void undo(void)
+{
+    (void)rmdir("sub/new");
+    (void)unlink("sub/file");
+    (void)unlink("sub/link");
+    if (!is_there("file")) {
+        make_file("file");
+    }
+}
+
 static int come_too_late(void *arg)
 {
     const struct rt_directory_entry *entries;
@@ -228,14 +246,21 @@ static int come_too_late(void *arg)
             rt_cancel_self();
         }
         r = rt_make_directory(sub, "new", 0755, deadline);
-        T_CHECK(r == reason && !is_there("sub/new"));
+        T_CHECK(is_late(r, reason, is_there("sub/new")));
+        undo();
         r = rt_rename(NULL, "file", sub, "file", 0, deadline);
-        T_CHECK(r == reason && is_there("file"));
-        T_CHECK(rt_remove(NULL, "file", deadline) == reason && is_there("file"));
-        T_CHECK(rt_link(NULL, "file", sub, "file", deadline) == reason && !is_there("sub/file"));
-        T_CHECK(rt_symlink("x", sub, "link", deadline) == reason && !is_there("sub/link"));
+        T_CHECK(is_late(r, reason, !is_there("file")));
+        undo();
+        r = rt_remove(NULL, "file", deadline);
+        T_CHECK(is_late(r, reason, !is_there("file")));
+        undo();
+        r = rt_link(NULL, "file", sub, "file", deadline);
+        T_CHECK(is_late(r, reason, is_there("sub/file")));
+        r = rt_symlink("x", sub, "link", deadline);
+        T_CHECK(is_late(r, reason, is_there("sub/link")));
+        undo();
         n = rt_readlink(NULL, "link", text, sizeof(text), deadline);
-        T_CHECK(n == reason || (i == 0 && n == 1)); /* a thread may be quicker than "at once" */
+        T_CHECK(n == reason || (i == 0 && n == 1));
         n = rt_directory_read(sub, &entries, deadline);
         T_CHECK(n == reason || (i == 0 && n == 0));
     }

@@ -254,7 +254,7 @@ static void a_path_that_is_not_there_is_an_error(void **state)
 {
     const char *path = folder_file("gone");
     struct rti_near near;
-    char expected[512];
+    char expected[4096 + 512];
 
     (void)state;
     snprintf(expected, sizeof(expected),
