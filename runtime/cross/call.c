@@ -455,12 +455,11 @@ int rti_call_taskless(uint32_t to, rt_task_fn fn, void *arg, int *result)
     const struct rti_request request = {
         .fn = fn, .arg = arg, .call = &call, .terms = RTI_TERMS_TASKLESS
     };
-    int value;
-    int r;
+    int value = 0;
+    int r = 0;
 
     if (to == shard->index) {
         value = fn(arg);
-        r = 0;
     } else {
         r = send_call(shard, &request, to, RT_NEVER);
         r = r < 0 ? r : rt_call_end(&call, &value, RT_NEVER);
