@@ -87,7 +87,7 @@ static void complete(struct rti_reactor *reactor, const struct io_uring_cqe *cqe
     }
     reactor->in_flight--;
     reactor->polled->in_flight--;
-    reactor->polled->transfers += cqe->res != -EOPNOTSUPP;
+    reactor->polled->transfers += cqe->res != -EOPNOTSUPP && cqe->res != -EAGAIN;
     rti_op_complete(op, cqe->res, cqe->flags);
 }
 
