@@ -46,7 +46,7 @@
 #define RTI_TERMS_SERVICE_MASK   ((1ull << RTI_TERMS_SERVICE_BITS) - 1)
 #define RTI_TERMS_DEADLINE_MASK  (UINT64_MAX >> RTI_TERMS_DEADLINE_SHIFT)
 #define RTI_TERMS_PASSED         1ull /* in place of a deadline: it has passed */
-#define RTI_TERMS_FAR            (1ll << 50)
+#define RTI_TERMS_FAR            (INT64_C(1) << 50)
 
 /* In place of terms: the function does not wait and needs no task. It runs where requests are taken
  * out of the ring. */

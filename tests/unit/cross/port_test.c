@@ -112,7 +112,8 @@ static void a_port_that_lacks_memory_is_none_and_leaves_none(void **state)
 static void terms_keep_the_queue_and_give_the_function_no_less_time(void **state)
 {
     static const rt_time lengths[] = { 1, 1023, 1024, 1025, 123456789, RT_SECONDS(86400) * 13 };
-    static const rt_time nows[] = { 0, 1, RT_SECONDS(1000), (1ll << 52) - 1000, RT_NEVER / 2 };
+    static const rt_time nows[] = { 0, 1, RT_SECONDS(1000), (INT64_C(1) << 52) - 1000,
+                                    RT_NEVER / 2 };
     const uint32_t queue = RTI_TERMS_QUEUE_MASK;
 
     (void)state;
