@@ -152,8 +152,7 @@ static void begin_write(struct rt_writer *writer)
 static void start_device(const struct rt_writer *writer)
 {
     if (writer->begun == 1 && chunk_at(writer, 0)->unit > 1) {
-        rt_yield(); /* the chunk's task makes the request */
-        (void)rti_uring_submit(&writer->executor->reactor.ring);
+        rt_yield(); /* the chunk's task makes the request, and as the device rests that goes */
     }
 }
 

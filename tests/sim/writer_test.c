@@ -267,16 +267,28 @@ static void so_many_buffers_are_under_way_and_no_more(void **state)
     run_first(behind_first, &(struct sim_config){ .seed = 1 });
 }
 
-/* Three buffers are copied in one call, which need not wait: only the first is there already. */
+static uint64_t enters(void)
+{
+    struct rt_stats stats;
+
+    rt_stats_get(&stats, sizeof(stats));
+    return stats.enters;
+}
+
+/* Three buffers are copied in one call, which need not wait: only the first is there already, by
+ * one enter. */
 static int rested_first(void *arg)
 {
+    uint64_t before;
     struct rt_file *file = open_data(O_DIRECT);
     struct rt_writer *writer = open_writer(file, 4);
     size_t done;
 
     (void)arg;
     sim_hold(IORING_OP_WRITE_FIXED, SIM_RUNNING);
+    before = enters();
     T_CHECK(write_bytes(writer, 3 * UNIT, &done, RT_NEVER) == 0 && done == 3 * UNIT);
+    T_CHECK(enters() == before + 1);
     T_CHECK(sim_held(IORING_OP_WRITE_FIXED) == 1);
     sim_unhold();
     T_CHECK(sim_release(IORING_OP_WRITE_FIXED, 1, SIM_NATURAL) == 1);
