@@ -41,7 +41,8 @@ struct rti_watched {
 
 static inline void rti_watched_sleeps(struct rti_watched *watched)
 {
-    __atomic_store_n(&watched->awake, 0, __ATOMIC_RELAXED);
+    /* pairs with the load in stall.c: who sees it sleep sees what it did before */
+    __atomic_store_n(&watched->awake, 0, __ATOMIC_RELEASE);
 }
 
 static inline void rti_watched_wakes(struct rti_watched *watched)

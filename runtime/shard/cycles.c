@@ -33,6 +33,16 @@ static bool has_worked(const struct rt_runtime *runtime, uint32_t index)
            runtime->watch.cycles.shards[index].turn;
 }
 
+static bool has_any_worked(const struct rt_runtime *runtime)
+{
+    bool worked = false;
+
+    for (uint32_t i = 0; i < runtime->mesh.shard_count; i++) {
+        worked = worked || has_worked(runtime, i);
+    }
+    return worked;
+}
+
 /* Whether there is anybody to wait for. For all waits, also those that have begun only now (Y1):
  * what a shard leaves out it would not be asked for again. */
 static bool ask(struct rt_runtime *runtime)
@@ -180,7 +190,10 @@ rt_time rti_cycles_look(struct rt_runtime *runtime)
             end_look(runtime);
         }
     }
-    return cycles->settled && is_woken_by_shards(runtime) ? RT_NEVER : cycles->due;
+    /* In this order: all shards sleep, so one that works from now on wakes the watch. One that has
+     * worked since the last look did so before that look was due, and wakes nobody any more. */
+    return cycles->settled && is_woken_by_shards(runtime) && !has_any_worked(runtime) ? RT_NEVER
+                                                                                      : cycles->due;
 }
 
 void rti_cycles_hurry(struct rti_cycles *cycles)

@@ -12,8 +12,9 @@
  *        +--------------+
  *
  * Only a shard whose tasks have run since its last answer is asked (Y4). So one that sleeps is
- * woken once after it has worked, and then no more; and when nothing has changed since two looks,
- * there are no more looks until a shard wakes.
+ * woken once after it has worked, and then no more; and when no shard has worked since two looks,
+ * there are no more looks until one wakes. Where one works behind them, and sleeps again before the
+ * next would be due, that mark of its work tells the watch not to rest.
  *
  * C1 Waits of a shard that did not answer in time are not known: no ring goes through them.
  */

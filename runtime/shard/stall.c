@@ -200,8 +200,9 @@ static bool look_at(const struct rt_runtime *runtime, uint32_t index, rt_time no
 static bool is_any_awake(const struct rt_runtime *runtime)
 {
     for (uint32_t i = 0; i < runtime->mesh.shard_count; i++) {
-        /* ordered after the store of `parked` by the fence of all (Z1) */
-        if (__atomic_load_n(&runtime->shards[i].executor->watched.awake, __ATOMIC_RELAXED) != 0) {
+        /* ordered after the store of `parked` by the fence of all (Z1); pairs with the release in
+         * rti_watched_sleeps(), for cycles.c */
+        if (__atomic_load_n(&runtime->shards[i].executor->watched.awake, __ATOMIC_ACQUIRE) != 0) {
             return true;
         }
     }

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "rt/rt.h"
@@ -124,6 +125,84 @@ static void a_ring_over_two_shards_is_named_in_the_log_once(void **state)
     assert_non_null(strstr(first, "'pay' (shard 0) waits in call for task"));
     assert_non_null(strstr(first, "'book' (shard 1) waits in call for task"));
     assert_non_null(strstr(first, "'audit' (shard 0) waits in mutex for task"));
+}
+
+/* ---- a ring that is made when the watch has come to rest ---- */
+
+#define LONG_PERIOD RT_MILLISECONDS(400)
+#define TOLD_WITHIN 20 /* s, at most; it takes two periods */
+
+static int await_two_lines(void *arg)
+{
+    struct timespec until;
+    int r = 0;
+
+    (void)arg;
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += TOLD_WITHIN;
+    for (int i = 0; i < 2 && r == 0; i++) {
+        while ((r = sem_timedwait(&told, &until)) < 0 && errno == EINTR) {
+        }
+    }
+    return r;
+}
+
+static int lock_account(void *arg)
+{
+    (void)arg;
+    return rt_mutex_lock(&account, RT_NEVER);
+}
+
+static int join_who_wants_my_account(void *arg)
+{
+    struct rt_task *child;
+    int r = rt_mutex_lock(&account, RT_NEVER);
+
+    T_CHECK(r == 0 && rt_spawn(&child, lock_account, arg) == 0);
+    r = rt_join(child, NULL, RT_NEVER);
+    T_CHECK(r == -ECANCELED);
+    rt_cancel(child);
+    T_CHECK(rt_join(child, NULL, 0) < 0);
+    rt_detach(child);
+    rt_mutex_unlock(&account);
+    return r;
+}
+
+/* The first look comes at once, and the second, a period later, finds that nothing has changed.
+ * Then all sleep, but for the moment in which the ring is made, long before a third look would be
+ * due. */
+static int make_a_ring_late(void *arg)
+{
+    struct rt_task *task;
+    int result = 0;
+
+    if (rt_shard_index() != 0) {
+        return 0;
+    }
+    T_CHECK(rt_sleep_until(rt_in(LONG_PERIOD + LONG_PERIOD / 3)) == 0);
+    T_CHECK(rt_spawn(&task, join_who_wants_my_account, arg) == 0);
+    T_CHECK(rt_blocking(await_two_lines, NULL, &result, RT_NEVER) == 0 && result == 0);
+    rt_cancel(task);
+    T_CHECK(rt_join(task, &result, RT_NEVER) == 0);
+    return 0;
+}
+
+static void a_ring_is_named_that_is_made_behind_the_look_that_found_nothing_new(void **state)
+{
+    struct rt_config config = watched();
+    const char *stall = getenv("RT_STALL");
+    char *old = stall != NULL ? strdup(stall) : NULL;
+
+    (void)state;
+    config.wait_cycles = LONG_PERIOD;
+    (void)unsetenv("RT_STALL"); /* so the watch sleeps when all shards do */
+    assert_int_equal(rt_start(&config, make_a_ring_late, NULL), 0);
+    if (old != NULL) {
+        (void)setenv("RT_STALL", old, 1);
+    }
+    free(old);
+    assert_int_equal(t_failures(), 0);
+    assert_non_null(strstr(said, "wait cycle: 2 tasks wait for each other\n"));
 }
 
 /* ---- no ring: who waits for whom changes all the time, and one waits for long ---- */
@@ -331,6 +410,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_ring_over_two_shards_is_named_in_the_log_once),
+        cmocka_unit_test(a_ring_is_named_that_is_made_behind_the_look_that_found_nothing_new),
         cmocka_unit_test(waits_that_are_no_ring_are_not_told_however_long_they_last),
         cmocka_unit_test(
             a_call_that_stops_its_own_service_elsewhere_is_named_when_the_stop_is_late),
