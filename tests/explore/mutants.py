@@ -128,7 +128,7 @@ MUTANTS: Tuple[Mutant, ...] = (
            "            link->told = before->told;\n",
            "",
            "unit/core/cycle_tell_test", "error: Failure!"),
-    Mutant("the watch does not know that tasks have run", "core/wait.c",
+    Mutant("the watch does not know that tasks have run", "core/run.c",
            "__atomic_store_n(&executor->ran_in, executor->turns, __ATOMIC_RELAXED); /* Y4 */",
            "(void)executor;",
            "sim/wait_cycle_test", "check failed: count_of(who) == is_in_ring(i)"),
