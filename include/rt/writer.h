@@ -12,7 +12,8 @@
  *     }
  *
  * What is written is copied to buffers; each that is full goes to the kernel while the
- * caller fills the next. It waits only when options.behind of them are under way. The file
+ * caller fills the next. It waits only when options.behind of them are under way; and where the
+ * device of a direct file rests it lets other tasks run once, so that its work begins. The file
  * gets exactly the bytes that were written, also where it was opened with O_DIRECT: then it
  * needs O_RDWR unless all begins and ends at whole blocks, for others are read and written back.
  * Its buffers are of the shard's pool then, as those of a reader are (rt/reader.h).
