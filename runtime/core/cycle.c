@@ -139,6 +139,8 @@ void rti_links_collect(struct rti_links *links, const struct rti_executor *execu
             .generation = task->generation,
             .to_shard = whom.shard,
             .to_task = whom.task,
+            .to_generation = whom.generation,
+            .is_exact = whom.is_exact,
         };
         snprintf(link->name, sizeof(link->name), "%s", task->name != NULL ? task->name : "");
     }
@@ -197,8 +199,16 @@ static const struct rti_link *runner_of(const struct finder *finder, const struc
 /* The link at whose task this one ends, or NULL: that waits for no single task. */
 static const struct rti_link *next_of(const struct finder *finder, const struct rti_link *link)
 {
-    return link->awaits != NULL ? runner_of(finder, link->awaits)
-                                : link_from(finder->links, link->to_shard, link->to_task);
+    const struct rti_link *next;
+
+    if (link->awaits != NULL) {
+        return runner_of(finder, link->awaits);
+    }
+    next = link_from(finder->links, link->to_shard, link->to_task);
+    if (next != NULL && link->is_exact && next->generation != link->to_generation) {
+        return NULL; /* it has ended, and another task has its slot */
+    }
+    return next;
 }
 
 static void text_link(struct rti_text *text, const struct rti_link *link,

@@ -54,6 +54,8 @@ struct rti_link {
     uint32_t generation;
     uint32_t to_shard;
     uint32_t to_task;               /* valid when `awaits` is NULL */
+    uint32_t to_generation;         /* of that task; valid when is_exact */
+    bool is_exact;                  /* else the task cannot have ended */
     bool again;                     /* it was there at the look before, too (Y3) */
     bool told;                      /* the watch has reported its ring */
     char name[RTI_LINK_NAME_BYTES]; /* of the task; "" = none */

@@ -47,6 +47,10 @@ struct rti_whom {
                                    wait */
     uint32_t shard;
     uint32_t task; /* index; valid without a call */
+    /* Of a task that may end before the wait does, for that goes on until another shard's wake has
+     * come: its generation, which is_exact then says. */
+    uint32_t generation;
+    bool is_exact;
 };
 
 struct rti_wait_kind {
