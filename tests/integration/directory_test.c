@@ -209,8 +209,8 @@ static void the_text_of_a_link_is_whole_or_an_error(void **state)
 
 /* Deadline and cancel */
 
-/* What came too late has changed nothing. But a thread of the kernel's may be quicker than a deadline
- * of 0: then it is done, and says so. */
+/* What came too late has changed nothing. But a thread of the kernel's may be quicker than a
+ * deadline of 0: then it is done, and says so. */
 static bool is_late(int r, int reason, bool changed)
 {
     return r == reason ? !changed : reason == -ETIME && r == 0 && changed;
