@@ -140,7 +140,6 @@ void rti_links_collect(struct rti_links *links, const struct rti_executor *execu
             .to_shard = whom.shard,
             .to_task = whom.task,
             .to_generation = whom.generation,
-            .is_exact = whom.is_exact,
         };
         snprintf(link->name, sizeof(link->name), "%s", task->name != NULL ? task->name : "");
     }
@@ -205,8 +204,8 @@ static const struct rti_link *next_of(const struct finder *finder, const struct 
         return runner_of(finder, link->awaits);
     }
     next = link_from(finder->links, link->to_shard, link->to_task);
-    if (next != NULL && link->is_exact && next->generation != link->to_generation) {
-        return NULL; /* it has ended, and another task has its slot */
+    if (next != NULL && link->to_generation != 0 && link->to_generation != next->generation) {
+        return NULL; /* that task has ended (Y2) */
     }
     return next;
 }

@@ -19,7 +19,8 @@
  *    them lasted. The beginning is known by turns only: one that began later in the turn in
  *    which somebody was asked is taken for older.
  * Y2 A link into another shard names the record of the call; the task that runs it is at its
- *    end, whenever that started.
+ *    end, whenever that started. One that names a task there names its generation too: the task
+ *    may have ended, and its slot be another's, while the wake of who waits is under way.
  * Y3 The watch reports by itself, so it must be right: it looks twice, and a ring counts when
  *    each of its links was there both times. A link that was has lasted between: its wait is
  *    older than the first look, for it bears the same turn. So between the looks the whole ring
@@ -54,8 +55,7 @@ struct rti_link {
     uint32_t generation;
     uint32_t to_shard;
     uint32_t to_task;               /* valid when `awaits` is NULL */
-    uint32_t to_generation;         /* of that task; valid when is_exact */
-    bool is_exact;                  /* else the task cannot have ended */
+    uint32_t to_generation;         /* likewise; 0: whatever that task's is (Y2) */
     bool again;                     /* it was there at the look before, too (Y3) */
     bool told;                      /* the watch has reported its ring */
     char name[RTI_LINK_NAME_BYTES]; /* of the task; "" = none */

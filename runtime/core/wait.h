@@ -46,11 +46,8 @@ struct rti_whom {
     const struct rt_call *call; /* which the task runs or will run; NULL: it cannot end before the
                                    wait */
     uint32_t shard;
-    uint32_t task; /* index; valid without a call */
-    /* Of a task that may end before the wait does, for that goes on until another shard's wake has
-     * come: its generation, which is_exact then says. */
-    uint32_t generation;
-    bool is_exact;
+    uint32_t task;       /* index; valid without a call */
+    uint32_t generation; /* of that task; 0: it lives as long as the wait lasts */
 };
 
 struct rti_wait_kind {

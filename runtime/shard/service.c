@@ -220,7 +220,6 @@ static bool keeper_whom(const struct rti_waiter *waiter, struct rti_whom *out)
     out->shard = (uint32_t)(part - part->service->parts);
     out->task = part->keeper.task->index;
     out->generation = part->keeper.generation;
-    out->is_exact = true;
     return true;
 }
 
