@@ -157,12 +157,22 @@ const struct rti_service_ops rti_service_ops = { .run = run_request, .suspends =
 
 /* One */
 
+/* This shard. In every build: the number of another runtime's service is here that of some other. */
+static inline const struct rti_mesh_shard *here_of(const struct rt_service *service,
+                                                   const char *call)
+{
+    const struct rti_mesh_shard *shard = rti_mesh_of_task(call);
+
+    if (RTI_UNLIKELY(service->mesh != shard->mesh)) {
+        rti_misuse("%s(): the service '%s' belongs to another runtime", call, service->name);
+    }
+    return shard;
+}
+
 static struct rti_request request_of(const struct rt_service *service, struct rt_call *call,
                                      rt_service_fn fn, void *arg)
 {
-    if (RTI_DEBUG && service->mesh != rti_mesh_of_task("rt_service_call")->mesh) {
-        rti_misuse("rt_service_call(): the service '%s' belongs to another runtime", service->name);
-    }
+    (void)here_of(service, "rt_service_call");
     return (struct rti_request){
         .of_service = fn, .arg = arg, .call = call, .terms = rti_terms_of_service(service->number)
     };
@@ -241,7 +251,7 @@ int rt_service_map_reduce(struct rt_service *service, struct rt_call_part *parts
     int first = 0;
     int called;
 
-    RTI_DASSERT(service->mesh == rti_mesh_of_task("rt_service_map_reduce")->mesh);
+    (void)here_of(service, "rt_service_map_reduce");
     for (uint32_t i = 0; i < service->shard_count; i++) {
         parts[i].shard = i;
         parts[i].arg = &set;
@@ -285,8 +295,5 @@ int rt_service_call_key(struct rt_service *service, const void *key, size_t byte
 
 void *rt_service_local(const struct rt_service *service)
 {
-    const struct rti_mesh_shard *shard = rti_mesh_of_task("rt_service_local");
-
-    RTI_DASSERT(service->mesh == shard->mesh);
-    return service->parts[shard->index].instance;
+    return service->parts[here_of(service, "rt_service_local")->index].instance;
 }

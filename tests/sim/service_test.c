@@ -361,6 +361,12 @@ static int start_upon_that(void *arg)
     return rt_service_start(&service, &options, NULL, 0, RT_NEVER);
 }
 
+static int call_that(void *arg)
+{
+    (void)arg;
+    return rt_service_call(of_another, 0, read_value, NULL, NULL, RT_NEVER);
+}
+
 /* Two runtimes, one within the other's host. */
 static int run_beside_another(rt_task_fn fn)
 {
@@ -386,6 +392,12 @@ static int depend_beside(void *arg)
     return run_beside_another(start_upon_that);
 }
 
+static int call_beside(void *arg)
+{
+    (void)arg;
+    return run_beside_another(call_that);
+}
+
 static void a_service_of_another_runtime_aborts(void **state)
 {
     (void)state;
@@ -393,6 +405,8 @@ static void a_service_of_another_runtime_aborts(void **state)
                          "rt_service_stop(): the service 'other' belongs to another runtime");
     assert_misuse_in_run(depend_beside, NULL,
                          "rt_service_start(): the service 'other' belongs to another runtime");
+    assert_misuse_in_run(call_beside, NULL,
+                         "rt_service_call(): the service 'other' belongs to another runtime");
 }
 
 /* ---- all shards at once ---- */
