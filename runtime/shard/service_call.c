@@ -157,7 +157,7 @@ const struct rti_service_ops rti_service_ops = { .run = run_request, .suspends =
 
 /* One */
 
-/* This shard. In every build: the number of another runtime's service is here that of some other. */
+/* This shard. In every build: the number of another runtime's service is some other's here. */
 static inline const struct rti_mesh_shard *here_of(const struct rt_service *service,
                                                    const char *call)
 {
