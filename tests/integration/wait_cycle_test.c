@@ -155,7 +155,7 @@ static int lock_account(void *arg)
 
 static int join_who_wants_my_account(void *arg)
 {
-    struct rt_task *child;
+    struct rt_task *child = NULL;
     int r = rt_mutex_lock(&account, RT_NEVER);
 
     T_CHECK(r == 0 && rt_spawn(&child, lock_account, arg) == 0);
