@@ -8,34 +8,12 @@
 
 #include <string.h>
 
-#include "core/cycle.h"
 #include "os/sys.h"
-#include "rt/call.h"
+#include "support/cycle_links.h"
 #include "support/fault.h"
 
 #define SHARDS 3
 #define TASKS  20
-
-static struct rt_call records[TASKS * SHARDS];
-
-/* The link of one task; it runs record `runs` and waits for `awaits`, 0: none. */
-static struct rti_link make(uint32_t shard, uint32_t task, uint32_t runs, uint32_t to_shard,
-                            uint32_t to_task, uint32_t awaits)
-{
-    struct rti_link link = {
-        .runs = runs > 0 ? &records[runs] : NULL,
-        .awaits = awaits > 0 ? &records[awaits] : NULL,
-        .wait = awaits > 0 ? "call" : "join",
-        .shard = shard,
-        .task = task,
-        .to_shard = to_shard,
-        .to_task = to_task,
-        .until = RT_NEVER,
-    };
-
-    snprintf(link.name, sizeof(link.name), "%u.%u", shard, task);
-    return link;
-}
 
 static void search(struct rti_text *text, struct rti_link *links, uint32_t count, bool json)
 {
@@ -111,26 +89,6 @@ static void json_has_all_rings(void **state)
 }
 
 /* ---- what the watch tells ---- */
-
-static struct rti_links list_of(struct rti_link *links, uint32_t count)
-{
-    return (struct rti_links){ .links = links, .count = count, .room = count };
-}
-
-static void assert_told(struct rti_links *links, const char *expected)
-{
-    struct rti_text text = { .data = NULL };
-
-    rti_cycles_tell(&text, links);
-    assert_false(text.failed || links->failed);
-    assert_string_equal(text.data != NULL ? text.data : "", expected);
-    rti_text_fini(&text);
-}
-
-#define THE_RING \
-    "wait cycle: 2 tasks wait for each other\n" \
-    "wait cycle: task 2 '0.2' (shard 0) waits in call for task 5 '1.5' (shard 1)\n" \
-    "wait cycle: task 5 '1.5' (shard 1) waits in call for task 2 '0.2' (shard 0)\n"
 
 /* A ring is told when there is memory, though there was none for it before. */
 static void a_ring_that_could_not_be_told_is_told_later(void **state)
